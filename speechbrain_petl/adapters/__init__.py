@@ -1,0 +1,1 @@
+"""The methods: pure torch, they know nothing of audio."""

@@ -1,0 +1,46 @@
+"""What a user can mend: one exception, whose message is the whole story.
+
+``speechbrain_petl.recipe.run`` prints it as a single line and exits with 1.
+"""
+
+import difflib
+
+
+class InputError(ValueError):
+    """A wrong value in a file, a folder, an option or a checkpoint.
+
+    The message names the value, the place and the remedy, so that it can be
+    shown without a traceback.
+
+    Example
+    -------
+    >>> raise InputError("fold 7 does not exist, choose one of 1 to 5")
+    Traceback (most recent call last):
+    speechbrain_petl.errors.InputError: fold 7 does not exist, choose one of 1 to 5
+    """
+
+
+def did_you_mean(name, known, count=3):
+    """A short list of the known names nearest to a mistyped one.
+
+    Arguments
+    ---------
+    name : str
+        What was asked for.
+    known : iterable of str
+        What exists.
+    count : int
+        How many to list at most.
+
+    Returns
+    -------
+    str
+        A sentence that starts with a blank, or an empty string.
+
+    Example
+    -------
+    >>> did_you_mean("epoch", ["epochs", "seed", "lr"])
+    ' Did you mean epochs?'
+    """
+    near = difflib.get_close_matches(name, list(known), count, cutoff=0.5)
+    return f" Did you mean {' or '.join(near)}?" if near else ""

@@ -1,0 +1,1 @@
+"""What knows audio: encoders, filterbank, pooling, augmentation."""
