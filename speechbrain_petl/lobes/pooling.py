@@ -1,0 +1,97 @@
+"""From tokens to classes: which tokens make the embedding, and a head.
+
+The five poolings are those of https://arxiv.org/abs/2312.03694.
+"""
+
+from torch import nn
+
+from ..errors import InputError, did_you_mean
+
+MODES = ("cls", "all", "prompts", "speech", "prompts+speech")
+
+
+class Pooling(nn.Module):
+    """The mean of the chosen tokens, (batch, token, dim) to (batch, dim).
+
+    The class tokens come first, the prompts last, the patches between:
+    ``cls`` averages the class tokens (the original AST), ``speech`` the
+    patches, ``prompts`` the prompts, ``prompts+speech`` both, and ``all``
+    whatever the encoder returns.
+
+    Arguments
+    ---------
+    mode : str
+        One of "cls", "all", "prompts", "speech", "prompts+speech".
+    class_tokens : int
+        Number of class tokens at the start; 2 for the AST.
+    prompts : int
+        Number of prompts that the encoder leaves at the end, as
+        ``Prompt(..., keep=True)`` does.
+
+    Example
+    -------
+    >>> import torch
+    >>> Pooling("cls")(torch.randn(3, 110, 32)).shape
+    torch.Size([3, 32])
+    >>> Pooling("prompts", prompts=5)(torch.randn(3, 115, 32)).shape
+    torch.Size([3, 32])
+    """
+
+    def __init__(self, mode="all", class_tokens=2, prompts=0):
+        super().__init__()
+        if mode not in MODES:
+            raise InputError(
+                f"Pooling: mode={mode!r} is not one of {', '.join(MODES)}."
+                f"{did_you_mean(mode, MODES)}"
+            )
+        if "prompts" in mode and not prompts:
+            raise InputError(
+                f"Pooling: mode={mode!r} needs to know how many prompts the "
+                "encoder leaves at the end: set prompts to the tokens of "
+                "Prompt(tokens=..., keep=True)."
+            )
+        end = -prompts or None
+        self.tokens = {
+            "cls": slice(class_tokens),
+            "all": slice(None),
+            "prompts": slice(end, None),
+            "speech": slice(class_tokens, end),
+            "prompts+speech": slice(class_tokens, None),
+        }[mode]
+
+    def forward(self, tokens):
+        """Average the chosen tokens.
+
+        Arguments
+        ---------
+        tokens : torch.Tensor
+            What the encoder returns (batch, token, dim).
+
+        Returns
+        -------
+        torch.Tensor
+            One embedding per clip (batch, dim).
+        """
+        return tokens[:, self.tokens].mean(dim=1)
+
+
+class NormLinear(nn.Sequential):
+    """LayerNorm and Linear, the head of https://arxiv.org/abs/2104.01778.
+
+    Arguments
+    ---------
+    dim : int
+        Width of the embedding.
+    classes : int
+        Number of outputs.
+
+    Example
+    -------
+    >>> import torch
+    >>> NormLinear(32, 10)(torch.randn(3, 32)).shape
+    torch.Size([3, 10])
+    """
+
+    def __init__(self, dim, classes):
+        # the head's LayerNorm has PyTorch's epsilon, unlike the encoder's
+        super().__init__(nn.LayerNorm(dim), nn.Linear(dim, classes))
