@@ -1,0 +1,201 @@
+"""Kaldi's log-mel filterbank for batches of waveforms, as the AST expects it.
+
+One frame is DC removal, pre-emphasis, window, power spectrum, mel filters,
+log: see ``torchaudio.compliance.kaldi.fbank``, which takes one clip at a time.
+"""
+
+import torch
+from torch import nn
+from torchaudio.compliance.kaldi import get_mel_banks
+
+from ..errors import InputError
+
+# AudioSet's mean and deviation, which the published AST weights expect
+AUDIOSET_MEAN, AUDIOSET_STD = -4.2677393, 4.5689974
+LOW_HZ = 20.0  # where the first mel filter starts
+PREEMPHASIS = 0.97
+WINDOW_SECONDS, HOP_SECONDS = 0.025, 0.010
+BAND = 16  # mel filters computed together, see Fbank._bands
+CPU_CHUNK = 2  # clips whose intermediate results fit a core's cache
+
+
+class Fbank(nn.Module):
+    """Waveforms (batch, sample) to log-mel spectrograms (batch, frame, mel).
+
+    Normalised as (x - mean) / (2 std). Frames after the end of a clip are 0
+    *before* normalisation, as the pretrained AST has seen them
+    (https://arxiv.org/abs/2104.01778). Runs in fp32 and without gradient.
+
+    Arguments
+    ---------
+    frames : int
+        Every clip is padded or cropped to this many frames of 10 ms.
+    mels : int
+        Number of mel filters, up to half of the sample rate.
+    sample_rate : int
+        Hz.
+    mean : float
+        Mean of the log-mel values of the data.
+    std : float
+        Their standard deviation.
+
+    Example
+    -------
+    >>> fbank = Fbank(frames=100)
+    >>> fbank(torch.randn(2, 16000)).shape
+    torch.Size([2, 100, 128])
+    """
+
+    def __init__(
+        self,
+        frames=1024,
+        mels=128,
+        sample_rate=16000,
+        mean=AUDIOSET_MEAN,
+        std=AUDIOSET_STD,
+    ):
+        super().__init__()
+        self.frames, self.mean, self.std = frames, mean, std
+        self.sample_rate = sample_rate
+        self.window_size = round(WINDOW_SECONDS * sample_rate)
+        self.hop = round(HOP_SECONDS * sample_rate)
+        self.fft_size = 1 << (self.window_size - 1).bit_length()
+        window = torch.hann_window(self.window_size, periodic=False)
+        banks = get_mel_banks(
+            mels, self.fft_size, sample_rate, LOW_HZ, 0.0, 100.0, -500.0, 1.0
+        )[0]
+        # the Nyquist bin belongs to no filter; each row stands twice because
+        # real and imaginary parts are squared and summed in the same product
+        banks = nn.functional.pad(banks, (0, 1)).T.repeat_interleave(2, dim=0)
+        self.bands = _bands(banks)
+        # the settings rebuild them, so no checkpoint needs to hold them
+        window = nn.functional.pad(window, (0, self.fft_size - len(window)))
+        self.register_buffer("window", window, persistent=False)
+        self.register_buffer("banks", banks.contiguous(), persistent=False)
+
+    @property
+    def padding_value(self):
+        """What a frame after the end of a clip holds, after normalisation.
+
+        Returns
+        -------
+        float
+            A log-mel value of 0, normalised.
+        """
+        return (0.0 - self.mean) / (2 * self.std)
+
+    @property
+    def samples(self):
+        """How many samples the frames span; later ones have no effect.
+
+        Returns
+        -------
+        int
+            A number of samples.
+        """
+        return (self.frames - 1) * self.hop + self.window_size
+
+    def frames_of(self, samples):
+        """How many whole windows fit; a shorter clip is padded to one.
+
+        Arguments
+        ---------
+        samples : int or torch.Tensor
+            Number of samples.
+
+        Returns
+        -------
+        int or torch.Tensor
+            Number of frames, not limited to ``frames``.
+        """
+        whole = (samples - self.window_size) // self.hop + 1
+        if isinstance(samples, torch.Tensor):
+            return whole.clamp(min=1)
+        return max(whole, 1)
+
+    @torch.no_grad()
+    def forward(self, wavs, lens=None):
+        """The normalised log-mel spectrogram of a padded batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms (batch, sample) at ``sample_rate``.
+        lens : torch.Tensor, optional
+            Length of each clip as a share of the longest (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Spectrogram (batch, frame, mel), fp32.
+        """
+        with torch.autocast(wavs.device.type, enabled=False):
+            logmel = self.log_mel(wavs.float())
+        size = logmel.shape[1]
+        if lens is not None:
+            valid = self.frames_of((lens * wavs.shape[1]).round().long())
+            steps = torch.arange(size, device=wavs.device)
+            past = steps >= valid.unsqueeze(1)
+            logmel = logmel.masked_fill(past.unsqueeze(2), 0.0)
+        logmel = nn.functional.pad(logmel, (0, 0, 0, self.frames - size))
+        return (logmel - self.mean) / (2 * self.std)
+
+    def log_mel(self, wavs):
+        """The plain log-mel spectrogram, at most ``frames`` long.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms (batch, sample), fp32.
+
+        Returns
+        -------
+        torch.Tensor
+            Log-mel energies (batch, frame, mel).
+        """
+        wavs = wavs[:, : self.samples]
+        # Kaldi takes each window's mean away; less is left to round this way
+        wavs = wavs - wavs.mean(dim=1, keepdim=True)
+        missing = self.window_size - wavs.shape[1]
+        wavs = nn.functional.pad(wavs, (0, max(missing, 0)))
+        size, mels = self.frames_of(wavs.shape[1]), self.banks.shape[1]
+        energy = wavs.new_empty(len(wavs) * size, mels)
+        chunk = CPU_CHUNK if wavs.device.type == "cpu" else len(wavs)
+        for part, out in zip(wavs.split(chunk), energy.split(chunk * size)):
+            squares = self._squares(part).flatten(0, 1)
+            for bins, filters in self.bands:
+                bank = self.banks[bins, filters]
+                torch.mm(squares[:, bins], bank, out=out[:, filters])
+        energy.clamp_(min=torch.finfo(torch.float32).eps).log_()
+        return energy.view(len(wavs), size, mels)
+
+    def _squares(self, wavs):
+        """Squared real and imaginary parts (batch, frame, 2 * bin)."""
+        mean = wavs.unfold(1, self.window_size, self.hop).mean(2, keepdim=True)
+        # Pre-emphasis of the whole clip equals Kaldi's of each window but for
+        # a window's first sample, which the window multiplies by zero.
+        x = torch.sub(wavs[:, 1:], wavs[:, :-1], alpha=PREEMPHASIS)
+        x = nn.functional.pad(x, (1, self.fft_size - self.window_size))
+        x = x.unfold(1, self.fft_size, self.hop) * self.window
+        # what is left of a window's mean after pre-emphasis
+        x.addcmul_(mean, self.window, value=PREEMPHASIS - 1)
+        return torch.view_as_real(torch.fft.rfft(x)).square_().flatten(2)
+
+
+def _bands(banks):
+    """Slices (bins, filters) that hold all non-zero weights of the filters.
+
+    A filter spans few bins, so a product per band of neighbouring filters
+    needs a fraction of the dense one's multiplications.
+    """
+    bands = []
+    for start in range(0, banks.shape[1], BAND):
+        filters = slice(start, start + BAND)
+        used = banks[:, filters].any(dim=1).nonzero()
+        if not len(used):
+            raise InputError(
+                f"mels={banks.shape[1]} is more than the resolution of the "
+                "spectrum allows: some filters would be empty"
+            )
+        bands.append((slice(int(used[0]), int(used[-1]) + 1), filters))
+    return bands
