@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..errors import InputError
+from .parts import thirds
 
 
 class LoRA(nn.Module):
@@ -33,6 +33,9 @@ class LoRA(nn.Module):
         layer is taken as one.
     dropout : float
         Dropout on the input of the update.
+    rslora : bool
+        Scale by alpha / sqrt(rank), which keeps the size of the update when
+        the rank grows (https://arxiv.org/abs/2312.03732).
 
     Example
     -------
@@ -42,14 +45,21 @@ class LoRA(nn.Module):
     """
 
     def __init__(
-        self, target_module, rank=6, alpha=16.0, parts=None, dropout=0.0
+        self,
+        target_module,
+        rank=6,
+        alpha=16.0,
+        parts=None,
+        dropout=0.0,
+        rslora=False,
     ):
         super().__init__()
         self.pretrained_module = target_module
         self.in_features = target_module.in_features
         self.out_features = target_module.out_features
-        self.scale = alpha / rank
-        self.starts, width = _thirds(parts, self.out_features)
+        self.scale = alpha / (math.sqrt(rank) if rslora else rank)
+        owner = type(self).__name__
+        self.starts, width = thirds(parts, self.out_features, owner)
         weight = target_module.weight
         count = len(self.starts)
         self.down = nn.Parameter(weight.new_empty(count, rank, weight.shape[1]))
@@ -67,11 +77,8 @@ class LoRA(nn.Module):
         torch.Tensor
             What a plain Linear would need to compute the same.
         """
-        weight = self.pretrained_module.weight
-        delta = torch.zeros_like(weight)
-        for start, product in zip(self.starts, self.up @ self.down):
-            delta[start : start + len(product)] = product
-        return weight + self.scale * delta
+        update = self._whole_up() @ self.down.flatten(0, 1)
+        return self.pretrained_module.weight + self.scale * update
 
     @property
     def bias(self):
@@ -98,12 +105,28 @@ class LoRA(nn.Module):
             Output (..., out_features).
         """
         y = self.pretrained_module(x)
-        # one thin product for all parts, then one per part: cheaper than a
-        # dense update of the whole fused output
         low = F.linear(self.dropout(x), self.down.flatten(0, 1))
-        low = low.unflatten(-1, self.up.shape[::2]) * self.scale
-        delta = [F.linear(low[..., i, :], up) for i, up in enumerate(self.up)]
-        return _add_parts(y, delta, self.starts)
+        # one product that is added as it is computed: multiplying by the
+        # zeros of the parts left alone costs less than copying the wide
+        # output together from its thirds
+        return torch.addmm(
+            y.flatten(0, -2),
+            low.flatten(0, -2),
+            self._whole_up().t(),
+            alpha=self.scale,
+        ).view_as(y)
+
+    def _whole_up(self):
+        """The up-projections, in place in (out_features, parts * rank)."""
+        if self.up.shape[1] == self.out_features:
+            return self.up[0]
+        return torch.cat(
+            [
+                F.pad(up, (0, 0, start, self.out_features - start - len(up)))
+                for start, up in zip(self.starts, self.up)
+            ],
+            dim=1,
+        )
 
     @torch.no_grad()
     def merge(self):
@@ -116,36 +139,3 @@ class LoRA(nn.Module):
         """
         self.pretrained_module.weight.copy_(self.weight)
         return self.pretrained_module
-
-
-def _thirds(parts, out_features):
-    """Where the adapted parts of a layer's output start, and their width."""
-    if parts is None:
-        return [0], out_features
-    if not parts or set(parts) - set("qkv") or len(set(parts)) < len(parts):
-        raise InputError(
-            f"LoRA: parts={parts!r} is not a choice of the letters q, k, v; "
-            "leave it out for a layer that is no fused qkv."
-        )
-    if out_features % 3:
-        raise InputError(
-            f"LoRA: parts={parts!r} needs a fused qkv layer, and this one's "
-            f"{out_features} outputs do not divide by three. Leave parts out."
-        )
-    width = out_features // 3
-    return [width * i for i in sorted(map("qkv".index, parts))], width
-
-
-def _add_parts(y, delta, starts):
-    """Add each update to its slice of the last dimension."""
-    if len(starts) == 1 and delta[0].shape == y.shape:
-        return y + delta[0]
-    width = delta[0].shape[-1]
-    pieces = dict(zip(starts, delta))
-    return torch.cat(
-        [
-            piece + pieces[i * width] if i * width in pieces else piece
-            for i, piece in enumerate(y.split(width, dim=-1))
-        ],
-        dim=-1,
-    )

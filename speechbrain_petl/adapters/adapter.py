@@ -1,0 +1,104 @@
+"""Adapter: a block beside, before or after a pretrained module.
+
+Where adapters sit is the ablation of https://arxiv.org/abs/2312.03694.
+"""
+
+import torch
+from torch import nn
+
+from ..errors import InputError, did_you_mean
+from .sites import build, on_first, place_of
+
+PLACES = ("parallel", "before", "after")
+
+
+class Adapter(nn.Module):
+    """A module f with a block A: f(x) + A(x), f(x + A(x)) or f(x) + A(f(x)).
+
+    ``residual`` is whether A has a skip connection of its own. Parallel
+    without one, before and after with one keep the pretrained function at
+    the start, since blocks start at zero; these are the defaults. The other
+    three of the ablation in https://arxiv.org/abs/2312.03694 do not:
+    x + f(x) + A(x), f(A(x)) and A(f(x)).
+
+    Arguments
+    ---------
+    target_module : torch.nn.Module
+        The pretrained attention, feed-forward or block, f. If it returns a
+        tuple, the first element is adapted.
+    block : callable
+        Takes ``dim`` and returns A: (batch, token, dim) -> same.
+    where : str
+        "parallel", "before" or "after".
+    residual : bool, optional
+        A skip connection around A; by default the choice that keeps the
+        pretrained function.
+    scale : float
+        A is multiplied by it; 0.1 in https://arxiv.org/abs/2205.13535.
+    learn_scale : bool
+        Train the scale.
+    dim : int, optional
+        Width of the tokens, if f does not tell it.
+
+    Example
+    -------
+    >>> from functools import partial
+    >>> from speechbrain_petl.adapters.blocks import Bottleneck
+    >>> adapter = Adapter(nn.Linear(32, 32), partial(Bottleneck, width=4))
+    >>> adapter(torch.randn(3, 10, 32)).shape
+    torch.Size([3, 10, 32])
+    """
+
+    def __init__(
+        self,
+        target_module,
+        block,
+        where="parallel",
+        residual=None,
+        scale=1.0,
+        learn_scale=False,
+        dim=None,
+    ):
+        super().__init__()
+        if where not in PLACES:
+            raise InputError(
+                f"Adapter: where={where!r} is not one of {', '.join(PLACES)}."
+                f"{did_you_mean(where, PLACES)}"
+            )
+        self.pretrained_module = target_module
+        self.where = where
+        self.residual = where != "parallel" if residual is None else residual
+        self.block = build(block, target_module, dim)
+        self.scale = scale
+        if learn_scale:
+            place = place_of(target_module)
+            self.scale = nn.Parameter(torch.tensor(float(scale), **place))
+
+    def forward(self, x, *args, **kwargs):
+        """The adapted module.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens (batch, token, dim).
+        *args : tuple
+            Passed on to the module, masks for example.
+        **kwargs : dict
+            Passed on to the module.
+
+        Returns
+        -------
+        torch.Tensor or tuple
+            As the module returns.
+        """
+        if self.where == "before":
+            return self.pretrained_module(self._adapt(x), *args, **kwargs)
+        y = self.pretrained_module(x, *args, **kwargs)
+        if self.where == "after":
+            return on_first(y, self._adapt)
+        side = self._adapt(x)
+        return on_first(y, lambda first: first + side)
+
+    def _adapt(self, x):
+        change = self.block(x) * self.scale
+        return x + change if self.residual else change

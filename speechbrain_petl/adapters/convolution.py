@@ -1,0 +1,190 @@
+"""Blocks that mix neighbouring tokens by convolution: Convpass, Conformer.
+
+Convpass is https://arxiv.org/abs/2207.07039, the conformer adapter
+https://arxiv.org/abs/2312.03694.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..errors import InputError
+from .blocks import activation_of, zero_linear
+
+
+class Convpass(nn.Module):
+    """A bottleneck around a convolution: U act(conv(act(D x))).
+
+    The convolution is 3x3 over the grid of patches, and the class tokens see
+    only the centre of its kernel, as in https://arxiv.org/abs/2207.07039.
+    Where the rows of the grid are not given it runs along the sequence,
+    which is time in the AST and in wav2vec 2.0. 20,520 parameters for width
+    12 and dim 768 on the grid, 19,656 along the sequence.
+
+    Arguments
+    ---------
+    dim : int
+        Width of the tokens.
+    width : int
+        Width between the projections.
+    kernel : int
+        Patches that the convolution spans in each direction; odd.
+    rows : int, optional
+        Rows of the grid, the patches along the mel axis: 12 for 128 mels and
+        a stride of 10.
+    class_tokens : int
+        Number of tokens before the grid.
+    activation : str
+        "gelu", "relu" or "silu".
+
+    Example
+    -------
+    >>> Convpass(32, width=4, rows=12)(torch.randn(3, 110, 32)).shape
+    torch.Size([3, 110, 32])
+    """
+
+    def __init__(
+        self,
+        dim,
+        width=12,
+        kernel=3,
+        rows=None,
+        class_tokens=2,
+        activation="gelu",
+    ):
+        super().__init__()
+        self.rows = rows
+        self.class_tokens = class_tokens
+        self.down = nn.Linear(dim, width)
+        self.activation = activation_of(activation)
+        conv = nn.Conv2d if rows else nn.Conv1d
+        self.conv = conv(width, width, kernel, padding=kernel // 2)
+        # start as a plain bottleneck, the paper's choice
+        nn.init.dirac_(self.conv.weight)
+        nn.init.zeros_(self.conv.bias)
+        self.up = zero_linear(width, dim)
+
+    def forward(self, x):
+        """Mix each patch with its neighbours.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens (batch, token, dim).
+
+        Returns
+        -------
+        torch.Tensor
+            Of the same shape.
+        """
+        x = self.activation(self.down(x))
+        if self.rows:
+            x = self._on_grid(x)
+        else:
+            x = self.conv(x.transpose(1, 2)).transpose(1, 2)
+        return self.up(self.activation(x))
+
+    def _on_grid(self, x):
+        """Convolve patches as an image, each class token as a single pixel."""
+        first, patches = x.tensor_split([self.class_tokens], dim=1)
+        if patches.shape[1] % self.rows:
+            raise InputError(
+                f"Convpass: {patches.shape[1]} patches after "
+                f"{self.class_tokens} class tokens make no grid of "
+                f"rows={self.rows}: correct rows or class_tokens, or leave "
+                "rows out to convolve along the sequence."
+            )
+        image = patches.transpose(1, 2).unflatten(2, (self.rows, -1))
+        patches = self.conv(image).flatten(2).transpose(1, 2)
+        centre = self.conv.kernel_size[0] // 2
+        pixel = self.conv.weight[:, :, centre, centre]
+        first = F.linear(first, pixel, self.conv.bias)
+        return torch.cat([first, patches], dim=1)
+
+
+class Conformer(nn.Module):
+    """The convolution module of a conformer, narrowed to a bottleneck.
+
+    LayerNorm, pointwise to twice the width, GLU, depthwise along the tokens,
+    BatchNorm, SiLU, pointwise back (https://arxiv.org/abs/2312.03694).
+    21,024 parameters for width 8, kernel 31 and dim 768. Under gradient
+    checkpointing the BatchNorm sees each batch twice, so that its statistics
+    move faster.
+
+    Arguments
+    ---------
+    dim : int
+        Width of the tokens.
+    width : int
+        Width of the convolution.
+    kernel : int
+        Tokens that the convolution spans, odd or even; the length is kept.
+
+    Example
+    -------
+    >>> Conformer(32, width=4, kernel=8)(torch.randn(3, 10, 32)).shape
+    torch.Size([3, 10, 32])
+    """
+
+    def __init__(self, dim, width=8, kernel=31):
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.expand = nn.Linear(dim, 2 * width)
+        self.depthwise = Depthwise(width, kernel)
+        self.batch_norm = nn.BatchNorm1d(width)
+        self.project = zero_linear(width, dim)
+
+    def forward(self, x):
+        """Mix the tokens along the sequence.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens (batch, token, dim).
+
+        Returns
+        -------
+        torch.Tensor
+            Of the same shape.
+        """
+        x = F.glu(self.expand(self.norm(x)))
+        x = self.batch_norm(self.depthwise(x.transpose(1, 2)))
+        return self.project(F.silu(x).transpose(1, 2))
+
+
+class Depthwise(nn.Conv1d):
+    """A convolution of each channel along time that keeps the length.
+
+    Arguments
+    ---------
+    channels : int
+        Number of channels.
+    kernel : int
+        Length of the filters, odd or even.
+
+    Example
+    -------
+    >>> Depthwise(4, 8)(torch.randn(3, 4, 10)).shape
+    torch.Size([3, 4, 10])
+    """
+
+    def __init__(self, channels, kernel):
+        super().__init__(
+            channels, channels, kernel, padding=kernel // 2, groups=channels
+        )
+
+    def forward(self, x):
+        """Filter each channel.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Signals (batch, channel, time).
+
+        Returns
+        -------
+        torch.Tensor
+            Of the same shape.
+        """
+        # an even kernel yields one frame more than it was given
+        return super().forward(x)[..., : x.shape[-1]]

@@ -1,0 +1,120 @@
+"""(IA)^3, learned scales of keys, values and hidden features.
+
+Proposed in https://arxiv.org/abs/2205.05638.
+"""
+
+import torch
+from torch import nn
+
+from ..errors import InputError
+from .parts import spread, thirds
+from .sites import place_of
+
+
+class IA3(nn.Module):
+    """A Linear with a learned scale per output, or per input.
+
+    Outputs: s * (W x + b), for keys and values. Inputs: W (s * x) + b, for
+    the second layer of a feed-forward, whose hidden features it scales
+    (https://arxiv.org/abs/2205.05638).
+
+    Arguments
+    ---------
+    target_module : torch.nn.Linear
+        The pretrained layer.
+    parts : str, optional
+        For a fused qkv layer, which thirds of its output are scaled.
+    on : str
+        "output" or "input".
+
+    Example
+    -------
+    >>> qkv = IA3(nn.Linear(32, 96), parts="kv")
+    >>> qkv(torch.randn(2, 10, 32)).shape
+    torch.Size([2, 10, 96])
+    >>> qkv.scale.shape
+    torch.Size([2, 32])
+    """
+
+    def __init__(self, target_module, parts=None, on="output"):
+        super().__init__()
+        if on not in ("output", "input") or (on == "input" and parts):
+            raise InputError(
+                f"IA3: on={on!r} with parts={parts!r}: `on` is output or "
+                "input, and only outputs have parts."
+            )
+        self.pretrained_module = target_module
+        self.in_features = target_module.in_features
+        self.out_features = target_module.out_features
+        self.on = on
+        if on == "output":
+            self.starts, width = thirds(parts, self.out_features, "IA3")
+        else:
+            self.starts, width = [0], self.in_features
+        shape = (len(self.starts), width)
+        self.scale = nn.Parameter(torch.ones(shape, **place_of(target_module)))
+
+    @property
+    def weight(self):
+        """The scaled weight (out_features, in_features).
+
+        Returns
+        -------
+        torch.Tensor
+            What a plain Linear would need to compute the same.
+        """
+        weight = self.pretrained_module.weight
+        if self.on == "input":
+            return weight * self.scale
+        return weight * self._outputs().unsqueeze(1)
+
+    @property
+    def bias(self):
+        """The scaled bias.
+
+        Returns
+        -------
+        torch.Tensor
+            Of shape (out_features,), or None.
+        """
+        bias = self.pretrained_module.bias
+        if bias is None or self.on == "input":
+            return bias
+        return bias * self._outputs()
+
+    def forward(self, x):
+        """The scaled projection.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Input (..., in_features).
+
+        Returns
+        -------
+        torch.Tensor
+            Output (..., out_features).
+        """
+        if self.on == "input":
+            return self.pretrained_module((x * self.scale[0]).to(x.dtype))
+        y = self.pretrained_module(x)
+        return (y * self._outputs()).to(y.dtype)
+
+    def _outputs(self):
+        """The scale of every output, 1 for the parts left alone."""
+        return spread(self.scale, self.starts, self.out_features)
+
+    @torch.no_grad()
+    def merge(self):
+        """Fold the scale into the pretrained weight and bias.
+
+        Returns
+        -------
+        torch.nn.Linear
+            The pretrained layer, which now computes what this one did.
+        """
+        linear, bias = self.pretrained_module, self.bias
+        linear.weight.copy_(self.weight)
+        if bias is not None:
+            linear.bias.copy_(bias)
+        return linear

@@ -1,0 +1,79 @@
+"""Any tuner of Hugging Face PEFT as a wrapper (https://github.com/huggingface/peft)."""
+
+from torch import nn
+
+from ..errors import InputError, did_you_mean
+
+
+class PEFT(nn.Module):
+    """A module into which PEFT injects one of its tuners.
+
+    For the methods of PEFT that this package does not have, LoHa and OFT for
+    example. PEFT is an extra dependency.
+
+    Arguments
+    ---------
+    target_module : torch.nn.Module
+        The pretrained layer, or a module that holds some.
+    tuner : str
+        Name of the method as PEFT spells it: "LOHA", "OFT", "HRA", ...
+    targets : str or list of str, optional
+        Which layers inside the module; by default the module itself.
+    **options : dict
+        Passed on to PEFT's configuration of this tuner.
+
+    Example
+    -------
+    >>> import torch
+    >>> layer = PEFT(nn.Linear(32, 32), "LOHA", r=4, alpha=4)
+    >>> layer(torch.randn(3, 10, 32)).shape
+    torch.Size([3, 10, 32])
+    """
+
+    def __init__(self, target_module, tuner, targets=None, **options):
+        super().__init__()
+        peft = _import_peft()
+        configs = {str(t.value): t for t in peft.PEFT_TYPE_TO_CONFIG_MAPPING}
+        if tuner not in configs:
+            raise InputError(
+                f"PEFT: tuner={tuner!r} is not a method of peft "
+                f"{peft.__version__}.{did_you_mean(tuner, configs)}"
+            )
+        self.pretrained_module = target_module
+        for name in ("in_features", "out_features"):
+            if hasattr(target_module, name):
+                setattr(self, name, getattr(target_module, name))
+        config = peft.PEFT_TYPE_TO_CONFIG_MAPPING[configs[tuner]](
+            target_modules=targets or ["pretrained_module"], **options
+        )
+        # injected into this wrapper, so that the module itself is replaced
+        peft.inject_adapter_in_model(config, self)
+
+    def forward(self, *args, **kwargs):
+        """Whatever the module computes, tuned.
+
+        Arguments
+        ---------
+        *args : tuple
+            Passed on to the module.
+        **kwargs : dict
+            Passed on to the module.
+
+        Returns
+        -------
+        torch.Tensor
+            As the module returns.
+        """
+        return self.pretrained_module(*args, **kwargs)
+
+
+def _import_peft():
+    """PEFT is imported where it is used: it is an extra dependency."""
+    try:
+        import peft
+    except ImportError as error:
+        raise InputError(
+            "PEFT: the package peft is not installed. "
+            "pip install speechbrain_petl[peft]"
+        ) from error
+    return peft

@@ -1,0 +1,137 @@
+"""Prefix tuning, learned keys and values (https://arxiv.org/abs/2101.00190)."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..errors import InputError
+from .masks import pad_masks
+from .sites import on_first, place_of
+
+PROJECTIONS = (("qkv",), ("k_proj", "v_proj"), ("key", "value"))
+
+
+class Prefix(nn.Module):
+    """Self-attention to learned rows too: SDPA(q, [k; Pk], [v; Pv]).
+
+    Proposed in https://arxiv.org/abs/2101.00190. The attention itself runs,
+    on a sequence with empty tokens at its end whose keys and values are the
+    learned ones; what it returns for them is dropped. So it may be of any
+    library, with a mask or without, and its projections may be wrapped: a
+    fused ``qkv`` (timm), or ``k_proj`` and ``v_proj`` (transformers,
+    torchaudio).
+
+    Arguments
+    ---------
+    target_module : torch.nn.Module
+        The pretrained attention. Its projections of keys and values become
+        ``LearnedRows``.
+    tokens : int
+        Number of learned keys, and of learned values.
+
+    Example
+    -------
+    >>> from timm.layers import Attention
+    >>> prefix = Prefix(Attention(32, num_heads=2), tokens=5)
+    >>> prefix(torch.randn(3, 10, 32)).shape
+    torch.Size([3, 10, 32])
+    """
+
+    def __init__(self, target_module, tokens=12):
+        super().__init__()
+        self.pretrained_module = target_module
+        self.tokens = tokens
+        names = _projections(target_module)
+        for name in names:
+            projection = getattr(target_module, name)
+            # a fused projection yields the queries first: these stay empty
+            fused = projection.out_features // 3 if len(names) == 1 else 0
+            rows = LearnedRows(projection, tokens, start=fused)
+            setattr(target_module, name, rows)
+
+    def forward(self, x, *args, **kwargs):
+        """Attend to the tokens and to the prefix.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens (batch, token, dim).
+        *args : tuple
+            Passed on to the attention; a mask is padded.
+        **kwargs : dict
+            Passed on to the attention; a mask is padded.
+
+        Returns
+        -------
+        torch.Tensor or tuple
+            As the attention returns.
+        """
+        length = x.shape[1]
+        args, kwargs = pad_masks(args, kwargs, length, self.tokens)
+        x = F.pad(x, (0, 0, 0, self.tokens))
+        y = self.pretrained_module(x, *args, **kwargs)
+        return on_first(y, lambda first: first[:, :length])
+
+
+class LearnedRows(nn.Module):
+    """A projection whose outputs for the last tokens are learned.
+
+    Arguments
+    ---------
+    target_module : torch.nn.Linear
+        The pretrained projection.
+    tokens : int
+        Number of tokens at the end of the sequence.
+    start : int
+        Outputs from here on are learned, those before are zero.
+
+    Example
+    -------
+    >>> rows = LearnedRows(nn.Linear(32, 96), tokens=5, start=32)
+    >>> rows(torch.randn(3, 15, 32)).shape
+    torch.Size([3, 15, 96])
+    >>> rows.rows.shape
+    torch.Size([5, 64])
+    """
+
+    def __init__(self, target_module, tokens, start=0):
+        super().__init__()
+        self.pretrained_module = target_module
+        self.in_features = target_module.in_features
+        self.out_features = target_module.out_features
+        self.start = start
+        shape = (tokens, self.out_features - start)
+        self.rows = nn.Parameter(torch.empty(shape, **place_of(target_module)))
+        bound = math.sqrt(3 / self.in_features)  # as a prompt's
+        nn.init.uniform_(self.rows, -bound, bound)
+
+    def forward(self, x):
+        """Project the tokens.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens (batch, token, in_features), the last ones empty.
+
+        Returns
+        -------
+        torch.Tensor
+            Keys, values or both (batch, token, out_features).
+        """
+        y = self.pretrained_module(x)
+        rows = F.pad(self.rows, (self.start, 0)).to(y.dtype)
+        rows = rows.expand(len(y), -1, -1)
+        return torch.cat([y[:, : -len(self.rows)], rows], dim=1)
+
+
+def _projections(attention):
+    for names in PROJECTIONS:
+        if all(hasattr(attention, name) for name in names):
+            return names
+    raise InputError(
+        f"Prefix: {type(attention).__name__} has neither qkv nor k_proj and "
+        "v_proj, so it is no attention that takes a prefix. Let the glob end "
+        "in .attn or .attention."
+    )

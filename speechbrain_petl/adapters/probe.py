@@ -1,0 +1,57 @@
+"""A probe that reads all layers, as in https://arxiv.org/abs/2105.01051."""
+
+import torch
+from torch import nn
+
+from ..errors import InputError
+
+
+class WeightedLayers(nn.Module):
+    """A stack of blocks that returns a weighted mean of all their outputs.
+
+    sum_l w_l h_l with w a softmax of one learned number per block. It is not
+    the identity at the start: the weights are equal.
+
+    Arguments
+    ---------
+    target_module : torch.nn.Sequential
+        The pretrained blocks, each (batch, token, dim) -> same.
+
+    Example
+    -------
+    >>> blocks = nn.Sequential(nn.Linear(32, 32), nn.Linear(32, 32))
+    >>> WeightedLayers(blocks)(torch.randn(3, 10, 32)).shape
+    torch.Size([3, 10, 32])
+    """
+
+    def __init__(self, target_module):
+        super().__init__()
+        if not isinstance(target_module, nn.Sequential):
+            raise InputError(
+                f"WeightedLayers: {type(target_module).__name__} is no "
+                "Sequential whose layers can be weighted. Let the glob name "
+                "the stack itself: blocks."
+            )
+        self.pretrained_module = target_module
+        self.logits = nn.Parameter(torch.zeros(len(target_module)))
+
+    def forward(self, x):
+        """Run the blocks and weigh their outputs.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens (batch, token, dim).
+
+        Returns
+        -------
+        torch.Tensor
+            Of the same shape.
+        """
+        total = 0
+        for block, weight in zip(
+            self.pretrained_module, self.logits.softmax(dim=0)
+        ):
+            x = block(x)
+            total = total + weight.to(x.dtype) * x
+        return total

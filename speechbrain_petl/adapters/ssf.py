@@ -1,0 +1,99 @@
+"""SSF, scaling and shifting features (https://arxiv.org/abs/2210.08823)."""
+
+import torch
+from torch import nn
+
+from .sites import on_first, place_of, width_of
+
+
+class SSF(nn.Module):
+    """A module whose output is scaled and shifted: s * f(x) + t.
+
+    In https://arxiv.org/abs/2210.08823 it follows every LayerNorm and
+    Linear, into which it can be merged.
+
+    Arguments
+    ---------
+    target_module : torch.nn.Module
+        The pretrained module, whose output is (..., dim). If it returns a
+        tuple, the first element is adapted.
+    dim : int, optional
+        Width of the output, if the module does not tell it.
+
+    Example
+    -------
+    >>> SSF(nn.LayerNorm(32))(torch.randn(2, 10, 32)).shape
+    torch.Size([2, 10, 32])
+    """
+
+    def __init__(self, target_module, dim=None):
+        super().__init__()
+        self.pretrained_module = target_module
+        if hasattr(target_module, "out_features"):
+            self.in_features = target_module.in_features
+            self.out_features = dim = target_module.out_features
+        dim, place = dim or width_of(target_module), place_of(target_module)
+        self.scale = nn.Parameter(torch.ones(dim, **place))
+        self.shift = nn.Parameter(torch.zeros(dim, **place))
+
+    @property
+    def weight(self):
+        """The scaled weight of a Linear or a LayerNorm.
+
+        Returns
+        -------
+        torch.Tensor
+            Of the shape of the pretrained one.
+        """
+        weight = self.pretrained_module.weight
+        return (weight.t() * self.scale).t()
+
+    @property
+    def bias(self):
+        """The scaled and shifted bias of a Linear or a LayerNorm.
+
+        Returns
+        -------
+        torch.Tensor
+            Of shape (dim,).
+        """
+        bias = self.pretrained_module.bias
+        return self.shift if bias is None else bias * self.scale + self.shift
+
+    def forward(self, x, *args, **kwargs):
+        """Scale and shift what the module returns.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Input of the module.
+        *args : tuple
+            Passed on to the module.
+        **kwargs : dict
+            Passed on to the module.
+
+        Returns
+        -------
+        torch.Tensor or tuple
+            As the module returns.
+        """
+        y = self.pretrained_module(x, *args, **kwargs)
+        return on_first(y, lambda y: (y * self.scale + self.shift).to(y.dtype))
+
+    @torch.no_grad()
+    def merge(self):
+        """Fold scale and shift into a Linear or a LayerNorm.
+
+        Returns
+        -------
+        torch.nn.Module
+            The pretrained layer, which now computes what this one did; of a
+            module that has no weight of its own, this wrapper.
+        """
+        module = self.pretrained_module
+        if not isinstance(module, (nn.Linear, nn.LayerNorm)):
+            return self
+        weight, bias = self.weight, self.bias
+        module.weight.copy_(weight)
+        module.bias = nn.Parameter(bias.detach(), requires_grad=False)
+        return module
