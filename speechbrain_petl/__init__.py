@@ -2,7 +2,10 @@
 
 from .adapted import AdaptedEncoder, count_parameters
 from .adapters.lora import LoRA
+from .brain import PETLBrain
 from .errors import InputError
 from .lobes.ast import AST
-
-__all__ = ["AST", "AdaptedEncoder", "InputError", "LoRA", "count_parameters"]
+from .lobes.augment import SpecAugment
+from .lobes.fbank import Fbank
+from .lobes.pooling import NormLinear, Pooling
+from .lobes.weights import load_pretrained

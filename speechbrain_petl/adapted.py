@@ -43,7 +43,7 @@ class AdaptedEncoder(nn.Module):
     -------
     >>> from functools import partial
     >>> from speechbrain_petl import AST, LoRA
-    >>> encoder = AST({"dim": 32, "depth": 2, "heads": 2}, frames=64)
+    >>> encoder = AST((32, 2, 2), frames=64)
     >>> lora = partial(LoRA, rank=2, parts="qv")
     >>> adapted = AdaptedEncoder(
     ...     encoder, wrap={"blocks.*.attn.qkv": lora}, train=["norm.*"]

@@ -14,11 +14,11 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
 
-SIZES = {
-    "tiny224": {"dim": 192, "depth": 12, "heads": 3},
-    "small224": {"dim": 384, "depth": 12, "heads": 6},
-    "base224": {"dim": 768, "depth": 12, "heads": 12},
-    "base384": {"dim": 768, "depth": 12, "heads": 12},
+SIZES = {  # dim, depth, heads
+    "tiny224": (192, 12, 3),
+    "small224": (384, 12, 6),
+    "base224": (768, 12, 12),
+    "base384": (768, 12, 12),
 }
 PATCH = 16  # mels and frames that one patch spans
 CLASS_TOKENS = 2  # the class and the distillation token of DeiT
@@ -33,8 +33,8 @@ class AST(nn.Module):
 
     Arguments
     ---------
-    size : str or dict
-        A name of SIZES, or {dim: ..., depth: ..., heads: ...}. 224 and 384
+    size : str or sequence of int
+        A name of SIZES, or (dim, depth, heads). 224 and 384
         are the image sizes of the DeiT weights that the original starts
         from; base224 and base384 are the same network here.
     mels : int
@@ -56,7 +56,7 @@ class AST(nn.Module):
 
     Example
     -------
-    >>> encoder = AST({"dim": 32, "depth": 2, "heads": 2}, frames=100)
+    >>> encoder = AST((32, 2, 2), frames=100)
     >>> encoder(torch.randn(3, 100, 128)).shape
     torch.Size([3, 110, 32])
     >>> encoder.grid
@@ -75,8 +75,8 @@ class AST(nn.Module):
         gradient_checkpointing=False,
     ):
         super().__init__()
-        shape = _shape(size)
-        self.dim = dim = shape["dim"]
+        dim, depth, heads = _shape(size)
+        self.dim = dim
         self.input_shape = (frames, mels)
         self.strides = (fstride, tstride)
         self.grid = _grid(mels, frames, fstride, tstride)
@@ -101,12 +101,12 @@ class AST(nn.Module):
             *(
                 Block(
                     dim,
-                    shape["heads"],
+                    heads,
                     qkv_bias=True,
                     proj_drop=dropout,
                     norm_layer=norm,
                 )
-                for _ in range(shape["depth"])
+                for _ in range(depth)
             )
         )
         self.norm = norm(dim)
@@ -168,19 +168,18 @@ class AST(nn.Module):
 
 
 def _shape(size):
-    if isinstance(size, str):
-        if size not in SIZES:
-            raise InputError(
-                f"ast_size {size!r} is not one of {', '.join(SIZES)}; a size "
-                "of your own is written {dim: 96, depth: 4, heads: 3}"
-            )
-        return SIZES[size]
-    if set(size) != {"dim", "depth", "heads"} or size["dim"] % size["heads"]:
+    """(dim, depth, heads) of a name, or of a size given as such."""
+    if isinstance(size, dict):
+        size = tuple(size.values())
+    shape = SIZES.get(size, size) if isinstance(size, str) else tuple(size)
+    whole = len(shape) == 3 and all(isinstance(n, int) for n in shape)
+    if not whole or shape[0] % shape[2]:
         raise InputError(
-            f"ast_size {dict(size)} must give dim, depth and heads, and dim "
-            "must be a multiple of heads"
+            f"ast_size={size!r} is neither one of {', '.join(SIZES)} nor "
+            "[dim, depth, heads] with a dim that is a multiple of heads, "
+            "such as [96, 4, 3]"
         )
-    return size
+    return shape
 
 
 def _grid(mels, frames, fstride, tstride):

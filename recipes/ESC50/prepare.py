@@ -1,0 +1,164 @@
+"""ESC-50: 2000 environmental recordings of 5 s in 50 classes and 5 folds.
+
+K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM
+Multimedia 2015, https://github.com/karolpiczak/ESC-50. 44.1 kHz, mono, 16 bit,
+40 clips a class, 8 of them in each fold; clips of one recording share a fold.
+Licence: CC BY-NC 3.0; the ten classes of the ESC-10 subset (400 clips): CC BY.
+
+Official layout::
+
+    ESC-50-master/audio/1-100032-A-0.wav
+    ESC-50-master/meta/esc50.csv  filename,fold,target,category,esc10,...
+
+Authors
+ * the speechbrain_petl developers, 2026
+"""
+
+import os
+
+import pandas as pd
+
+from speechbrain.utils.data_utils import download_file
+from speechbrain.utils.logger import get_logger
+from speechbrain_petl import InputError
+from speechbrain_petl.dataio import write_manifest
+
+logger = get_logger(__name__)
+
+URL = "https://github.com/karolpiczak/ESC-50/archive/refs/heads/master.zip"
+ROOT = "ESC-50-master"
+META = os.path.join("meta", "esc50.csv")
+COLUMNS = ["filename", "fold", "category", "esc10"]
+FOLDS = (1, 2, 3, 4, 5)
+PROTOCOLS = ("3-1-1", "4-1")  # folds to train, (validate and) test on
+CLIPS, CLASSES = {False: 2000, True: 400}, {False: 50, True: 10}
+
+
+def prepare_esc50(
+    data_folder,
+    save_folder,
+    fold=1,
+    protocol="3-1-1",
+    esc10=False,
+    download=False,
+    url=URL,
+):
+    """Write train.json, valid.json and test.json.
+
+    Arguments
+    ---------
+    data_folder : str
+        The folder ESC-50-master, or the one that holds it.
+    save_folder : str
+        Where to write the manifests.
+    fold : int
+        The fold to test on, 1 to 5.
+    protocol : str
+        "3-1-1": validate on the next fold, train on the other three.
+        "4-1": train on the other four, no validation.
+    esc10 : bool
+        Only the ten classes of ESC-10.
+    download : bool
+        Fetch the official archive (600 MB) if the folder is missing.
+    url : str
+        Where it is fetched from.
+
+    Returns
+    -------
+    dict
+        split -> path of its manifest.
+    """
+    if fold not in FOLDS:
+        raise InputError(
+            f"fold={fold} does not exist: ESC-50 has folds 1 to {len(FOLDS)}"
+        )
+    if protocol not in PROTOCOLS:
+        raise InputError(
+            f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}"
+        )
+    root = _find(data_folder, download, url)
+    meta = _read_meta(root, esc10)
+    manifests = {}
+    for split, folds in _splits(fold, protocol).items():
+        rows = meta[meta.fold.isin(folds)].sort_values("filename")
+        items = {
+            os.path.splitext(row.filename)[0]: {
+                "wav": os.path.join(root, "audio", row.filename),
+                "label": row.category,
+                "fold": int(row.fold),
+            }
+            for row in rows.itertuples()
+        }
+        manifests[split] = os.path.join(save_folder, f"{split}.json")
+        write_manifest(manifests[split], items)
+    return manifests
+
+
+def _splits(fold, protocol):
+    others = [f for f in FOLDS if f != fold]
+    if protocol == "4-1":
+        return {"train": others, "test": [fold]}
+    valid = fold % len(FOLDS) + 1
+    others.remove(valid)
+    return {"train": others, "valid": [valid], "test": [fold]}
+
+
+def _find(data_folder, download, url):
+    """The folder that holds meta/esc50.csv, fetched if need be."""
+    places = [data_folder, os.path.join(data_folder, ROOT)]
+    if download and not any(_is_esc50(place) for place in places):
+        archive = os.path.join(data_folder, "ESC-50-master.zip")
+        download_file(url, archive, unpack=True, dest_unpack=data_folder)
+    for place in places:
+        if _is_esc50(place):
+            return os.path.abspath(place)
+    what = "is no folder"
+    if os.path.isdir(data_folder):
+        found = ", ".join(sorted(os.listdir(data_folder))[:5])
+        what = f"holds no {META} (it has: {found or 'nothing'})"
+    raise InputError(
+        f"data_folder={data_folder} {what}. Give the folder {ROOT} of the "
+        "official archive, or add --download=True to fetch it there."
+    )
+
+
+def _is_esc50(folder):
+    return os.path.isfile(os.path.join(folder, META))
+
+
+def _read_meta(root, esc10):
+    """The rows of the official csv that are used, with their types checked."""
+    path = os.path.join(root, META)
+    try:
+        meta = pd.read_csv(path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"{path} is no csv file: {error}")
+    missing = [c for c in COLUMNS if c not in meta.columns]
+    if missing:
+        raise InputError(f"{path} has no column {', '.join(missing)}")
+    for line, row in enumerate(meta.itertuples(), start=2):
+        if row.fold not in FOLDS or not isinstance(row.filename, str):
+            raise InputError(
+                f"{path}, line {line}: filename={row.filename!r} "
+                f"fold={row.fold!r} is no row of ESC-50"
+            )
+    meta = meta[meta.esc10.astype(bool)] if esc10 else meta
+    _check_counts(meta, path, esc10)
+    return meta
+
+
+def _check_counts(meta, path, esc10):
+    classes = meta.category.nunique()
+    if classes != CLASSES[esc10]:
+        raise InputError(
+            f"{path} has {classes} of {CLASSES[esc10]} classes."
+            + (" Add --esc10=True." if classes == CLASSES[True] else "")
+        )
+    for fold, rows in meta.groupby("fold"):
+        if rows.category.nunique() != classes:
+            raise InputError(f"{path}: fold {fold} lacks some of the classes")
+    if len(meta) != CLIPS[esc10]:
+        logger.warning(
+            f"{path} lists {len(meta)} clips, ESC-{CLASSES[esc10]} has "
+            f"{CLIPS[esc10]}: results are not comparable with published ones"
+        )

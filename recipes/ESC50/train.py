@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Adapt a pretrained AST to ESC-50 by training well under 1 % of it.
+
+> python train.py hparams/lora.yaml --data_folder=/path/to/ESC-50-master
+> torchrun --nproc_per_node=2 train.py hparams/lora.yaml --data_folder=...
+
+Authors
+ * the speechbrain_petl developers, 2026
+"""
+
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from prepare import prepare_esc50
+from torchmetrics.classification import MulticlassAccuracy
+
+import speechbrain as sb
+from speechbrain.utils.distributed import run_on_main
+from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
+from speechbrain_petl.dataio import classification_datasets
+from speechbrain_petl.recipe import parse_recipe, run
+
+
+class ESC50Brain(PETLBrain):
+    """Waveform -> log-mel -> adapted AST -> pooled tokens -> class."""
+
+    def compute_forward(self, batch, stage):
+        """Class logits (batch, class)."""
+        wavs, lens = batch.to(self.device).sig
+        features = self.modules.augment(self.modules.fbank(wavs, lens))
+        tokens = self.modules.encoder(features)
+        return self.modules.classifier(self.modules.pooling(tokens))
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Cross entropy; counts the batch into the metrics."""
+        self.score(predictions, batch.target)
+        return torch.nn.functional.cross_entropy(predictions, batch.target)
+
+
+def main(argv):
+    """Prepare, adapt, select on validation, test once."""
+    hparams_file, run_opts, overrides = parse_recipe(argv)
+    with open(hparams_file, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file, overrides)
+
+    manifests = run_on_main(
+        prepare_esc50,
+        kwargs={
+            "data_folder": hparams["data_folder"],
+            "save_folder": hparams["save_folder"],
+            "fold": hparams["fold"],
+            "protocol": hparams["protocol"],
+            "esc10": hparams["esc10"],
+            "download": hparams["download"],
+        },
+    )
+    sb.create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides
+    )
+    datasets, labels = classification_datasets(
+        manifests, hparams["fbank"].samples, hparams["labels_file"]
+    )
+    encoder = load_pretrained(hparams["encoder"], hparams["source"])
+    encoder = AdaptedEncoder(encoder, **hparams["petl"])
+    classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))
+    hparams["checkpointer"].add_recoverables(
+        {"encoder": encoder, "classifier": classifier}
+    )
+    brain = ESC50Brain(
+        modules={
+            "fbank": hparams["fbank"],
+            "augment": hparams["augment"],
+            "encoder": encoder,
+            "pooling": hparams["pooling"],
+            "classifier": classifier,
+        },
+        metrics={"accuracy": MulticlassAccuracy(len(labels), average="micro")},
+        select="accuracy",
+        train_logger=hparams["train_logger"],
+        seed=hparams["seed"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    return brain.train_and_test(
+        hparams["epoch_counter"],
+        datasets,
+        hparams["loader"],
+        result={
+            "dataset": "ESC-10" if hparams["esc10"] else "ESC-50",
+            "method": hparams["method"],
+            "protocol": hparams["protocol"],
+            "fold": hparams["fold"],
+            "seed": hparams["seed"],
+        },
+        path=hparams["result_file"],
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,184 @@
+"""From audio files to batches: check, read, manifest, dataset."""
+
+import json
+import os
+import struct
+from functools import lru_cache, partial
+
+import soundfile
+from tqdm import tqdm
+
+from speechbrain.dataio import audio_io
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.dataio.preprocess import AudioNormalizer
+
+from .errors import InputError
+
+SAMPLE_RATE = 16000  # Hz, what the encoders expect
+_UNKNOWN_SIZE = {0, 0xFFFFFFFF}  # a streamed wav does not know its length
+
+
+def check_audio(path):
+    """Duration of an audio file, or an error if it is not all there.
+
+    Reads the header only. SpeechBrain's reader returns what is left of a
+    truncated wav without a word, so its size is checked here.
+
+    Arguments
+    ---------
+    path : str
+        An audio file.
+
+    Returns
+    -------
+    float
+        Seconds.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "a.wav"
+    >>> soundfile.write(path, [0.0] * 8000, 16000)
+    >>> check_audio(path)
+    0.5
+    """
+    if not os.path.isfile(path):
+        raise InputError(f"the audio file {path} is missing")
+    if not os.path.getsize(path):
+        raise InputError(f"the audio file {path} is empty (0 bytes)")
+    try:
+        info = soundfile.info(str(path))
+    except soundfile.LibsndfileError as error:
+        raise InputError(f"{path} is no audio file: {error.error_string}")
+    if not info.frames:
+        raise InputError(f"the audio file {path} holds no samples")
+    missing = _missing_bytes(path)
+    if missing:
+        raise InputError(
+            f"the audio file {path} is truncated: {missing} bytes of its "
+            "samples are missing. Copy or download it again."
+        )
+    return info.frames / info.samplerate
+
+
+def read_audio(path, samples=None, sample_rate=SAMPLE_RATE):
+    """Read a file as mono at one rate, no more of it than is needed.
+
+    Arguments
+    ---------
+    path : str
+        An audio file of any rate, width and number of channels.
+    samples : int, optional
+        Keep at most that many samples from the start.
+    sample_rate : int
+        Hz.
+
+    Returns
+    -------
+    torch.Tensor
+        Waveform (sample,).
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "stereo.wav"
+    >>> soundfile.write(path, [[0.0, 0.1]] * 4410, 44100)
+    >>> read_audio(path).shape
+    torch.Size([1600])
+    """
+    frames = -1
+    if samples is not None:
+        rate = soundfile.info(str(path)).samplerate
+        # a tenth of a second more, so that the resampler sees no edge
+        frames = int((samples / sample_rate + 0.1) * rate)
+    wav, rate = audio_io.load(path, channels_first=False, num_frames=frames)
+    wav = wav.mean(dim=1)
+    if rate != sample_rate:
+        wav = _normalizer(sample_rate)(wav, rate)
+    return wav[:samples]
+
+
+def write_manifest(path, items):
+    """Check every file of a split and write SpeechBrain's json manifest.
+
+    Arguments
+    ---------
+    path : str
+        The json file.
+    items : dict
+        id -> {"wav": path, ...}; each gets the file's "duration" (seconds).
+    """
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    bar = tqdm(items.items(), desc=f"checking {name}", leave=False)
+    entries = {
+        key: {**item, "duration": check_audio(item["wav"])} for key, item in bar
+    }
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(entries, file, indent=1)
+
+
+def classification_datasets(manifests, samples, labels_file):
+    """Datasets that give ``id``, ``wav`` (sample,) and ``target`` (int).
+
+    The label set is that of all manifests, in sorted order, so that it does
+    not depend on the fold.
+
+    Arguments
+    ---------
+    manifests : dict
+        split -> path of a manifest whose entries have "wav" and "label".
+    samples : int
+        Read at most that many samples of a clip.
+    labels_file : str
+        Where to store the label set, for inference.
+
+    Returns
+    -------
+    datasets : dict
+        split -> speechbrain.dataio.dataset.DynamicItemDataset
+    labels : speechbrain.dataio.encoder.CategoricalEncoder
+        The label set.
+    """
+    datasets = {
+        split: DynamicItemDataset.from_json(path)
+        for split, path in manifests.items()
+    }
+    names = {
+        item["label"]
+        for data in datasets.values()
+        for item in data.data.values()
+    }
+    labels = CategoricalEncoder()
+    labels.update_from_iterable(sorted(names))
+    labels.expect_len(len(names))
+    labels.save(labels_file)
+    for data in datasets.values():
+        read = partial(read_audio, samples=samples)
+        data.add_dynamic_item(read, takes="wav", provides="sig")
+        data.add_dynamic_item(
+            labels.encode_label, takes="label", provides="target"
+        )
+        data.set_output_keys(["id", "sig", "target"])
+    return datasets, labels
+
+
+@lru_cache
+def _normalizer(sample_rate):
+    """One set of resampling kernels per process."""
+    return AudioNormalizer(sample_rate)
+
+
+def _missing_bytes(path):
+    """How many bytes the data chunk of a wav lacks (0 for other formats)."""
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        riff, _, wave = struct.unpack("<4sI4s", file.read(12).ljust(12, b"\0"))
+        if riff != b"RIFF" or wave != b"WAVE":
+            return 0
+        while len(header := file.read(8)) == 8:
+            name, length = struct.unpack("<4sI", header)
+            if name == b"data":
+                known = length not in _UNKNOWN_SIZE
+                return max(0, file.tell() + length - size) if known else 0
+            file.seek(length + length % 2, os.SEEK_CUR)
+    return 0

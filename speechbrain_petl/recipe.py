@@ -1,0 +1,282 @@
+"""A method file is a named set of overrides of the base.yaml beside it.
+
+``base.yaml <- method.yaml <- command line``: what one level does not know, the
+next may not set. ``python -m speechbrain_petl.recipe export METHOD.yaml``
+writes the three as one self-contained file, as a recipe that goes upstream
+must be.
+"""
+
+import dataclasses
+import sys
+from io import StringIO
+from pathlib import Path
+
+import torch
+from hyperpyyaml import resolve_references
+from hyperpyyaml.core import recursive_update
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+import speechbrain as sb
+from speechbrain.utils.run_opts import RunOptions
+
+from .errors import InputError, did_you_mean
+
+BASE = "base.yaml"
+# keys that may change between a run and its continuation
+PLACES = {"data_folder", "download", "num_workers"}
+
+
+def parse_recipe(argv):
+    """Parse the command line of a recipe and check it against its yaml files.
+
+    Also joins the process group under torchrun. The rest is as in every
+    SpeechBrain recipe.
+
+    Arguments
+    ---------
+    argv : list of str
+        A method file, SpeechBrain's run options and ``--key=value``
+        overrides.
+
+    Returns
+    -------
+    hparams_file : str
+        The base.yaml beside the method file, for ``load_hyperpyyaml``.
+    run_opts : speechbrain.utils.run_opts.RunOptions
+        For the Brain.
+    overrides : str
+        The method file and the command line as one set of overrides.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> _ = (folder / "base.yaml").write_text("seed: 1\\nlr: 0.1\\nmethod: x")
+    >>> _ = (folder / "lora.yaml").write_text("method: lora\\nlr: 0.005")
+    >>> argv = [str(folder / "lora.yaml"), "--seed=7", "--device=cpu"]
+    >>> _, run_opts, overrides = parse_recipe(argv)
+    >>> print(overrides)
+    method: lora
+    lr: 0.005
+    seed: 7
+    """
+    _refuse_lost_arguments(argv)
+    method_file, run_opts, command_line = sb.parse_arguments(argv)
+    run_opts = _cpu_backend(run_opts)
+    base_file = base_of(method_file)
+    overrides = merge(method_file, _load(command_line, "the command line"))
+    known = _load(base_file.read_text(encoding="utf-8"), base_file)
+    for key in overrides:
+        if key not in known:
+            raise InputError(
+                f"{key} is no key of {base_file}.{did_you_mean(key, known)} "
+                f"It has: {', '.join(k for k in known if k[:2] != '__')}"
+            )
+    _refuse_placeholders(known | overrides, base_file)
+    text = _dump(overrides)
+    _refuse_other_settings(base_file, text)
+    if not torch.distributed.is_initialized():
+        sb.utils.distributed.ddp_init_group(run_opts)
+    return str(base_file), run_opts, text
+
+
+def base_of(method_file):
+    """The base.yaml that a method file overrides.
+
+    Arguments
+    ---------
+    method_file : str
+        Path of a method file.
+
+    Returns
+    -------
+    pathlib.Path
+        Path of the nearest base.yaml at or above its folder.
+    """
+    method_file = Path(method_file)
+    if not method_file.is_file():
+        near = sorted(p.name for p in method_file.parent.glob("*.yaml"))
+        raise InputError(
+            f"there is no method file {method_file}. "
+            + (f"{method_file.parent} has: {', '.join(near)}" if near else "")
+            + did_you_mean(method_file.name, near)
+        )
+    for folder in (method_file.parent, method_file.parent.parent):
+        if (folder / BASE).is_file():
+            return folder / BASE
+    raise InputError(f"{method_file} has no {BASE} beside it or one level up")
+
+
+def merge(method_file, overrides):
+    """A method file's overrides, overridden.
+
+    Arguments
+    ---------
+    method_file : str
+        Path of a method file; base.yaml itself stands for no overrides.
+    overrides : dict
+        Further overrides.
+
+    Returns
+    -------
+    dict
+        All of them, with yaml tags and comments.
+    """
+    merged = YAML().map()
+    if Path(method_file).name != BASE:
+        text = Path(method_file).read_text(encoding="utf-8")
+        merged = _load(text, method_file)
+    _update(merged, overrides)
+    return merged
+
+
+def export(method_file, overrides=None):
+    """One self-contained yaml of a method: base and method, flattened.
+
+    Arguments
+    ---------
+    method_file : str
+        Path of a method file.
+    overrides : dict, optional
+        Further overrides.
+
+    Returns
+    -------
+    str
+        The text of a yaml file that needs no other.
+    """
+    base_file = base_of(method_file)
+    flat = _load(base_file.read_text(encoding="utf-8"), base_file)
+    _update(flat, merge(method_file, overrides or {}))
+    return _dump(flat) + "\n"
+
+
+def run(main):
+    """Run a recipe's main: bad input is one line and exit code 1.
+
+    Arguments
+    ---------
+    main : callable
+        Takes the command line as a list of str.
+    """
+    try:
+        main(sys.argv[1:])
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+def _load(text, place):
+    try:
+        loaded = YAML().load(text)
+    except YAMLError as error:
+        raise InputError(f"{place} is no valid yaml: {error}".strip())
+    if loaded is None:
+        return YAML().map()
+    if not isinstance(loaded, dict):
+        raise InputError(f"{place} is no set of `key: value`: {text!r}")
+    return loaded
+
+
+def _dump(tree):
+    out, yaml = StringIO(), YAML()
+    yaml.width = 4096  # long values stay on their line
+    yaml.indent(mapping=4, sequence=6, offset=4)
+    yaml.dump(tree, out)
+    return out.getvalue().strip()
+
+
+def _update(tree, overrides):
+    """``recursive_update``, but a mapping may replace a scalar and null."""
+    for key, value in overrides.items():
+        if isinstance(value, dict) and not isinstance(tree.get(key), dict):
+            tree[key] = value
+        elif isinstance(value, dict):
+            recursive_update(tree[key], value)
+        else:
+            tree[key] = value
+
+
+def _cpu_backend(run_opts):
+    """NCCL cannot serve CPU processes, and gloo always can."""
+    on_cpu = run_opts.device == "cpu" or not torch.cuda.is_available()
+    if on_cpu and "distributed_backend" not in run_opts.overridden_args:
+        changed = {"distributed_backend": "gloo", "device": "cpu"}
+        return dataclasses.replace(run_opts, **changed)
+    return run_opts
+
+
+def _refuse_lost_arguments(argv):
+    """Name the arguments that argparse would swallow or cut."""
+    options = RunOptions().as_dict()
+    flags = {name for name, default in options.items() if default is False}
+    for argument in argv:
+        name, sign, value = argument.partition("=")
+        if not name.startswith("--"):
+            continue
+        name = name[2:]
+        longer = [o for o in options if o.startswith(name) and o != name]
+        if longer and name not in options:
+            raise InputError(
+                f"--{name} would be taken for SpeechBrain's --{longer[0]}: "
+                "write run options out"
+            )
+        if name in flags and sign:
+            raise InputError(f"--{name} takes no value, drop `={value}`")
+        if "=" in value:
+            raise InputError(
+                f"{argument}: SpeechBrain would cut the value at its second "
+                "`=`; put it into a yaml file"
+            )
+
+
+def _refuse_placeholders(tree, base_file):
+    missing = [
+        key
+        for key, value in tree.items()
+        if getattr(getattr(value, "tag", None), "value", "") == "!PLACEHOLDER"
+    ]
+    if missing:
+        raise InputError(
+            f"{base_file} leaves {missing[0]} to you: add --{missing[0]}=..."
+        )
+
+
+def _refuse_other_settings(base_file, overrides):
+    """A folder that holds checkpoints continues the run that made them."""
+    with open(base_file, encoding="utf-8") as file:
+        new = _load(resolve_references(file, overrides).getvalue(), base_file)
+    folder = Path(new.get("output_folder", ""))
+    stored = folder / "hyperparams.yaml"
+    if not stored.is_file() or not any(folder.glob("**/CKPT+*")):
+        return
+    old = _load(stored.read_text(encoding="utf-8"), stored)
+    for key in sorted((old.keys() | new.keys()) - PLACES):
+        pair = [_dump({key: tree.get(key)}) for tree in (old, new)]
+        if pair[0] != pair[1] and not key.startswith("__"):
+            raise InputError(
+                f"{folder} holds a run with other settings: it had "
+                f"`{pair[0]}` where this one has `{pair[1]}`. Give another "
+                "--output_folder, or delete that one."
+            )
+
+
+def main(argv):
+    """The command line of this module.
+
+    Arguments
+    ---------
+    argv : list of str
+        ``export METHOD.yaml``
+    """
+    if len(argv) != 2 or argv[0] != "export":
+        raise InputError(
+            "usage: python -m speechbrain_petl.recipe export METHOD.yaml"
+        )
+    print(export(argv[1]), end="")
+
+
+if __name__ == "__main__":
+    run(main)
