@@ -25,9 +25,9 @@ class AdaptedEncoder(nn.Module):
     """An encoder with all its weights frozen but those a PETL method trains.
 
     Both kinds of globs are resolved on the encoder as it is handed in, so
-    they mean what ``print(encoder)`` shows. ``*`` crosses dots:
-    ``blocks.?`` and ``blocks.??`` are the blocks, ``blocks.*`` is everything
-    inside them.
+    they mean what ``print(encoder)`` shows. ``|`` separates alternatives, of
+    which one must match, and ``*`` crosses dots: ``blocks.?|blocks.??`` are
+    the blocks, ``blocks.*`` is everything inside them.
 
     Arguments
     ---------
@@ -179,10 +179,14 @@ class AdaptedEncoder(nn.Module):
         torch.nn.Module
             The encoder; a plain one if every wrapper could be merged.
         """
-        for name in sorted(self.sites, key=lambda n: n.count(".")):
-            site = self.encoder.get_submodule(name)
-            if hasattr(site, "merge"):
-                replace_module(self.encoder, name, site.merge())
+        wrappers = [
+            (name, module)
+            for name, module in self.encoder.named_modules()
+            if hasattr(module, "pretrained_module") and hasattr(module, "merge")
+        ]
+        # inner ones first, wherever an outer wrapper has moved them
+        for name, wrapper in reversed(wrappers):
+            replace_module(self.encoder, name, wrapper.merge())
         return self.encoder
 
 
@@ -209,7 +213,8 @@ def count_parameters(module):
 
 
 def _match(glob, names, key):
-    found = [name for name in names if name and fnmatchcase(name, glob)]
+    globs = glob.split("|")
+    found = [n for n in names if n and any(fnmatchcase(n, g) for g in globs)]
     if not found:
         raise InputError(
             f"petl: {key}: the glob {glob!r} matches nothing in this encoder."
@@ -229,7 +234,7 @@ def _sites(encoder, wrap):
                 raise InputError(
                     f"petl: wrap: the glob {glob!r} matches {name} and "
                     f"{inside} inside it. `*` crosses dots: write "
-                    "`blocks.?` and `blocks.??` for the blocks themselves."
+                    "`blocks.?|blocks.??` for the blocks themselves."
                 )
             if name in sites:
                 raise InputError(
