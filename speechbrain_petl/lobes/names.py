@@ -1,0 +1,165 @@
+"""Other people's names for the tensors of an AST, and ours.
+
+Pure functions from state dict to state dict. Ours are timm's names. What may
+be left out is listed; whatever else is unknown keeps its name and fails the
+strict load.
+"""
+
+import re
+from fnmatch import fnmatchcase
+
+import torch
+
+CONV = "patch_embed.proj.weight"
+COLOURS = 3  # channels of a network for images
+PREFIX = "audio_spectrogram_transformer."  # of Hugging Face's classifier
+# pattern -> name; Hugging Face's files have the names of transformers 4,
+# its models in memory those of 5
+HUGGINGFACE_NAMES = {
+    rf"^{re.escape(PREFIX)}": "",
+    r"^embeddings\.cls_token$": "cls_token",
+    r"^embeddings\.distillation_token$": "dist_token",
+    r"^embeddings\.position_embeddings$": "pos_embed",
+    r"^embeddings\.patch_embeddings\.projection\.": "patch_embed.proj.",
+    r"^(encoder\.layer|layers)\.(\d+)\.": r"blocks.\2.",
+    r"\.attention\.(attention\.query|q_proj)\.": ".attn.q.",
+    r"\.attention\.(attention\.key|k_proj)\.": ".attn.k.",
+    r"\.attention\.(attention\.value|v_proj)\.": ".attn.v.",
+    r"\.attention\.(output\.dense|o_proj)\.": ".attn.proj.",
+    r"\.layernorm_before\.": ".norm1.",
+    r"\.layernorm_after\.": ".norm2.",
+    r"\.intermediate\.dense\.": ".mlp.fc1.",
+    r"\.output\.dense\.": ".mlp.fc2.",
+    r"^layernorm\.": "norm.",
+}
+OFFICIAL_NAMES = {r"^(module\.)?v\.": ""}  # DataParallel adds module.
+# the heads of the tasks that the weights were trained for
+HUGGINGFACE_IGNORED = ("classifier.*",)
+OFFICIAL_IGNORED = (
+    *("module.mlp_head.*", "module.v.head.*", "module.v.head_dist.*"),
+    *("mlp_head.*", "v.head.*", "v.head_dist.*"),
+)
+TIMM_IGNORED = ("head.*", "head_dist.*")
+
+
+def kind_of(state):
+    """Whose names and shapes a state dict has.
+
+    Arguments
+    ---------
+    state : dict
+        Name of a tensor -> tensor.
+
+    Returns
+    -------
+    str or None
+        A key of TRANSLATORS; None for the weights of something else.
+
+    Example
+    -------
+    >>> kind_of({"patch_embed.proj.weight": torch.ones(32, 3, 16, 16)})
+    'timm'
+    """
+    conv = "embeddings.patch_embeddings.projection.weight"
+    if conv in state or PREFIX + conv in state:
+        return "huggingface"
+    if f"v.{CONV}" in state or f"module.v.{CONV}" in state:
+        return "official"
+    if CONV not in state:
+        return None
+    return "timm" if state[CONV].shape[1:2] == (COLOURS,) else "ours"
+
+
+def from_huggingface(state):
+    """Names of transformers 4 or 5 to ours, query, key and value fused.
+
+    Arguments
+    ---------
+    state : dict
+        State dict of ASTModel or ASTForAudioClassification.
+
+    Returns
+    -------
+    dict
+        State dict with the names of our AST.
+
+    Example
+    -------
+    >>> query = {"layers.0.attention.q_proj.bias": torch.zeros(32)}
+    >>> key = {"layers.0.attention.k_proj.bias": torch.zeros(32)}
+    >>> value = {"layers.0.attention.v_proj.bias": torch.zeros(32)}
+    >>> fused = from_huggingface({**query, **key, **value})
+    >>> fused["blocks.0.attn.qkv.bias"].shape
+    torch.Size([96])
+    """
+    state = _rename(state, HUGGINGFACE_NAMES, HUGGINGFACE_IGNORED)
+    for query in [key for key in state if ".attn.q." in key]:
+        names = [query.replace(".attn.q.", f".attn.{part}.") for part in "qkv"]
+        if all(name in state for name in names):
+            fused = query.replace(".attn.q.", ".attn.qkv.")
+            state[fused] = torch.cat([state.pop(name) for name in names])
+    return state
+
+
+def from_official(state):
+    """Names of the original AST, with or without DataParallel's, to ours.
+
+    Arguments
+    ---------
+    state : dict
+        State dict of the original ASTModel.
+
+    Returns
+    -------
+    dict
+        State dict with the names of our AST.
+
+    Example
+    -------
+    >>> state = {"module.v.norm.bias": torch.ones(32)}
+    >>> from_official(state)["norm.bias"].shape
+    torch.Size([32])
+    """
+    return _rename(state, OFFICIAL_NAMES, OFFICIAL_IGNORED)
+
+
+def from_timm(state):
+    """A distilled DeiT of timm to ours: its colours summed to one channel.
+
+    Arguments
+    ---------
+    state : dict
+        State dict of timm's VisionTransformerDistilled.
+
+    Returns
+    -------
+    dict
+        State dict with the names of our AST.
+
+    Example
+    -------
+    >>> state = {"patch_embed.proj.weight": torch.ones(32, 3, 16, 16)}
+    >>> from_timm(state)["patch_embed.proj.weight"].shape
+    torch.Size([32, 1, 16, 16])
+    """
+    state = _rename(state, {}, TIMM_IGNORED)
+    return {**state, CONV: state[CONV].sum(dim=1, keepdim=True)}
+
+
+TRANSLATORS = {
+    "huggingface": from_huggingface,
+    "official": from_official,
+    "timm": from_timm,
+    "ours": dict,
+}
+
+
+def _rename(state, names, ignored):
+    renamed = {}
+    for key, tensor in state.items():
+        if any(fnmatchcase(key, pattern) for pattern in ignored):
+            continue
+        for pattern, name in names.items():
+            key = re.sub(pattern, name, key)
+        renamed[key] = tensor
+    return renamed

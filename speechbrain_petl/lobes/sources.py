@@ -1,0 +1,202 @@
+"""From a name to tensors: find a checkpoint on disk or on the hub, read it."""
+
+import json
+import os
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import huggingface_hub
+import torch
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
+from safetensors import safe_open
+
+from ..errors import InputError
+
+WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # as hubs name them
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+ACCEPTED = (
+    "Accepted are an AST of Hugging Face, the official AST .pth, distilled "
+    "DeiT weights of timm, and a file of `save_pretrained`."
+)
+WRAPPINGS = ("model", "state_dict")  # {"model": weights}, as DeiT's own files
+
+
+def read_state(source, revision=None):
+    """Read the tensors of a checkpoint, as they are named there.
+
+    Arguments
+    ---------
+    source : str or os.PathLike
+        A file, a folder, or the id of a Hugging Face repository.
+    revision : str or None
+        Branch, tag or commit of that repository.
+
+    Returns
+    -------
+    tuple
+        The file; its state dict; its metadata, which only a .safetensors
+        has.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "weights.pt"
+    >>> torch.save({"bias": torch.ones(2)}, path)
+    >>> file, state, metadata = read_state(path)
+    >>> state["bias"].shape
+    torch.Size([2])
+    """
+    file = _find(source, revision)
+    metadata = {}
+    try:
+        if file.suffix == ".safetensors":
+            with safe_open(file, "pt") as opened:
+                metadata = opened.metadata() or {}
+                state = {k: opened.get_tensor(k) for k in opened.keys()}
+        else:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+    # torch raises any of nine exceptions, by where the damage is
+    except Exception as error:
+        raise InputError(
+            f"{file} cannot be read as weights ({_first_sentence(error)}): "
+            "it is cut short, a git-lfs pointer, or holds more than tensors; "
+            f"fetch it again. {ACCEPTED}"
+        ) from error
+    return file, _unwrap(state, file), metadata
+
+
+def read_config(file):
+    """The config.json that lies beside a file of weights.
+
+    Arguments
+    ---------
+    file : pathlib.Path
+        The file of weights.
+
+    Returns
+    -------
+    dict
+        Its content; empty if there is none.
+
+    Example
+    -------
+    >>> folder = getfixture("tmp_path")
+    >>> _ = (folder / "config.json").write_text('{"max_length": 1024}')
+    >>> read_config(folder / "model.safetensors")
+    {'max_length': 1024}
+    """
+    path = Path(file).with_name("config.json")
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{path} is not a JSON object ({_first_sentence(error)}): fetch it "
+            "again from where the weights come from"
+        ) from error
+
+
+def _find(source, revision):
+    """The file of weights, downloaded if need be."""
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return _find_in_folder(path)
+    if path.is_file():
+        return path
+    if _looks_like_path(source):
+        raise InputError(
+            f"there is no file or folder {path} to load weights from: "
+            f"correct the path, or give the id of a repository. {ACCEPTED}"
+        )
+    return _download(source, revision)
+
+
+def _looks_like_path(source):
+    """Whether a user meant a file, so that the hub must not be asked."""
+    if isinstance(source, os.PathLike):
+        return True
+    return source.startswith((".", "/", "~", os.sep)) or source.endswith(
+        SUFFIXES
+    )
+
+
+def _find_in_folder(folder):
+    """The file of weights that a hub would name, or the only one."""
+    names = sorted(p.name for p in folder.iterdir() if p.suffix in SUFFIXES)
+    for name in WEIGHT_FILES:
+        if name in names:
+            return folder / name
+    if len(names) == 1:
+        return folder / names[0]
+    if names:
+        raise InputError(
+            f"{folder} holds {', '.join(names)}: name the one file to load"
+        )
+    raise InputError(
+        f"{folder} holds no weights, neither {' nor '.join(WEIGHT_FILES)} "
+        f"nor another file that ends in {', '.join(SUFFIXES)}. {ACCEPTED}"
+    )
+
+
+def _download(repository, revision):
+    # each version of the hub's client has its own network errors (requests,
+    # httpx, ...), so whatever it raises becomes the one message a user needs
+    try:
+        return _fetch(repository, revision)
+    except Exception as error:
+        raise InputError(
+            f"{repository!r} is no file or folder here, and as a repository "
+            f"of the Hugging Face hub it is out of reach: {_reason(error)}. "
+            "Download it where there is internet and give the folder: "
+            "--source=/path/to/folder"
+        ) from error
+
+
+def _fetch(repository, revision):
+    fetch = partial(
+        huggingface_hub.hf_hub_download, repository, revision=revision
+    )
+    try:
+        file = fetch(WEIGHT_FILES[0])
+    except EntryNotFoundError:
+        file = fetch(WEIGHT_FILES[1])
+    # without it, the number of patches may still tell the grid
+    with suppress(EntryNotFoundError):
+        fetch("config.json")
+    return Path(file)
+
+
+def _reason(error):
+    if isinstance(error, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
+        return "no connection (offline), and it is not in the cache"
+    if isinstance(error, EntryNotFoundError):
+        return f"it holds neither {' nor '.join(WEIGHT_FILES)}"
+    if isinstance(error, RepositoryNotFoundError):
+        return "there is no such repository, or it is private"
+    return f"{type(error).__name__}: {_first_sentence(error)}"
+
+
+def _first_sentence(error):
+    # torch's second sentence advises to load the file unsafely
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].split(". ")[0]
+
+
+def _unwrap(state, file):
+    """The dictionary of tensors, also out of {"model": ...}."""
+    for name in WRAPPINGS:
+        if isinstance(state, dict) and isinstance(state.get(name), dict):
+            state = state[name]
+    if isinstance(state, dict) and state:
+        tensors = (isinstance(v, torch.Tensor) for v in state.values())
+        if all(tensors) and all(isinstance(k, str) for k in state):
+            return state
+    raise InputError(
+        f"{file} holds no state dict, a dictionary of tensors. {ACCEPTED}"
+    )

@@ -1,0 +1,186 @@
+"""Pretrained weights for the AST: rename, check, resize, one strict load.
+
+Published weights come from https://github.com/YuanGongND/ast and, converted,
+from https://huggingface.co/MIT.
+"""
+
+import math
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from ..errors import InputError
+from .ast import CLASS_TOKENS
+from .names import TRANSLATORS, kind_of
+from .positions import Axis, axes_of, resize_positions, square_axes
+from .sources import ACCEPTED, read_config, read_state
+
+FORMAT = "speechbrain_petl"
+# where a file states its axes: mels, mel stride, frames, frame stride
+STATED = {
+    "huggingface": (
+        *("num_mel_bins", "frequency_stride"),
+        *("max_length", "time_stride"),
+    ),
+    "ours": ("mels", "fstride", "frames", "tstride"),
+}
+# the published AST, for files that state nothing; their numbers of patches
+# (1212, 850, 657, 512) differ, so that the number tells the stride
+AUDIOSET_AXES = [(Axis(128, s), Axis(1024, s)) for s in (10, 12, 14, 16)]
+SHOWN = 3  # keys of each kind in an error message
+
+
+def load_pretrained(encoder, source, revision=None):
+    """Load pretrained weights into an AST of any input length and stride.
+
+    A file that does not state its strides must have as many patches as one
+    of the published AudioSet models, or as the encoder.
+
+    Arguments
+    ---------
+    encoder : AST
+        The encoder, changed in place. Load before a method is attached.
+    source : str, os.PathLike or None
+        Id of a Hugging Face repository, a folder, or a file: an AST of
+        Hugging Face, the official AST .pth, distilled DeiT weights of timm,
+        or a file of `save_pretrained`. None or "" keeps the random weights.
+    revision : str or None
+        Branch, tag or commit of the repository.
+
+    Returns
+    -------
+    AST
+        The encoder.
+
+    Example
+    -------
+    >>> import torch
+    >>> from speechbrain_petl import AST
+    >>> size = {"dim": 32, "depth": 1, "heads": 2}
+    >>> path = getfixture("tmp_path") / "ast.safetensors"
+    >>> _ = save_pretrained(AST(size, frames=100), path)
+    >>> longer = load_pretrained(AST(size, frames=300), path)
+    >>> longer(torch.randn(2, 300, 128)).shape
+    torch.Size([2, 350, 32])
+    """
+    if source is None or source == "":
+        return encoder
+    file, state, metadata = read_state(source, revision)
+    kind = kind_of(state)
+    if kind is None:
+        raise InputError(
+            f"{file} holds no weights of an AST: it has {_few(state)}. "
+            f"{ACCEPTED}"
+        )
+    state = TRANSLATORS[kind](state)
+    _check_fit(state, encoder, file)
+    if kind == "huggingface":
+        metadata = read_config(file)
+    table = state["pos_embed"]
+    patches = table.shape[1] - CLASS_TOKENS
+    candidates = _axes_of_table(kind, metadata, patches, encoder)
+    old = _pick(candidates, patches, file)
+    state["pos_embed"] = resize_positions(table, old, axes_of(encoder))
+    encoder.load_state_dict(state, strict=True)
+    return encoder
+
+
+def save_pretrained(encoder, path):
+    """Write an AST, with the input it was built for, to one file.
+
+    Arguments
+    ---------
+    encoder : AST
+        The encoder.
+    path : str or os.PathLike
+        The file; its name ends in .safetensors.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Example
+    -------
+    >>> from speechbrain_petl import AST
+    >>> encoder = AST({"dim": 32, "depth": 1, "heads": 2}, frames=64)
+    >>> path = getfixture("tmp_path") / "ast.safetensors"
+    >>> file, state, metadata = read_state(save_pretrained(encoder, path))
+    >>> state["pos_embed"].shape
+    torch.Size([1, 62, 32])
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise InputError(
+            f"weights cannot be saved as {path}: the name must end in "
+            ".safetensors, which keeps the strides beside the weights"
+        )
+    (mels, fstride), (frames, tstride) = axes_of(encoder)
+    stated = zip(STATED["ours"], (mels, fstride, frames, tstride))
+    metadata = {"format": FORMAT, **{k: str(v) for k, v in stated}}
+    state = {k: v.contiguous() for k, v in encoder.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(state, path, metadata)
+    return path
+
+
+def _check_fit(state, encoder, file):
+    """Names and shapes, but for the number of positions."""
+    own = {k: _shape(k, v) for k, v in encoder.state_dict().items()}
+    read = {k: _shape(k, v) for k, v in state.items()}
+    problems = {
+        "missing": [k for k in own if k not in read],
+        "unexpected": [k for k in read if k not in own],
+        "of another shape": [
+            f"{k} {read[k]} instead of {own[k]}"
+            for k in own
+            if k in read and read[k] != own[k]
+        ],
+    }
+    if any(problems.values()):
+        found = "; ".join(f"{k}: {_few(v)}" for k, v in problems.items() if v)
+        raise InputError(
+            f"{file} does not fit an AST of dim {encoder.dim} and depth "
+            f"{len(encoder.blocks)}: {found}. Set `ast_size` to the size of "
+            f"the checkpoint, or name another. {ACCEPTED}"
+        )
+
+
+def _shape(key, tensor):
+    shape = list(tensor.shape)
+    if key == "pos_embed":
+        shape[1:2] = ["token"]
+    return "(" + ", ".join(map(str, shape)) + ")"
+
+
+def _few(names):
+    names = list(names)
+    more = len(names) - SHOWN
+    shown = ", ".join(names[:SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _axes_of_table(kind, metadata, patches, encoder):
+    """What the axes of a position table may be, most likely first."""
+    wanted = axes_of(encoder)
+    if kind == "timm":
+        return [square_axes(math.isqrt(max(patches, 0)), wanted)]
+    if kind in STATED and all(name in metadata for name in STATED[kind]):
+        stated = [int(metadata[name]) for name in STATED[kind]]
+        mels, fstride, frames, tstride = stated
+        return [(Axis(mels, fstride), Axis(frames, tstride))]
+    return [*AUDIOSET_AXES, wanted]
+
+
+def _pick(candidates, patches, file):
+    """The axes that give this number of patches."""
+    for axes in candidates:
+        if axes[0].patches * axes[1].patches == patches:
+            return axes
+    grids = " or ".join(f"{m.patches} x {f.patches}" for m, f in candidates)
+    raise InputError(
+        f"{file} has positions for {patches} patches, but {grids} are "
+        "possible: keep its own config.json beside it if it is of Hugging "
+        "Face, else set `mels`, `frames`, `fstride` and `tstride` to those "
+        "it was trained with"
+    )
