@@ -8,4 +8,4 @@ from .lobes.ast import AST
 from .lobes.augment import SpecAugment
 from .lobes.fbank import Fbank
 from .lobes.pooling import NormLinear, Pooling
-from .lobes.weights import load_pretrained
+from .lobes.weights import load_pretrained, save_pretrained

@@ -307,8 +307,7 @@ class PETLBrain(sb.Brain):
             return
         self.seconds += time.time() - self.started
         if stage == sb.Stage.TRAIN:
-            lr = self.optimizer.param_groups[0]["lr"]
-            self.history.append({"epoch": epoch, "lr": lr, "train": stats})
+            self.history.append({"epoch": epoch, "train": stats})
         else:
             self.history[-1]["valid"] = stats
         if stage == sb.Stage.VALID or not self.has_valid:
@@ -317,7 +316,7 @@ class PETLBrain(sb.Brain):
     def _end_epoch(self):
         last = self.history[-1]
         self.train_logger.log_stats(
-            {"epoch": last["epoch"], "lr": last["lr"]},
+            {"epoch": last["epoch"]},
             train_stats=last["train"],
             valid_stats=last.get("valid"),
         )
@@ -350,6 +349,10 @@ class PETLBrain(sb.Brain):
         if record[0]:
             self.history, self.seconds = record
         self.tested_epoch = found.meta.get("epoch")
+        files = found.paramfiles.items()
+        self.adapter_bytes = sum(
+            file.stat().st_size for name, file in files if name in self.modules
+        )
 
     def _write_result(self, result, path):
         trainable, total = count_parameters(self.modules)
@@ -360,6 +363,7 @@ class PETLBrain(sb.Brain):
             "tested_epoch": self.tested_epoch,
             "trainable_parameters": trainable,
             "total_parameters": total,
+            "adapter_bytes": self.adapter_bytes,
             "seconds": round(self.seconds, 1),
             "device": _device_name(self.device),
             "precision": self.precision,

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""The copy-me recipe: adapt an AST to the labelled clips that prepare.py lists.
+
+> python train.py hparams/lora.yaml
+> torchrun --nproc_per_node=2 train.py hparams/lora.yaml
+
+As it stands it shows what PETL is for, offline: a small AST is trained from
+scratch on a source group of sounds, once; then a linear probe and the method
+you name adapt it to a target group it has never heard.
+
+Authors
+ * the speechbrain_petl developers, 2026
+"""
+
+import os
+
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from prepare import prepare_sounds
+from torchmetrics.classification import MulticlassAccuracy
+
+import speechbrain as sb
+from speechbrain.utils.distributed import run_on_main
+from speechbrain_petl import (
+    AdaptedEncoder,
+    PETLBrain,
+    load_pretrained,
+    save_pretrained,
+)
+from speechbrain_petl.dataio import classification_datasets
+from speechbrain_petl.recipe import parse_recipe, run
+
+HPARAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hparams")
+SOURCE_RUN = ["--group=source", "--source=null", "--lr=0.001"]
+
+
+class SoundBrain(PETLBrain):
+    """Waveform -> log-mel -> adapted AST -> pooled tokens -> class."""
+
+    def compute_forward(self, batch, stage):
+        """Class logits (batch, class)."""
+        wavs, lens = batch.to(self.device).sig
+        features = self.modules.augment(self.modules.fbank(wavs, lens))
+        tokens = self.modules.encoder(features)
+        return self.modules.classifier(self.modules.pooling(tokens))
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Cross entropy; counts the batch into the metrics."""
+        self.score(predictions, batch.target)
+        return torch.nn.functional.cross_entropy(predictions, batch.target)
+
+
+def adapt(hparams_file, run_opts, overrides):
+    """Prepare, adapt, select on validation, test once: (result, encoder)."""
+    with open(hparams_file, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file, overrides)
+
+    manifests = run_on_main(
+        prepare_sounds,
+        kwargs={
+            "data_folder": hparams["data_folder"],
+            "save_folder": hparams["save_folder"],
+            "group": hparams["group"],
+        },
+    )
+    sb.create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides
+    )
+    datasets, labels = classification_datasets(
+        manifests, hparams["fbank"].samples, hparams["labels_file"]
+    )
+    encoder = load_pretrained(hparams["encoder"], hparams["source"])
+    adapted = AdaptedEncoder(encoder, **hparams["petl"])
+    classifier = hparams["classifier"](encoder.dim, len(labels))
+    hparams["checkpointer"].add_recoverables(
+        {"encoder": adapted, "classifier": classifier}
+    )
+    brain = SoundBrain(
+        modules={
+            "fbank": hparams["fbank"],
+            "augment": hparams["augment"],
+            "encoder": adapted,
+            "pooling": hparams["pooling"],
+            "classifier": classifier,
+        },
+        metrics={"accuracy": MulticlassAccuracy(len(labels), average="micro")},
+        select="accuracy",
+        train_logger=hparams["train_logger"],
+        seed=hparams["seed"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    result = brain.train_and_test(
+        hparams["epoch_counter"],
+        datasets,
+        hparams["loader"],
+        result={
+            "dataset": f"{hparams['group']} sounds",
+            "method": hparams["method"],
+            "seed": hparams["seed"],
+        },
+        path=hparams["result_file"],
+    )
+    return result, encoder
+
+
+def main(argv):
+    """The source model, once; a linear probe; the method; the comparison."""
+    parsed = parse_recipe(argv)
+    with open(parsed[0], encoding="utf-8") as file:
+        source = load_hyperpyyaml(file, parsed[2])["source"]
+    options = [a for a in argv[1:] if not a.startswith("--output_folder")]
+    if source and not os.path.exists(source):
+        full = os.path.join(HPARAMS, "full.yaml")
+        _, encoder = adapt(*parse_recipe([full, *options, *SOURCE_RUN]))
+        run_on_main(save_pretrained, args=[encoder, source])
+    linear = os.path.join(HPARAMS, "linear.yaml")
+    results = [adapt(*parse_recipe([linear, *options]))[0]]
+    if not os.path.samefile(argv[0], linear):
+        results.append(adapt(*parsed)[0])
+    run_on_main(show, args=[results])
+
+
+def show(results):
+    """Print what the runs were for.
+
+    Arguments
+    ---------
+    results : list of dict
+        What ``adapt`` returned.
+    """
+    print(f"\nFrom the source model to {results[0]['dataset']}, test set:")
+    print(f"{'method':<12}{'accuracy':>10}{'trained':>10}{'adapter file':>14}")
+    for result in results:
+        print(
+            f"{result['method']:<12}"
+            f"{result['metrics']['accuracy']:>10.1%}"
+            f"{result['trainable_parameters']:>10,}"
+            f"{result['adapter_bytes'] / 1000:>11,.0f} kB"
+        )
+    total = results[0]["total_parameters"]
+    print(f"A copy of the whole model: {total:,} parameters.")
+
+
+if __name__ == "__main__":
+    run(main)
