@@ -47,7 +47,7 @@ class DoRA(LoRA):
         torch.Tensor
             What a plain Linear would need to compute the same.
         """
-        return self._stretch().unsqueeze(1) * super().weight
+        return self._stretch().unsqueeze(1) * self._updated_weight()
 
     def forward(self, x):
         """The adapted projection.
@@ -73,7 +73,7 @@ class DoRA(LoRA):
         """m / |W + s B A| of every row, 1 for the parts left alone."""
         # in full precision: a bfloat16 norm is off by more than a step moves
         with torch.autocast(self.up.device.type, enabled=False):
-            norm = super().weight.detach().norm(dim=1)
+            norm = self._updated_weight().detach().norm(dim=1)
         norm = torch.stack(self._parts(norm))
         return spread(self.magnitude / norm, self.starts, self.out_features)
 

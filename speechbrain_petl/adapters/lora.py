@@ -77,8 +77,7 @@ class LoRA(nn.Module):
         torch.Tensor
             What a plain Linear would need to compute the same.
         """
-        update = self._whole_up() @ self.down.flatten(0, 1)
-        return self.pretrained_module.weight + self.scale * update
+        return self._updated_weight()
 
     @property
     def bias(self):
@@ -115,6 +114,10 @@ class LoRA(nn.Module):
             self._whole_up().t(),
             alpha=self.scale,
         ).view_as(y)
+
+    def _updated_weight(self):
+        update = self._whole_up() @ self.down.flatten(0, 1)
+        return self.pretrained_module.weight + self.scale * update
 
     def _whole_up(self):
         """The up-projections, in place in (out_features, parts * rank)."""

@@ -1,0 +1,261 @@
+"""Every wrapper and block of the package, as the tests try them.
+
+METHODS holds each on a tiny AST; SIZES each at the size of the paper, with
+the number of parameters that it must train on AST-base.
+"""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+
+from speechbrain_petl.adapted import AdaptedEncoder
+from speechbrain_petl.adapters.adapter import Adapter
+from speechbrain_petl.adapters.blocks import Bottleneck
+from speechbrain_petl.adapters.convolution import Conformer, Convpass
+from speechbrain_petl.adapters.dora import DoRA
+from speechbrain_petl.adapters.ia3 import IA3
+from speechbrain_petl.adapters.lora import LoRA
+from speechbrain_petl.adapters.mixer import Shared, TokenMixer
+from speechbrain_petl.adapters.moa import DenseMoA, SoftMoA
+from speechbrain_petl.adapters.peft_bridge import PEFT
+from speechbrain_petl.adapters.prefix import Prefix
+from speechbrain_petl.adapters.probe import WeightedLayers
+from speechbrain_petl.adapters.prompt import Prompt
+from speechbrain_petl.adapters.ssf import SSF
+from speechbrain_petl.lobes.ast import AST
+
+BLOCKS = "blocks.?|blocks.??"
+LATER_BLOCKS = "blocks.[!0]|blocks.??"
+FFN, MHSA = "blocks.*.mlp", "blocks.*.attn"
+QKV, PROJ = "blocks.*.attn.qkv", "blocks.*.attn.proj"
+FC1, FC2 = "blocks.*.mlp.fc1", "blocks.*.mlp.fc2"
+
+
+@dataclass
+class Method:
+    """What the yaml file of a method would say."""
+
+    wrap: dict
+    train: list = field(default_factory=lambda: ["norm.*"])
+    identity: bool = True  # the pretrained function at the start
+    captured: bool = True  # torch.compile(fullgraph=True) in training too
+
+    def adapt(self, encoder):
+        """Apply the method to an encoder."""
+        return AdaptedEncoder(encoder, self.wrap_of(), self.train)
+
+    def wrap_of(self):
+        """The mapping, with fresh shared blocks."""
+        return self.wrap() if callable(self.wrap) else self.wrap
+
+
+def beside(block, **options):
+    """A parallel adapter with this block."""
+    return partial(Adapter, block=block, **options)
+
+
+def mixer(width, kernel):
+    """A token mixer whose projections all layers share."""
+    block = partial(TokenMixer, width=width, kernel=kernel)
+    return {FFN: beside(Shared(block, parts=["down", "up"]))}
+
+
+SMALL = partial(Bottleneck, width=4)
+CONVOLVED = partial(Conformer, width=4, kernel=5)
+
+METHODS = {
+    "lora": Method({QKV: partial(LoRA, rank=2, parts="qv")}),
+    "lora_everywhere": Method(
+        {
+            QKV: partial(LoRA, rank=2, parts="qkv", dropout=0.1),
+            f"{PROJ}|{FC1}|{FC2}": partial(LoRA, rank=2, rslora=True),
+        }
+    ),
+    "dora": Method({PROJ: partial(DoRA, rank=2)}),
+    "dora_parts": Method({QKV: partial(DoRA, rank=2, parts="kv")}),
+    "bottleneck": Method({FFN: beside(SMALL)}, ["norm.*", "*.norm2.*"]),
+    "houlsby": Method(
+        {f"{FFN}|{MHSA}": beside(partial(SMALL, activation="relu"))}
+    ),
+    "adaptformer": Method({FFN: beside(SMALL, scale=0.1)}),
+    "learned_scale": Method({FFN: beside(SMALL, learn_scale=True)}),
+    "around_block": Method({BLOCKS: beside(SMALL)}),
+    "before": Method({MHSA: beside(SMALL, where="before")}),
+    "after": Method({MHSA: beside(SMALL, where="after")}),
+    "parallel_residual": Method(
+        {FFN: beside(SMALL, residual=True)}, identity=False
+    ),
+    "before_bare": Method(
+        {FFN: beside(SMALL, where="before", residual=False)}, identity=False
+    ),
+    "after_bare": Method(
+        {FFN: beside(SMALL, where="after", residual=False)}, identity=False
+    ),
+    "convpass": Method({FFN: beside(partial(Convpass, width=4))}),
+    "convpass_grid": Method({FFN: beside(partial(Convpass, width=4, rows=12))}),
+    "conformer": Method({FFN: beside(CONVOLVED)}),
+    "conformer_even": Method({FFN: beside(partial(CONVOLVED, kernel=8))}),
+    "token_mixer": Method(partial(mixer, width=4, kernel=5)),
+    "dense_moa": Method(
+        {MHSA: beside(partial(DenseMoA, expert=SMALL, experts=3))}
+    ),
+    "dense_moa_of_conformers": Method(
+        {MHSA: beside(partial(DenseMoA, expert=CONVOLVED, experts=2))}
+    ),
+    "soft_moa": Method(
+        {MHSA: beside(partial(SoftMoA, expert=SMALL, experts=3, slots=2))}
+    ),
+    "soft_moa_normalised": Method(
+        {
+            FFN: beside(
+                partial(SoftMoA, expert=SMALL, experts=15, normalise=True)
+            )
+        }
+    ),
+    "soft_moa_of_conformers": Method(
+        {MHSA: beside(partial(SoftMoA, expert=CONVOLVED, experts=2, slots=4))}
+    ),
+    "prompt_shallow": Method(
+        {"blocks": partial(Prompt, tokens=3, dropout=0.1)}, identity=False
+    ),
+    "prompt_deep": Method({BLOCKS: partial(Prompt, tokens=3)}, identity=False),
+    "prompt_deep_kept": Method(
+        {
+            "blocks": partial(Prompt, tokens=3, keep=True),
+            LATER_BLOCKS: partial(Prompt, tokens=3, replace=True),
+        },
+        identity=False,
+    ),
+    "prefix": Method({MHSA: partial(Prefix, tokens=3)}, identity=False),
+    "ia3": Method(
+        {QKV: partial(IA3, parts="kv"), FC2: partial(IA3, on="input")}
+    ),
+    "ssf": Method({f"*.norm?|norm|{QKV}|{PROJ}|{FC1}|{FC2}": SSF}, train=[]),
+    "weighted_layers": Method({"blocks": WeightedLayers}, identity=False),
+    # PEFT's LoHa draws a number in each training step and branches on it
+    "loha": Method(
+        {QKV: partial(PEFT, tuner="LOHA", r=2, alpha=2)}, captured=False
+    ),
+    "oft": Method(
+        {FFN: partial(PEFT, tuner="OFT", oft_block_size=8, targets=["fc1"])}
+    ),
+    "prefix_and_adapter": Method(
+        {MHSA: partial(Prefix, tokens=3), FFN: beside(CONVOLVED)},
+        identity=False,
+    ),
+    "prompt_and_bias": Method(
+        {BLOCKS: partial(Prompt, tokens=3)},
+        ["norm.*", "*.bias"],
+        identity=False,
+    ),
+}
+
+WIDE = partial(Bottleneck, width=12)
+SPEECH = partial(Conformer, width=8, kernel=31)
+SOUND = partial(Conformer, width=8, kernel=8)
+EXPERT = partial(Bottleneck, width=6)
+NORM1, NORM2 = "blocks.*.norm1.*", "blocks.*.norm2.*"
+# name -> (wrap, train, trainable parameters on AST-base)
+SIZES = {
+    "linear": ({}, ["norm.*"], 1_536),
+    "bitfit": ({}, ["blocks.*.bias", "norm.bias"], 102_144),
+    "lora": (
+        {QKV: partial(LoRA, rank=6, parts="qv")},
+        ["norm.*"],
+        221_184 + 1_536,
+    ),
+    "bottleneck": (
+        {FFN: beside(WIDE)},
+        [NORM2, "norm.*"],
+        230_544 + 18_432 + 1_536,
+    ),
+    "bottleneck_houlsby": (
+        {f"{FFN}|{MHSA}": beside(WIDE)},
+        [NORM1, NORM2, "norm.*"],
+        2 * (230_544 + 18_432) + 1_536,
+    ),
+    "conformer_speech": (
+        {FFN: beside(SPEECH)},
+        [NORM2, "norm.*"],
+        252_288 + 18_432 + 1_536,
+    ),
+    "conformer_houlsby": (
+        {f"{FFN}|{MHSA}": beside(SPEECH)},
+        [NORM1, NORM2, "norm.*"],
+        2 * (252_288 + 18_432) + 1_536,
+    ),
+    "conformer_sound": (
+        {FFN: beside(SOUND)},
+        [NORM2, "norm.*"],
+        250_080 + 18_432 + 1_536,
+    ),
+    "convpass": ({FFN: beside(Convpass)}, [NORM2], 235_872 + 18_432),
+    "convpass_grid": (
+        {FFN: beside(partial(Convpass, rows=12))},
+        [NORM2],
+        246_240 + 18_432,
+    ),
+    "prompt_shallow": (
+        {"blocks": partial(Prompt, tokens=300)},
+        ["norm.*"],
+        230_400 + 1_536,
+    ),
+    "prompt_deep": (
+        {BLOCKS: partial(Prompt, tokens=25)},
+        ["norm.*"],
+        230_400 + 1_536,
+    ),
+    "prompt_deep_kept": (
+        {
+            "blocks": partial(Prompt, tokens=25, keep=True),
+            LATER_BLOCKS: partial(Prompt, tokens=25, replace=True),
+        },
+        ["norm.*"],
+        230_400 + 1_536,
+    ),
+    "prefix": (
+        {MHSA: partial(Prefix, tokens=12)},
+        ["norm.*"],
+        221_184 + 1_536,
+    ),
+    "dense_moa": (
+        {MHSA: beside(partial(DenseMoA, expert=EXPERT, experts=7))},
+        [NORM1, "norm.*"],
+        903_756 + 18_432 + 1_536,
+    ),
+    "soft_moa": (
+        {MHSA: beside(partial(SoftMoA, expert=EXPERT, experts=7))},
+        [NORM1, "norm.*"],
+        903_672 + 18_432 + 1_536,
+    ),
+    "ia3": (
+        {QKV: partial(IA3, parts="kv"), FC2: partial(IA3, on="input")},
+        [],
+        55_296,
+    ),
+    "ssf": (
+        {f"blocks.*.norm?|norm|{QKV}|{PROJ}|{FC1}|{FC2}": SSF},
+        [],
+        204_288,
+    ),
+    "dora": ({QKV: partial(DoRA, rank=6, parts="qv")}, [], 221_184 + 18_432),
+    "weighted_layers": ({"blocks": WeightedLayers}, ["norm.*"], 12 + 1_536),
+    "token_mixer": (
+        mixer(width=48, kernel=31),
+        [NORM2, "norm.*"],
+        92_976 + 18_432 + 1_536,
+    ),
+}
+
+
+def tiny_ast(seed=0, **options):
+    """An AST of two blocks, of width 32, on 64 frames."""
+    torch.manual_seed(seed)
+    return AST((32, 2, 2), frames=64, **options)
+
+
+def spectrograms(batch=3, seed=0):
+    """What a tiny AST takes."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, 64, 128, generator=generator)

@@ -1,0 +1,219 @@
+"""What holds for every wrapper and block of the package, by one table."""
+
+import os
+from fnmatch import fnmatch
+from functools import partial
+
+import pytest
+import torch
+from adapter_methods import METHODS, SIZES, spectrograms, tiny_ast
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from speechbrain_petl.adapted import AdaptedEncoder, count_parameters
+from speechbrain_petl.adapters.lora import LoRA
+from speechbrain_petl.lobes.ast import AST
+
+FOUND = 35
+every_method = pytest.mark.parametrize("name", METHODS)
+
+
+def loss_of(adapted, batch=3):
+    """Something that depends on every token in its own way."""
+    tokens = adapted(spectrograms(batch)).float()
+    generator = torch.Generator().manual_seed(1)
+    return (tokens * torch.randn(tokens.shape, generator=generator)).mean()
+
+
+def two_steps(adapted, steps=2):
+    """Train two steps; the names of the parameters that had a gradient."""
+    trained = [p for p in adapted.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=0.01)
+    moved = set()
+    for _ in range(steps):
+        optimiser.zero_grad()
+        loss_of(adapted).backward()
+        moved |= {
+            name
+            for name, p in adapted.named_parameters()
+            if p.grad is not None and p.grad.count_nonzero()
+        }
+        optimiser.step()
+    return moved
+
+
+def test_all_methods_are_here():
+    """A method more or less is noticed."""
+    assert len(METHODS) == FOUND
+
+
+@every_method
+def test_identity_at_initialisation(name):
+    """Adapted and pretrained agree, or the method is declared an exception."""
+    expected = tiny_ast().eval()(spectrograms())
+    adapted = METHODS[name].adapt(tiny_ast()).eval()
+    actual = adapted(spectrograms())
+    if METHODS[name].identity:
+        torch.testing.assert_close(actual, expected, atol=1e-6, rtol=1e-6)
+    else:
+        assert actual.shape != expected.shape or not torch.equal(
+            actual, expected
+        )
+
+
+@every_method
+def test_what_trains_and_what_does_not(name):
+    """All that should train has a gradient; the rest stays bit-identical."""
+    adapted = METHODS[name].adapt(tiny_ast()).train()
+    before = {n: p.detach().clone() for n, p in adapted.named_parameters()}
+    moved = two_steps(adapted)
+    trained = {n for n, p in adapted.named_parameters() if p.requires_grad}
+    assert trained and moved == trained
+    for n, parameter in adapted.named_parameters():
+        assert torch.equal(parameter, before[n]) == (n not in trained)
+
+
+@every_method
+def test_only_what_is_declared_trains(name):
+    """All that a wrapper adds, and of the encoder what `train` names."""
+    encoder = tiny_ast()
+    pretrained = {id(p): n for n, p in encoder.named_parameters()}
+    for parameter in METHODS[name].adapt(encoder).parameters():
+        own = pretrained.get(id(parameter))
+        declared = own is None or any(
+            fnmatch(own, glob) for glob in METHODS[name].train
+        )
+        assert parameter.requires_grad == declared
+
+
+@every_method
+def test_state_round_trip_is_bit_equal(name):
+    """After training, BatchNorm statistics included."""
+    adapted = METHODS[name].adapt(tiny_ast(seed=0)).train()
+    two_steps(adapted)
+    state = {n: v.clone() for n, v in adapted.adapter_state().items()}
+    other = METHODS[name].adapt(tiny_ast(seed=0)).train()
+    loss_of(other)  # moves the statistics of the other one
+    other.load_adapter_state(state)
+    expected = adapted.eval()(spectrograms(2))
+    assert torch.equal(other.eval()(spectrograms(2)), expected)
+
+
+@every_method
+def test_evaluation_is_per_clip(name):
+    """In evaluation, a clip's tokens do not depend on the batch."""
+    adapted = METHODS[name].adapt(tiny_ast()).train()
+    two_steps(adapted)
+    adapted.eval()
+    together = adapted(spectrograms(3))[:1]
+    alone = adapted(spectrograms(3)[:1])
+    torch.testing.assert_close(alone, together, atol=1e-5, rtol=1e-5)
+
+
+@every_method
+def test_bfloat16_autocast_is_finite(name):
+    """A step under autocast, as fit() does it."""
+    adapted = METHODS[name].adapt(tiny_ast()).train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = loss_of(adapted)
+    loss.backward()
+    assert loss.isfinite()
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            assert parameter.grad.isfinite().all()
+
+
+@every_method
+def test_gradient_checkpointing_changes_no_gradient(name):
+    """With and without kept activations."""
+    if "dropout" in str(METHODS[name].wrap):
+        pytest.skip("its dropout draws again")
+    gradients = []
+    for checkpointing in (False, True):
+        encoder = tiny_ast(gradient_checkpointing=checkpointing)
+        torch.manual_seed(1)
+        adapted = METHODS[name].adapt(encoder).train()
+        loss_of(adapted).backward()
+        gradients.append({n: p.grad for n, p in adapted.named_parameters()})
+    torch.testing.assert_close(gradients[1], gradients[0])
+
+
+@every_method
+def test_compile_captures_one_graph(name):
+    """torch.compile(fullgraph=True), forward and backward."""
+    torch._dynamo.reset()
+    adapted = METHODS[name].adapt(tiny_ast()).train(METHODS[name].captured)
+    compiled = torch.compile(adapted, fullgraph=True, backend="eager")
+    torch.manual_seed(2)
+    expected = adapted(spectrograms())
+    torch.manual_seed(2)
+    actual = compiled(spectrograms())
+    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-5)
+    actual.sum().backward()
+
+
+@pytest.fixture(scope="module")
+def one_process(tmp_path_factory):
+    """A process group of one, which is enough to miss a gradient."""
+    store = tmp_path_factory.mktemp("ddp") / "store"
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=0, world_size=1
+    )
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@every_method
+def test_every_parameter_takes_part_in_every_step(name, one_process):
+    """DistributedDataParallel without find_unused_parameters."""
+    adapted = METHODS[name].adapt(tiny_ast()).train()
+    parallel = DistributedDataParallel(adapted)
+    for _ in range(2):
+        loss_of(parallel).backward()
+
+
+@every_method
+def test_composes_with_lora_inside(name):
+    """LoRA on the projections that the method leaves free, and merge()."""
+    method = METHODS[name]
+    wrap = dict(method.wrap_of())
+    taken = "|".join(wrap)
+    for site in ("qkv", "proj", "fc1"):
+        if site not in taken and "targets" not in str(wrap):
+            wrap[f"blocks.*.{site}"] = partial(LoRA, rank=2)
+    adapted = AdaptedEncoder(tiny_ast(), wrap, method.train).train()
+    # LoRA in a layer that an ablation silences at first needs a third step
+    moved = two_steps(adapted, steps=3)
+    trained = {n for n, p in adapted.named_parameters() if p.requires_grad}
+    assert moved == trained
+    expected = adapted.eval()(spectrograms())
+    actual = adapted.merge().eval()(spectrograms())
+    torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_exact_sizes_on_ast_base(name):
+    """The number of trainable parameters of each method in the papers."""
+    wrap, train, expected = SIZES[name]
+    with torch.device("meta"):
+        adapted = AdaptedEncoder(AST("base384"), wrap, train)
+    trainable, _ = count_parameters(adapted)
+    assert trainable == expected
+
+
+def test_token_mixer_is_small():
+    """Less than 0.12 M, everything included."""
+    assert SIZES["token_mixer"][2] < 120_000
+
+
+def test_batch_norm_learns_in_training_only():
+    """The statistics of a conformer's BatchNorm."""
+    adapted = METHODS["conformer"].adapt(tiny_ast()).train()
+    norm = next(m for m in adapted.modules() if isinstance(m, nn.BatchNorm1d))
+    before = norm.running_mean.clone()
+    loss_of(adapted)
+    trained = norm.running_mean.clone()
+    assert not torch.equal(trained, before)
+    loss_of(adapted.eval())
+    assert torch.equal(norm.running_mean, trained)
