@@ -4,6 +4,7 @@ A method is a mapping from module names to wrappers, plus the names of the
 parameters that stay trainable.
 """
 
+import re
 from fnmatch import fnmatchcase
 
 import torch
@@ -218,9 +219,16 @@ def _match(glob, names, key):
     if not found:
         raise InputError(
             f"petl: {key}: the glob {glob!r} matches nothing in this encoder."
-            f"{did_you_mean(glob, names)} print(encoder) shows the names."
+            f"{did_you_mean(glob, _globs_of(names))} print(encoder) shows the "
+            "names."
         )
     return found
+
+
+def _globs_of(names):
+    """The names themselves, and the globs that one would write for them."""
+    starred = {re.sub(r"\d+", "*", name) for name in names}
+    return {*names, *starred, *(re.sub(r"[^.]+$", "*", n) for n in starred)}
 
 
 def _sites(encoder, wrap):

@@ -9,7 +9,7 @@ from speechbrain_petl.errors import InputError
 from speechbrain_petl.lobes.ast import AST
 from speechbrain_petl.lobes.weights import load_pretrained
 
-SIZE = {"dim": 48, "depth": 2, "heads": 3}
+SIZE = (48, 2, 3)
 OFFICIAL_PREFIX = "module.v."
 
 

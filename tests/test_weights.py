@@ -131,7 +131,7 @@ def test_deit_sums_its_colours_and_keeps_the_rest(tmp_path):
     save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
     # timm's config.json is not one of Hugging Face's AST
     (tmp_path / "config.json").write_text('{"architecture": "deit"}')
-    size = {"dim": 192, "depth": 2, "heads": 3}
+    size = (192, 2, 3)
     encoder = load_pretrained(AST(size), tmp_path)
     grid = state["pos_embed"][:, 2:].transpose(1, 2).reshape(1, 192, 14, 14)
     grid = F.interpolate(grid, size=(14, 101), mode="bilinear")[:, :, 1:13]

@@ -16,7 +16,7 @@ from speechbrain_petl.lobes.weights import save_pretrained
 
 def test_another_size_is_refused(tmp_path):
     file = str(save_pretrained(AST(SIZE), tmp_path / "ast.safetensors"))
-    deeper = AST({**SIZE, "depth": 3}, frames=64)
+    deeper = AST((SIZE[0], 3, SIZE[2]), frames=64)
     refusal(
         file,
         *(
@@ -28,9 +28,9 @@ def test_another_size_is_refused(tmp_path):
         *("`ast_size`", "Accepted are", "Hugging Face", ".pth", "DeiT"),
         encoder=deeper,
     )
-    shallower = AST({**SIZE, "depth": 1}, frames=64)
+    shallower = AST((SIZE[0], 1, SIZE[2]), frames=64)
     refusal(file, "unexpected: blocks.1", "depth 1", encoder=shallower)
-    wider = AST({**SIZE, "dim": 96}, frames=64)
+    wider = AST((96, *SIZE[1:]), frames=64)
     refusal(
         file,
         *("dim 96", "of another shape: cls_token (1, 1, 48) instead of"),
@@ -53,7 +53,7 @@ def test_an_unknown_key_is_refused(tmp_path):
 def test_a_plain_deit_has_no_distillation_token(tmp_path):
     deit = timm.create_model("deit_tiny_patch16_224", depth=1)
     torch.save(deit.state_dict(), tmp_path / "deit.pth")
-    size = {"dim": 192, "depth": 1, "heads": 3}
+    size = (192, 1, 3)
     refusal(tmp_path, "missing: dist_token", encoder=AST(size, frames=64))
 
 

@@ -17,8 +17,9 @@ class Convpass(nn.Module):
 
     The convolution is 3x3 over the grid of patches, and the class tokens see
     only the centre of its kernel, as in https://arxiv.org/abs/2207.07039.
-    Where the rows of the grid are not given it runs along the sequence,
-    which is time in the AST and in wav2vec 2.0. 20,520 parameters for width
+    Where the rows of the grid are not given, or patch dropout leaves no
+    grid, it runs along the sequence, which is time in the AST and in
+    wav2vec 2.0, as in https://arxiv.org/abs/2312.03694. 20,520 parameters for width
     12 and dim 768 on the grid, 19,656 along the sequence.
 
     Arguments

@@ -72,8 +72,9 @@ class DoRA(LoRA):
     def _stretch(self):
         """m / |W + s B A| of every row, 1 for the parts left alone."""
         # in full precision: a bfloat16 norm is off by more than a step moves
-        with torch.autocast(self.up.device.type, enabled=False):
-            norm = self._updated_weight().detach().norm(dim=1)
+        device = self.up.device.type
+        with torch.no_grad(), torch.autocast(device, enabled=False):
+            norm = self._updated_weight().norm(dim=1)
         norm = torch.stack(self._parts(norm))
         return spread(self.magnitude / norm, self.starts, self.out_features)
 

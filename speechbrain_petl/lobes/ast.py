@@ -169,8 +169,6 @@ class AST(nn.Module):
 
 def _shape(size):
     """(dim, depth, heads) of a name, or of a size given as such."""
-    if isinstance(size, dict):
-        size = tuple(size.values())
     shape = SIZES.get(size, size) if isinstance(size, str) else tuple(size)
     whole = len(shape) == 3 and all(isinstance(n, int) for n in shape)
     if not whole or shape[0] % shape[2]:

@@ -154,10 +154,10 @@ class Fbank(nn.Module):
             Log-mel energies (batch, frame, mel).
         """
         wavs = wavs[:, : self.samples]
-        # Kaldi takes each window's mean away; less is left to round this way
-        wavs = wavs - wavs.mean(dim=1, keepdim=True)
         missing = self.window_size - wavs.shape[1]
         wavs = nn.functional.pad(wavs, (0, max(missing, 0)))
+        # Kaldi takes each window's mean away; less is left to round this way
+        wavs = wavs - wavs.mean(dim=1, keepdim=True)
         size, mels = self.frames_of(wavs.shape[1]), self.banks.shape[1]
         energy = wavs.new_empty(len(wavs) * size, mels)
         chunk = CPU_CHUNK if wavs.device.type == "cpu" else len(wavs)

@@ -54,7 +54,7 @@ def axes_of(encoder):
     Example
     -------
     >>> from speechbrain_petl import AST
-    >>> axes_of(AST({"dim": 32, "depth": 1, "heads": 2}, frames=100))
+    >>> axes_of(AST((32, 1, 2), frames=100))
     (Axis(length=128, stride=10), Axis(length=100, stride=10))
     """
     frames, mels = encoder.input_shape

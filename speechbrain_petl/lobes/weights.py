@@ -56,7 +56,7 @@ def load_pretrained(encoder, source, revision=None):
     -------
     >>> import torch
     >>> from speechbrain_petl import AST
-    >>> size = {"dim": 32, "depth": 1, "heads": 2}
+    >>> size = (32, 1, 2)
     >>> path = getfixture("tmp_path") / "ast.safetensors"
     >>> _ = save_pretrained(AST(size, frames=100), path)
     >>> longer = load_pretrained(AST(size, frames=300), path)
@@ -103,7 +103,7 @@ def save_pretrained(encoder, path):
     Example
     -------
     >>> from speechbrain_petl import AST
-    >>> encoder = AST({"dim": 32, "depth": 1, "heads": 2}, frames=64)
+    >>> encoder = AST((32, 1, 2), frames=64)
     >>> path = getfixture("tmp_path") / "ast.safetensors"
     >>> file, state, metadata = read_state(save_pretrained(encoder, path))
     >>> state["pos_embed"].shape
