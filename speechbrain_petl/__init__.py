@@ -1,7 +1,19 @@
 """Parameter-efficient transfer learning of audio transformers."""
 
 from .adapted import AdaptedEncoder, count_parameters
+from .adapters.adapter import Adapter
+from .adapters.blocks import Bottleneck
+from .adapters.convolution import Conformer, Convpass
+from .adapters.dora import DoRA
+from .adapters.ia3 import IA3
 from .adapters.lora import LoRA
+from .adapters.mixer import Shared, TokenMixer
+from .adapters.moa import DenseMoA, SoftMoA
+from .adapters.peft_bridge import PEFT
+from .adapters.prefix import Prefix
+from .adapters.probe import WeightedLayers
+from .adapters.prompt import Prompt
+from .adapters.ssf import SSF
 from .brain import PETLBrain
 from .errors import InputError
 from .lobes.ast import AST
