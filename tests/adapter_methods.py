@@ -1,8 +1,4 @@
-"""Every wrapper and block of the package, as the tests try them.
-
-METHODS holds each on a tiny AST; SIZES each at the size of the paper, with
-the number of parameters that it must train on AST-base.
-"""
+"""Every wrapper and block of the package, as the tests try them."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -148,103 +144,6 @@ METHODS = {
         {BLOCKS: partial(Prompt, tokens=3)},
         ["norm.*", "*.bias"],
         identity=False,
-    ),
-}
-
-WIDE = partial(Bottleneck, width=12)
-SPEECH = partial(Conformer, width=8, kernel=31)
-SOUND = partial(Conformer, width=8, kernel=8)
-EXPERT = partial(Bottleneck, width=6)
-NORM1, NORM2 = "blocks.*.norm1.*", "blocks.*.norm2.*"
-# name -> (wrap, train, trainable parameters on AST-base)
-SIZES = {
-    "linear": ({}, ["norm.*"], 1_536),
-    "bitfit": ({}, ["blocks.*.bias", "norm.bias"], 102_144),
-    "lora": (
-        {QKV: partial(LoRA, rank=6, parts="qv")},
-        ["norm.*"],
-        221_184 + 1_536,
-    ),
-    "bottleneck": (
-        {FFN: beside(WIDE)},
-        [NORM2, "norm.*"],
-        230_544 + 18_432 + 1_536,
-    ),
-    "bottleneck_houlsby": (
-        {f"{FFN}|{MHSA}": beside(WIDE)},
-        [NORM1, NORM2, "norm.*"],
-        2 * (230_544 + 18_432) + 1_536,
-    ),
-    "conformer_speech": (
-        {FFN: beside(SPEECH)},
-        [NORM2, "norm.*"],
-        252_288 + 18_432 + 1_536,
-    ),
-    "conformer_houlsby": (
-        {f"{FFN}|{MHSA}": beside(SPEECH)},
-        [NORM1, NORM2, "norm.*"],
-        2 * (252_288 + 18_432) + 1_536,
-    ),
-    "conformer_sound": (
-        {FFN: beside(SOUND)},
-        [NORM2, "norm.*"],
-        250_080 + 18_432 + 1_536,
-    ),
-    "convpass": ({FFN: beside(Convpass)}, [NORM2], 235_872 + 18_432),
-    "convpass_grid": (
-        {FFN: beside(partial(Convpass, rows=12))},
-        [NORM2],
-        246_240 + 18_432,
-    ),
-    "prompt_shallow": (
-        {"blocks": partial(Prompt, tokens=300)},
-        ["norm.*"],
-        230_400 + 1_536,
-    ),
-    "prompt_deep": (
-        {BLOCKS: partial(Prompt, tokens=25)},
-        ["norm.*"],
-        230_400 + 1_536,
-    ),
-    "prompt_deep_kept": (
-        {
-            "blocks": partial(Prompt, tokens=25, keep=True),
-            LATER_BLOCKS: partial(Prompt, tokens=25, replace=True),
-        },
-        ["norm.*"],
-        230_400 + 1_536,
-    ),
-    "prefix": (
-        {MHSA: partial(Prefix, tokens=12)},
-        ["norm.*"],
-        221_184 + 1_536,
-    ),
-    "dense_moa": (
-        {MHSA: beside(partial(DenseMoA, expert=EXPERT, experts=7))},
-        [NORM1, "norm.*"],
-        903_756 + 18_432 + 1_536,
-    ),
-    "soft_moa": (
-        {MHSA: beside(partial(SoftMoA, expert=EXPERT, experts=7))},
-        [NORM1, "norm.*"],
-        903_672 + 18_432 + 1_536,
-    ),
-    "ia3": (
-        {QKV: partial(IA3, parts="kv"), FC2: partial(IA3, on="input")},
-        [],
-        55_296,
-    ),
-    "ssf": (
-        {f"blocks.*.norm?|norm|{QKV}|{PROJ}|{FC1}|{FC2}": SSF},
-        [],
-        204_288,
-    ),
-    "dora": ({QKV: partial(DoRA, rank=6, parts="qv")}, [], 221_184 + 18_432),
-    "weighted_layers": ({"blocks": WeightedLayers}, ["norm.*"], 12 + 1_536),
-    "token_mixer": (
-        mixer(width=48, kernel=31),
-        [NORM2, "norm.*"],
-        92_976 + 18_432 + 1_536,
     ),
 }
 

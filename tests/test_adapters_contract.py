@@ -6,13 +6,12 @@ from functools import partial
 
 import pytest
 import torch
-from adapter_methods import METHODS, SIZES, spectrograms, tiny_ast
+from adapter_methods import METHODS, spectrograms, tiny_ast
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from speechbrain_petl.adapted import AdaptedEncoder, count_parameters
+from speechbrain_petl.adapted import AdaptedEncoder
 from speechbrain_petl.adapters.lora import LoRA
-from speechbrain_petl.lobes.ast import AST
 
 FOUND = 35
 every_method = pytest.mark.parametrize("name", METHODS)
@@ -126,13 +125,12 @@ def test_bfloat16_autocast_is_finite(name):
 @every_method
 def test_gradient_checkpointing_changes_no_gradient(name):
     """With and without kept activations."""
-    if "dropout" in str(METHODS[name].wrap):
-        pytest.skip("its dropout draws again")
     gradients = []
     for checkpointing in (False, True):
         encoder = tiny_ast(gradient_checkpointing=checkpointing)
         torch.manual_seed(1)
         adapted = METHODS[name].adapt(encoder).train()
+        torch.manual_seed(2)  # the same dropout
         loss_of(adapted).backward()
         gradients.append({n: p.grad for n, p in adapted.named_parameters()})
     torch.testing.assert_close(gradients[1], gradients[0])
@@ -190,21 +188,6 @@ def test_composes_with_lora_inside(name):
     expected = adapted.eval()(spectrograms())
     actual = adapted.merge().eval()(spectrograms())
     torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
-
-
-@pytest.mark.parametrize("name", SIZES)
-def test_exact_sizes_on_ast_base(name):
-    """The number of trainable parameters of each method in the papers."""
-    wrap, train, expected = SIZES[name]
-    with torch.device("meta"):
-        adapted = AdaptedEncoder(AST("base384"), wrap, train)
-    trainable, _ = count_parameters(adapted)
-    assert trainable == expected
-
-
-def test_token_mixer_is_small():
-    """Less than 0.12 M, everything included."""
-    assert SIZES["token_mixer"][2] < 120_000
 
 
 def test_batch_norm_learns_in_training_only():

@@ -1,0 +1,64 @@
+"""Conformer, Convpass and TokenMixer, whose convolutions are used."""
+
+import pytest
+import torch
+from adapter_numbers import DIM, scrambled, tokens
+from torch import nn
+from torch.nn import functional as F
+
+from speechbrain.lobes.models.transformer.Conformer import ConvolutionModule
+from speechbrain_petl.adapters.convolution import Conformer, Convpass
+from speechbrain_petl.adapters.mixer import TokenMixer
+from speechbrain_petl.errors import InputError
+
+
+@pytest.mark.parametrize("kernel", [1, 5, 31])
+def test_conformer_equals_speechbrains_convolution_module(kernel):
+    """At full width and without their different norms in the middle."""
+    ours = scrambled(Conformer(DIM, width=DIM, kernel=kernel))
+    theirs = ConvolutionModule(DIM, kernel).eval()
+    theirs.layer_norm.load_state_dict(ours.norm.state_dict())
+    pointwise = theirs.bottleneck[0]
+    pointwise.weight.data = ours.expand.weight.data.unsqueeze(2)
+    pointwise.bias.data = ours.expand.bias.data
+    theirs.conv.load_state_dict(ours.depthwise.state_dict())
+    theirs.after_conv[2].load_state_dict(ours.project.state_dict())
+    theirs.after_conv[0] = ours.batch_norm = nn.Identity()
+    torch.testing.assert_close(ours(tokens()), theirs(tokens()))
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 8, 9, 31])
+@pytest.mark.parametrize("block", [Conformer, TokenMixer])
+def test_kernels_keep_the_length_and_reach_as_far_as_they_say(block, kernel):
+    """A token reaches `kernel` tokens, about as many on either side."""
+    # in double precision no activation is flat where it saturates
+    module = scrambled(block(DIM, width=4, kernel=kernel)).double()
+    x = torch.randn(1, 80, DIM).double()
+    moved = x.clone()
+    moved[0, 40] += torch.randn(DIM)  # a constant would be normed away
+    changed = (module(moved) - module(x)).abs().sum(-1)[0].nonzero().flatten()
+    assert module(x).shape == x.shape
+    assert len(changed) == kernel
+    assert abs((changed[0] + changed[-1]) / 2 - 40) <= 0.5
+
+
+def test_convpass_uses_its_convolution_on_the_grid():
+    """A patch reaches its eight neighbours, a class token only itself."""
+    rows, columns = 4, 5
+    block = Convpass(DIM, width=6, rows=rows)
+    start = Convpass(DIM, width=6, rows=rows)
+    block = scrambled(block)
+    x = torch.randn(1, 2 + rows * columns, DIM)
+    moved = x.clone()
+    moved[0, 2 + 1 * columns + 2] += 1.0  # row 1, column 2
+    changed = (block(moved) - block(x)).abs().sum(-1)[0].nonzero().flatten()
+    neighbours = [2 + r * columns + c for r in (0, 1, 2) for c in (1, 2, 3)]
+    assert changed.tolist() == neighbours
+    moved = x.clone()
+    moved[0, 1] += 1.0
+    changed = (block(moved) - block(x)).abs().sum(-1)[0].nonzero().flatten()
+    assert changed.tolist() == [1]
+    h = F.gelu(start.down(x))
+    torch.testing.assert_close(start._on_grid(h), h)  # starts as identity
+    with pytest.raises(InputError, match="21 patches.*rows=4"):
+        block(torch.randn(1, 23, DIM))

@@ -1,0 +1,69 @@
+"""The bridge to PEFT: its tuners as wrappers."""
+
+import sys
+
+import peft
+import pytest
+import torch
+from adapter_methods import spectrograms, tiny_ast
+from torch import nn
+
+from speechbrain_petl.adapters.peft_bridge import PEFT
+from speechbrain_petl.errors import InputError
+
+# tuner -> (PEFT's config, how it names its parameters, options)
+TUNERS = {
+    "LOHA": (peft.LoHaConfig, "hada_", {"r": 2, "alpha": 4}),
+    "OFT": (peft.OFTConfig, "oft_", {"oft_block_size": 8}),
+    "LOKR": (peft.LoKrConfig, "lokr_", {"r": 2, "alpha": 4}),
+    "HRA": (peft.HRAConfig, "hra_", {"r": 2}),
+}
+
+
+def scrambled(model, prefix):
+    """Give the tuner's parameters random values, in the model's order."""
+    torch.manual_seed(1)
+    for name, parameter in model.named_parameters():
+        if prefix in name:
+            parameter.data = 0.1 * torch.randn_like(parameter)
+    return model.eval()
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("tuner", TUNERS)
+def test_outputs_are_those_of_peft(tuner, inside):
+    """Around a layer or inside a module, as in a model PEFT adapts itself."""
+    config, prefix, options = TUNERS[tuner]
+    ours, theirs = tiny_ast(), tiny_ast()
+    for block in ours.blocks:
+        if inside:
+            block.mlp = PEFT(block.mlp, tuner, targets=["fc1"], **options)
+        else:
+            block.mlp.fc1 = PEFT(block.mlp.fc1, tuner, **options)
+    config = config(target_modules=["fc1"], **options)
+    peft.inject_adapter_in_model(config, theirs)
+    expected = scrambled(theirs, prefix)(spectrograms())
+    actual = scrambled(ours, prefix)(spectrograms())
+    torch.testing.assert_close(actual, expected)
+    assert not torch.allclose(actual, tiny_ast().eval()(spectrograms()))
+
+
+def test_a_linear_stays_a_linear_to_others():
+    """LoRA or a prefix may sit around it."""
+    layer = PEFT(nn.Linear(8, 24), "LOHA", r=2)
+    assert (layer.in_features, layer.out_features) == (8, 24)
+    stack = nn.Sequential(nn.Linear(8, 8))
+    assert not hasattr(PEFT(stack, "LOHA", ["0"]), "in_features")
+
+
+def test_an_unknown_tuner_is_explained():
+    """With the nearest names that PEFT has."""
+    with pytest.raises(InputError, match="tuner='LOHO'.*LOHA"):
+        PEFT(nn.Linear(8, 8), "LOHO")
+
+
+def test_without_peft_the_remedy_is_named(monkeypatch):
+    """PEFT is an extra dependency."""
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(InputError, match="pip install"):
+        PEFT(nn.Linear(8, 8), "LOHA")
