@@ -17,7 +17,7 @@ from .adapters.ssf import SSF
 from .brain import PETLBrain
 from .errors import InputError
 from .lobes.ast import AST
-from .lobes.augment import SpecAugment
+from .lobes.augment import Augment, Mixup, RandomGain, SpecAugment, TimeShift
 from .lobes.fbank import Fbank
 from .lobes.pooling import NormLinear, Pooling
 from .lobes.weights import load_pretrained, save_pretrained

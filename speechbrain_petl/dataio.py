@@ -6,6 +6,7 @@ import struct
 from functools import lru_cache, partial
 
 import soundfile
+import torch
 from tqdm import tqdm
 
 from speechbrain.dataio import audio_io
@@ -118,9 +119,10 @@ def write_manifest(path, items):
 
 
 def classification_datasets(manifests, samples, labels_file):
-    """Datasets that give ``id``, ``wav`` (sample,) and ``target`` (int).
+    """Datasets of labelled clips.
 
-    The label set is that of all manifests, in sorted order, so that it does
+    Items are ``id``, ``sig`` (sample,), ``target`` (an int) and ``shares``
+    (class,), the one-hot target that augmentation may mix. The label set is that of all manifests, in sorted order, so that it does
     not depend on the fold.
 
     Arguments
@@ -158,8 +160,14 @@ def classification_datasets(manifests, samples, labels_file):
         data.add_dynamic_item(
             labels.encode_label, takes="label", provides="target"
         )
-        data.set_output_keys(["id", "sig", "target"])
+        shares = partial(_one_hot, classes=len(names))
+        data.add_dynamic_item(shares, takes="target", provides="shares")
+        data.set_output_keys(["id", "sig", "target", "shares"])
     return datasets, labels
+
+
+def _one_hot(target, classes):
+    return torch.nn.functional.one_hot(torch.tensor(target), classes).float()
 
 
 @lru_cache

@@ -1,7 +1,56 @@
-"""Augmentation of a batch of spectrograms, on their device, drawn per clip."""
+"""Augmentation of a batch, on its device, drawn anew for every clip and step.
 
+A step maps (x, targets) to the same; ``Augment`` chains steps in training and
+does nothing in evaluation. Steps for waveforms and for spectrograms are the
+same kind of thing: a recipe has one chain before the filterbank, one after it.
+"""
+
+import torch
 from torch import nn
 from torchaudio.functional import mask_along_axis_iid
+
+from ..errors import InputError
+
+
+class Augment(nn.Module):
+    """A chain of steps, in training only.
+
+    Arguments
+    ---------
+    steps : list of torch.nn.Module
+        Each takes and returns (x, targets).
+
+    Example
+    -------
+    >>> chain = Augment([SpecAugment(mels=24, frames=80), Mixup(share=0.5)])
+    >>> x, targets = torch.randn(4, 100, 128), torch.eye(4)
+    >>> [tuple(y.shape) for y in chain(x, targets)]
+    [(4, 100, 128), (4, 4)]
+    """
+
+    def __init__(self, steps=()):
+        super().__init__()
+        self.steps = nn.ModuleList(steps)
+
+    def forward(self, x, targets):
+        """Augmented copies in training, the arguments in evaluation.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Waveforms (batch, sample) or spectrograms (batch, frame, mel).
+        targets : torch.Tensor
+            Share of each class in each clip (batch, class).
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            x and targets, of the same shapes.
+        """
+        if self.training:
+            for step in self.steps:
+                x, targets = step(x, targets)
+        return x, targets
 
 
 class SpecAugment(nn.Module):
@@ -21,8 +70,8 @@ class SpecAugment(nn.Module):
 
     Example
     -------
-    >>> import torch
-    >>> SpecAugment(mels=24, frames=80)(torch.randn(4, 100, 128)).shape
+    >>> spec_augment = SpecAugment(mels=24, frames=80)
+    >>> spec_augment(torch.randn(4, 100, 128), torch.eye(4))[0].shape
     torch.Size([4, 100, 128])
     """
 
@@ -30,24 +79,163 @@ class SpecAugment(nn.Module):
         super().__init__()
         self.mels, self.frames, self.value = mels, frames, value
 
-    def forward(self, x):
-        """A masked copy in training, the input itself in evaluation.
+    def forward(self, x, targets):
+        """Mask.
 
         Arguments
         ---------
         x : torch.Tensor
             Spectrograms (batch, frame, mel).
+        targets : torch.Tensor
+            Passed through.
 
         Returns
         -------
-        torch.Tensor
-            Spectrograms (batch, frame, mel).
+        tuple of torch.Tensor
+            Masked spectrograms (batch, frame, mel), and the targets.
         """
-        if not self.training:
-            return x
         x = x.unsqueeze(1)  # the masks are drawn per (batch, channel)
         for axis, widest in ((2, self.frames), (3, self.mels)):
             if widest:
                 widest = min(widest, x.shape[axis])
                 x = mask_along_axis_iid(x, widest, self.value, axis)
-        return x.squeeze(1)
+        return x.squeeze(1), targets
+
+
+class Mixup(nn.Module):
+    """Mixes clips, and their targets alike, with others of the batch.
+
+    x = w x_i + (1 - w) x_j with w from Beta(alpha, alpha)
+    (https://arxiv.org/abs/1710.09412). The AST mixes waveforms, after taking
+    their mean away, half of the clips, with alpha = 10.
+
+    Arguments
+    ---------
+    share : float
+        Share of the clips that are mixed.
+    alpha : float
+        Of the Beta distribution; large values mix evenly.
+
+    Example
+    -------
+    >>> x, targets = Mixup(share=1.0)(torch.randn(4, 16000), torch.eye(4))
+    >>> x.shape, targets.sum(1)
+    (torch.Size([4, 16000]), tensor([1., 1., 1., 1.]))
+    """
+
+    def __init__(self, share=0.5, alpha=10.0):
+        super().__init__()
+        if not 0 <= share <= 1 or alpha <= 0:
+            raise InputError(
+                f"Mixup: share={share} must lie between 0 and 1, and "
+                f"alpha={alpha} above 0"
+            )
+        self.share, self.alpha = share, alpha
+
+    def forward(self, x, targets):
+        """Mix.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Anything (batch, ...).
+        targets : torch.Tensor
+            Share of each class in each clip (batch, class).
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            Mixed x (batch, ...) and targets (batch, class).
+        """
+        size = len(x)
+        alpha = torch.full((size,), self.alpha, device=x.device)
+        weight = torch.distributions.Beta(alpha, alpha).sample()
+        mixed = torch.rand(size, device=x.device) < self.share
+        weight = torch.where(mixed, weight, torch.ones_like(weight))
+        other = torch.randperm(size, device=x.device)
+        return tuple(
+            torch.lerp(
+                y[other], y, weight.view(-1, *[1] * (y.dim() - 1)).to(y.dtype)
+            )
+            for y in (x, targets)
+        )
+
+
+class RandomGain(nn.Module):
+    """Scales each waveform by a random number of decibels.
+
+    Arguments
+    ---------
+    low : float
+        dB.
+    high : float
+        dB.
+
+    Example
+    -------
+    >>> RandomGain()(torch.randn(4, 16000), torch.eye(4))[0].shape
+    torch.Size([4, 16000])
+    """
+
+    def __init__(self, low=-6.0, high=6.0):
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, x, targets):
+        """Scale.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Waveforms (batch, sample).
+        targets : torch.Tensor
+            Passed through.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            Waveforms (batch, sample), and the targets.
+        """
+        db = torch.empty(len(x), 1, device=x.device)
+        return x * 10 ** (db.uniform_(self.low, self.high) / 20), targets
+
+
+class TimeShift(nn.Module):
+    """Rolls each clip along time by a random amount, end to start.
+
+    Arguments
+    ---------
+    most : int
+        At most that many samples or frames, either way.
+
+    Example
+    -------
+    >>> TimeShift(most=800)(torch.randn(4, 16000), torch.eye(4))[0].shape
+    torch.Size([4, 16000])
+    """
+
+    def __init__(self, most):
+        super().__init__()
+        self.most = most
+
+    def forward(self, x, targets):
+        """Shift.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Waveforms (batch, sample) or spectrograms (batch, frame, mel).
+        targets : torch.Tensor
+            Passed through.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            x of the same shape, and the targets.
+        """
+        size = (len(x), 1)
+        shift = torch.randint(-self.most, self.most + 1, size, device=x.device)
+        place = torch.arange(x.shape[1], device=x.device) - shift
+        place = place % x.shape[1]
+        place = place.view(*place.shape, *[1] * (x.dim() - 2)).expand_as(x)
+        return x.gather(1, place), targets

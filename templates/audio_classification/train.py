@@ -38,16 +38,20 @@ class SoundBrain(PETLBrain):
     """Waveform -> log-mel -> adapted AST -> pooled tokens -> class."""
 
     def compute_forward(self, batch, stage):
-        """Class logits (batch, class)."""
+        """Class logits and the shares of the classes, both (batch, class)."""
         wavs, lens = batch.to(self.device).sig
-        features = self.modules.augment(self.modules.fbank(wavs, lens))
+        targets = batch.shares.data
+        wavs, targets = self.modules.wave_augment(wavs, targets)
+        features = self.modules.fbank(wavs, lens)
+        features, targets = self.modules.augment(features, targets)
         tokens = self.modules.encoder(features)
-        return self.modules.classifier(self.modules.pooling(tokens))
+        return self.modules.classifier(self.modules.pooling(tokens)), targets
 
     def compute_objectives(self, predictions, batch, stage):
         """Cross entropy; counts the batch into the metrics."""
-        self.score(predictions, batch.target)
-        return torch.nn.functional.cross_entropy(predictions, batch.target)
+        logits, targets = predictions
+        self.score(logits, batch.target)
+        return torch.nn.functional.cross_entropy(logits, targets)
 
 
 def adapt(hparams_file, run_opts, overrides):
@@ -78,6 +82,7 @@ def adapt(hparams_file, run_opts, overrides):
     brain = SoundBrain(
         modules={
             "fbank": hparams["fbank"],
+            "wave_augment": hparams["wave_augment"],
             "augment": hparams["augment"],
             "encoder": adapted,
             "pooling": hparams["pooling"],
