@@ -70,6 +70,8 @@ class Adapter(nn.Module):
         self.residual = where != "parallel" if residual is None else residual
         self.block = build(block, target_module, dim)
         self.scale = scale
+        # saves a pass over all tokens where there is nothing to scale
+        self.scaled = learn_scale or scale != 1.0
         if learn_scale:
             place = place_of(target_module)
             self.scale = nn.Parameter(torch.tensor(float(scale), **place))
@@ -100,5 +102,7 @@ class Adapter(nn.Module):
         return on_first(y, lambda first: first + side)
 
     def _adapt(self, x):
-        change = self.block(x) * self.scale
+        change = self.block(x)
+        if self.scaled:
+            change = (change * self.scale).to(change.dtype)
         return x + change if self.residual else change
