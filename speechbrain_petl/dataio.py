@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import struct
 from functools import lru_cache, partial
 
@@ -118,7 +119,47 @@ def write_manifest(path, items):
         json.dump(entries, file, indent=1)
 
 
-def classification_datasets(manifests, samples, labels_file):
+def few_shots(entries, shots, seed):
+    """Draw so many clips of each class.
+
+    Arguments
+    ---------
+    entries : dict
+        id -> manifest entry with a "label".
+    shots : int
+        Clips per class.
+    seed : int
+        Another seed draws other clips; more shots keep the fewer.
+
+    Returns
+    -------
+    dict
+        The drawn entries, sorted by id.
+
+    Example
+    -------
+    >>> entries = {f"clip{i}": {"label": "ab"[i % 2]} for i in range(10)}
+    >>> list(few_shots(entries, shots=2, seed=1))
+    ['clip0', 'clip5', 'clip6', 'clip9']
+    """
+    of_label = {}
+    for key in sorted(entries):
+        of_label.setdefault(entries[key]["label"], []).append(key)
+    drawn = []
+    for label, keys in of_label.items():
+        if not 0 < shots <= len(keys):
+            raise InputError(
+                f"shots={shots}: class {label!r} has {len(keys)} training "
+                f"clips, choose 1 to {min(map(len, of_label.values()))}"
+            )
+        random.Random(f"{seed} {label}").shuffle(keys)
+        drawn += keys[:shots]
+    return {key: entries[key] for key in sorted(drawn)}
+
+
+def classification_datasets(
+    manifests, samples, labels_file, shots=None, seed=0
+):
     """Datasets of labelled clips.
 
     Items are ``id``, ``sig`` (sample,), ``target`` (an int) and ``shares``
@@ -133,6 +174,10 @@ def classification_datasets(manifests, samples, labels_file):
         Read at most that many samples of a clip.
     labels_file : str
         Where to store the label set, for inference.
+    shots : int, optional
+        Train on so many clips of each class only.
+    seed : int
+        Of the choice of these clips.
 
     Returns
     -------
@@ -141,15 +186,14 @@ def classification_datasets(manifests, samples, labels_file):
     labels : speechbrain.dataio.encoder.CategoricalEncoder
         The label set.
     """
-    datasets = {
-        split: DynamicItemDataset.from_json(path)
-        for split, path in manifests.items()
-    }
-    names = {
-        item["label"]
-        for data in datasets.values()
-        for item in data.data.values()
-    }
+    entries = {}
+    for split, path in manifests.items():
+        with open(path, encoding="utf-8") as file:
+            entries[split] = json.load(file)
+    names = {e["label"] for split in entries.values() for e in split.values()}
+    if shots is not None:
+        entries["train"] = few_shots(entries["train"], shots, seed)
+    datasets = {k: DynamicItemDataset(split) for k, split in entries.items()}
     labels = CategoricalEncoder()
     labels.update_from_iterable(sorted(names))
     labels.expect_len(len(names))

@@ -61,7 +61,11 @@ def main(argv):
         hparams["output_folder"], hparams_file, overrides
     )
     datasets, labels = classification_datasets(
-        manifests, hparams["fbank"].samples, hparams["labels_file"]
+        manifests,
+        hparams["fbank"].samples,
+        hparams["labels_file"],
+        shots=hparams["shots"],
+        seed=hparams["seed"],
     )
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
@@ -97,6 +101,7 @@ def main(argv):
             "protocol": hparams["protocol"],
             "fold": hparams["fold"],
             "seed": hparams["seed"],
+            "shots": hparams["shots"],
         },
         path=hparams["result_file"],
     )

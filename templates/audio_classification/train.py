@@ -71,7 +71,11 @@ def adapt(hparams_file, run_opts, overrides):
         hparams["output_folder"], hparams_file, overrides
     )
     datasets, labels = classification_datasets(
-        manifests, hparams["fbank"].samples, hparams["labels_file"]
+        manifests,
+        hparams["fbank"].samples,
+        hparams["labels_file"],
+        shots=hparams["shots"],
+        seed=hparams["seed"],
     )
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     adapted = AdaptedEncoder(encoder, **hparams["petl"])
@@ -105,6 +109,7 @@ def adapt(hparams_file, run_opts, overrides):
             "dataset": f"{hparams['group']} sounds",
             "method": hparams["method"],
             "seed": hparams["seed"],
+            "shots": hparams["shots"],
         },
         path=hparams["result_file"],
     )
