@@ -1,24 +1,24 @@
-"""Every wrapper and block of the package, as the tests try them."""
+"""What the contract of the adapters is tried on.
+
+Every method file of the repository, and what no file writes: other options,
+other places.
+"""
 
 from dataclasses import dataclass, field
 from functools import partial
 
 import torch
+from method_files import MOVED_AT_START, NOT_CAPTURED, distinct_methods, petl_of
 
 from speechbrain_petl.adapted import AdaptedEncoder
 from speechbrain_petl.adapters.adapter import Adapter
 from speechbrain_petl.adapters.blocks import Bottleneck
 from speechbrain_petl.adapters.convolution import Conformer, Convpass
 from speechbrain_petl.adapters.dora import DoRA
-from speechbrain_petl.adapters.ia3 import IA3
 from speechbrain_petl.adapters.lora import LoRA
-from speechbrain_petl.adapters.mixer import Shared, TokenMixer
 from speechbrain_petl.adapters.moa import DenseMoA, SoftMoA
 from speechbrain_petl.adapters.peft_bridge import PEFT
-from speechbrain_petl.adapters.prefix import Prefix
-from speechbrain_petl.adapters.probe import WeightedLayers
 from speechbrain_petl.adapters.prompt import Prompt
-from speechbrain_petl.adapters.ssf import SSF
 from speechbrain_petl.lobes.ast import AST
 
 BLOCKS = "blocks.?|blocks.??"
@@ -46,35 +46,34 @@ class Method:
         return self.wrap() if callable(self.wrap) else self.wrap
 
 
+def of_file(path):
+    """The method that a method file describes."""
+    name = path.stem
+    return Method(
+        lambda: petl_of(path)["wrap"],
+        petl_of(path)["train"],
+        identity=name not in MOVED_AT_START,
+        captured=name not in NOT_CAPTURED,
+    )
+
+
 def beside(block, **options):
     """A parallel adapter with this block."""
     return partial(Adapter, block=block, **options)
 
 
-def mixer(width, kernel):
-    """A token mixer whose projections all layers share."""
-    block = partial(TokenMixer, width=width, kernel=kernel)
-    return {FFN: beside(Shared(block, parts=["down", "up"]))}
-
-
 SMALL = partial(Bottleneck, width=4)
 CONVOLVED = partial(Conformer, width=4, kernel=5)
 
-METHODS = {
-    "lora": Method({QKV: partial(LoRA, rank=2, parts="qv")}),
+VARIANTS = {
     "lora_everywhere": Method(
         {
             QKV: partial(LoRA, rank=2, parts="qkv", dropout=0.1),
             f"{PROJ}|{FC1}|{FC2}": partial(LoRA, rank=2, rslora=True),
         }
     ),
-    "dora": Method({PROJ: partial(DoRA, rank=2)}),
-    "dora_parts": Method({QKV: partial(DoRA, rank=2, parts="kv")}),
-    "bottleneck": Method({FFN: beside(SMALL)}, ["norm.*", "*.norm2.*"]),
-    "houlsby": Method(
-        {f"{FFN}|{MHSA}": beside(partial(SMALL, activation="relu"))}
-    ),
-    "adaptformer": Method({FFN: beside(SMALL, scale=0.1)}),
+    "lora_of_q": Method({QKV: partial(LoRA, rank=2, parts="q")}),
+    "dora_whole": Method({PROJ: partial(DoRA, rank=2)}),
     "learned_scale": Method({FFN: beside(SMALL, learn_scale=True)}),
     "around_block": Method({BLOCKS: beside(SMALL)}),
     "before": Method({MHSA: beside(SMALL, where="before")}),
@@ -88,19 +87,9 @@ METHODS = {
     "after_bare": Method(
         {FFN: beside(SMALL, where="after", residual=False)}, identity=False
     ),
-    "convpass": Method({FFN: beside(partial(Convpass, width=4))}),
     "convpass_grid": Method({FFN: beside(partial(Convpass, width=4, rows=12))}),
-    "conformer": Method({FFN: beside(CONVOLVED)}),
-    "conformer_even": Method({FFN: beside(partial(CONVOLVED, kernel=8))}),
-    "token_mixer": Method(partial(mixer, width=4, kernel=5)),
-    "dense_moa": Method(
-        {MHSA: beside(partial(DenseMoA, expert=SMALL, experts=3))}
-    ),
     "dense_moa_of_conformers": Method(
         {MHSA: beside(partial(DenseMoA, expert=CONVOLVED, experts=2))}
-    ),
-    "soft_moa": Method(
-        {MHSA: beside(partial(SoftMoA, expert=SMALL, experts=3, slots=2))}
     ),
     "soft_moa_normalised": Method(
         {
@@ -112,10 +101,9 @@ METHODS = {
     "soft_moa_of_conformers": Method(
         {MHSA: beside(partial(SoftMoA, expert=CONVOLVED, experts=2, slots=4))}
     ),
-    "prompt_shallow": Method(
+    "prompt_dropped_out": Method(
         {"blocks": partial(Prompt, tokens=3, dropout=0.1)}, identity=False
     ),
-    "prompt_deep": Method({BLOCKS: partial(Prompt, tokens=3)}, identity=False),
     "prompt_deep_kept": Method(
         {
             "blocks": partial(Prompt, tokens=3, keep=True),
@@ -123,28 +111,13 @@ METHODS = {
         },
         identity=False,
     ),
-    "prefix": Method({MHSA: partial(Prefix, tokens=3)}, identity=False),
-    "ia3": Method(
-        {QKV: partial(IA3, parts="kv"), FC2: partial(IA3, on="input")}
-    ),
-    "ssf": Method({f"*.norm?|norm|{QKV}|{PROJ}|{FC1}|{FC2}": SSF}, train=[]),
-    "weighted_layers": Method({"blocks": WeightedLayers}, identity=False),
-    # PEFT's LoHa draws a number in each training step and branches on it
-    "loha": Method(
-        {QKV: partial(PEFT, tuner="LOHA", r=2, alpha=2)}, captured=False
-    ),
-    "oft": Method(
+    "oft_inside": Method(
         {FFN: partial(PEFT, tuner="OFT", oft_block_size=8, targets=["fc1"])}
     ),
-    "prefix_and_adapter": Method(
-        {MHSA: partial(Prefix, tokens=3), FFN: beside(CONVOLVED)},
-        identity=False,
-    ),
-    "prompt_and_bias": Method(
-        {BLOCKS: partial(Prompt, tokens=3)},
-        ["norm.*", "*.bias"],
-        identity=False,
-    ),
+}
+METHODS = {
+    **{name: of_file(path) for name, path in distinct_methods().items()},
+    **VARIANTS,
 }
 
 

@@ -7,140 +7,100 @@ from functools import partial
 
 import pytest
 import torch
-from adapter_methods import (
-    BLOCKS,
-    FC1,
-    FC2,
-    FFN,
-    LATER_BLOCKS,
-    MHSA,
-    PROJ,
-    QKV,
-    beside,
-    mixer,
-)
+from adapter_methods import FFN, LATER_BLOCKS, MHSA, beside
+from method_files import ROOT, petl_of
 
 from speechbrain_petl.adapted import AdaptedEncoder, count_parameters
-from speechbrain_petl.adapters.blocks import Bottleneck
 from speechbrain_petl.adapters.convolution import Conformer, Convpass
-from speechbrain_petl.adapters.dora import DoRA
-from speechbrain_petl.adapters.ia3 import IA3
-from speechbrain_petl.adapters.lora import LoRA
-from speechbrain_petl.adapters.moa import DenseMoA, SoftMoA
-from speechbrain_petl.adapters.prefix import Prefix
-from speechbrain_petl.adapters.probe import WeightedLayers
 from speechbrain_petl.adapters.prompt import Prompt
-from speechbrain_petl.adapters.ssf import SSF
 from speechbrain_petl.lobes.ast import AST
 
-WIDE = partial(Bottleneck, width=12)
-SPEECH = partial(Conformer, width=8, kernel=31)
-SOUND = partial(Conformer, width=8, kernel=8)
-EXPERT = partial(Bottleneck, width=6)
-NORM1, NORM2 = "blocks.*.norm1.*", "blocks.*.norm2.*"
-# name -> (wrap, train, trainable parameters on AST-base)
-SIZES = {
-    "linear": ({}, ["norm.*"], 1_536),
-    "bitfit": ({}, ["blocks.*.bias", "norm.bias"], 102_144),
-    "lora": (
-        {QKV: partial(LoRA, rank=6, parts="qv")},
-        ["norm.*"],
-        221_184 + 1_536,
+FINAL = 1_536  # the last LayerNorm
+NORM = 18_432  # the LayerNorm before an adapted sub-layer, in all 12 blocks
+LORA, WIDE, SOUND, SPEECH = 221_184, 230_544, 250_080, 252_288
+PROMPT, PREFIX = 230_400, 221_184
+# method file of ESC-50 -> trainable parameters
+EXPECTED = {
+    "linear": 1_536,
+    "full": 86_187_264,
+    "bitfit": 102_144,
+    "ln_tuning": 2 * NORM + FINAL,
+    "lora": LORA + FINAL,
+    "rslora": LORA + FINAL,
+    "dora": LORA + 18_432 + FINAL,  # and a magnitude for each output
+    "bottleneck": WIDE + NORM + FINAL,
+    "bottleneck_houlsby": 2 * (WIDE + NORM) + FINAL,
+    "adaptformer": WIDE + NORM + FINAL,
+    "conformer": SOUND + NORM + FINAL,
+    "conformer_houlsby": 2 * (SOUND + NORM) + FINAL,
+    "convpass": 235_872 + NORM + FINAL,
+    "prompt_shallow": PROMPT + FINAL,
+    "prompt_deep": PROMPT + FINAL,
+    "prefix": PREFIX + FINAL,
+    "dense_moa": 903_756 + NORM + FINAL,
+    "soft_moa": 903_672 + NORM + FINAL,
+    "ia3": 55_296 + FINAL,
+    "ssf": 204_288,
+    "weighted_layers": 12 + FINAL,
+    "token_mixer": 92_976 + NORM + FINAL,
+    "loha": 294_912 + FINAL,
+    "oft": 69_120 + FINAL,
+    "lora_conformer": LORA + SOUND + NORM + FINAL,
+    "prefix_bottleneck": PREFIX + WIDE + NORM + FINAL,
+    "prompt_bitfit": PROMPT + 102_144 + 768,  # and the weight of the last norm
+}
+HPARAMS = ROOT / "recipes" / "ESC50" / "hparams"
+# what no method file of ESC-50 writes: (wrap, trainable parameters)
+OTHERS = {
+    "conformer of speech": (
+        {FFN: beside(partial(Conformer, width=8, kernel=31))},
+        SPEECH,
     ),
-    "bottleneck": (
-        {FFN: beside(WIDE)},
-        [NORM2, "norm.*"],
-        230_544 + 18_432 + 1_536,
+    "both conformers of speech": (
+        {f"{FFN}|{MHSA}": beside(partial(Conformer, width=8, kernel=31))},
+        2 * SPEECH,
     ),
-    "bottleneck_houlsby": (
-        {f"{FFN}|{MHSA}": beside(WIDE)},
-        [NORM1, NORM2, "norm.*"],
-        2 * (230_544 + 18_432) + 1_536,
-    ),
-    "conformer_speech": (
-        {FFN: beside(SPEECH)},
-        [NORM2, "norm.*"],
-        252_288 + 18_432 + 1_536,
-    ),
-    "conformer_houlsby": (
-        {f"{FFN}|{MHSA}": beside(SPEECH)},
-        [NORM1, NORM2, "norm.*"],
-        2 * (252_288 + 18_432) + 1_536,
-    ),
-    "conformer_sound": (
-        {FFN: beside(SOUND)},
-        [NORM2, "norm.*"],
-        250_080 + 18_432 + 1_536,
-    ),
-    "convpass": ({FFN: beside(Convpass)}, [NORM2], 235_872 + 18_432),
-    "convpass_grid": (
+    "convpass on the grid": (
         {FFN: beside(partial(Convpass, rows=12))},
-        [NORM2],
-        246_240 + 18_432,
+        246_240,
     ),
-    "prompt_shallow": (
-        {"blocks": partial(Prompt, tokens=300)},
-        ["norm.*"],
-        230_400 + 1_536,
-    ),
-    "prompt_deep": (
-        {BLOCKS: partial(Prompt, tokens=25)},
-        ["norm.*"],
-        230_400 + 1_536,
-    ),
-    "prompt_deep_kept": (
+    "deep prompt that is kept": (
         {
             "blocks": partial(Prompt, tokens=25, keep=True),
             LATER_BLOCKS: partial(Prompt, tokens=25, replace=True),
         },
-        ["norm.*"],
-        230_400 + 1_536,
-    ),
-    "prefix": (
-        {MHSA: partial(Prefix, tokens=12)},
-        ["norm.*"],
-        221_184 + 1_536,
-    ),
-    "dense_moa": (
-        {MHSA: beside(partial(DenseMoA, expert=EXPERT, experts=7))},
-        [NORM1, "norm.*"],
-        903_756 + 18_432 + 1_536,
-    ),
-    "soft_moa": (
-        {MHSA: beside(partial(SoftMoA, expert=EXPERT, experts=7))},
-        [NORM1, "norm.*"],
-        903_672 + 18_432 + 1_536,
-    ),
-    "ia3": (
-        {QKV: partial(IA3, parts="kv"), FC2: partial(IA3, on="input")},
-        [],
-        55_296,
-    ),
-    "ssf": (
-        {f"blocks.*.norm?|norm|{QKV}|{PROJ}|{FC1}|{FC2}": SSF},
-        [],
-        204_288,
-    ),
-    "dora": ({QKV: partial(DoRA, rank=6, parts="qv")}, [], 221_184 + 18_432),
-    "weighted_layers": ({"blocks": WeightedLayers}, ["norm.*"], 12 + 1_536),
-    "token_mixer": (
-        mixer(width=48, kernel=31),
-        [NORM2, "norm.*"],
-        92_976 + 18_432 + 1_536,
+        PROMPT,
     ),
 }
 
 
-@pytest.mark.parametrize("name", SIZES)
-def test_exact_sizes_on_ast_base(name):
-    """The number of trainable parameters of each method in the papers."""
-    wrap, train, expected = SIZES[name]
+def trained_on_ast_base(petl):
+    """Trainable parameters, without the memory."""
     with torch.device("meta"):
-        adapted = AdaptedEncoder(AST("base384"), wrap, train)
-    trainable, _ = count_parameters(adapted)
-    assert trainable == expected
+        adapted = AdaptedEncoder(AST("base384"), **petl)
+    return count_parameters(adapted)[0]
+
+
+def test_every_method_file_has_a_size():
+    """A new method file is noticed."""
+    names = {p.stem for p in HPARAMS.glob("*.yaml")} - {"base"}
+    assert names == EXPECTED.keys() and len(names) == 27
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_method_files(name):
+    """As the design's table says."""
+    path = (HPARAMS / f"{name}.yaml").relative_to(ROOT)
+    assert trained_on_ast_base(petl_of(path)) == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_others(name):
+    """What can be written besides."""
+    wrap, expected = OTHERS[name]
+    assert trained_on_ast_base({"wrap": wrap}) == expected
 
 
 def test_token_mixer_is_small():
     """Less than 0.12 M, everything included."""
-    assert SIZES["token_mixer"][2] < 120_000
+    assert EXPECTED["token_mixer"] < 120_000

@@ -12,7 +12,7 @@ from speechbrain_petl.adapted import AdaptedEncoder
 # wrappers whose arguments are the same for every site of SpeechBrain's own
 SPEECHBRAIN = {
     "lora": "blocks.*.attn.qkv",
-    "dora": "blocks.*.attn.proj",
+    "dora": "blocks.*.attn.qkv",
     "bottleneck": "blocks.*.mlp",
     "before": "blocks.*.attn",
     "conformer": "blocks.*.mlp",
@@ -31,7 +31,7 @@ SPEECHBRAIN = {
 @pytest.mark.parametrize("name", SPEECHBRAIN)
 def test_inside_speechbrains_adapted_model(name, tmp_path):
     """As adapter_class and adapter_kwargs, unchanged."""
-    wrapper = next(iter(METHODS[name].wrap.values()))
+    wrapper = next(iter(METHODS[name].wrap_of().values()))
     options = getattr(wrapper, "keywords", {})
     model = AdaptedModel(
         tiny_ast(),
