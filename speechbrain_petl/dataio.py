@@ -5,6 +5,7 @@ import os
 import random
 import struct
 from functools import lru_cache, partial
+from math import gcd
 
 import soundfile
 import torch
@@ -18,6 +19,7 @@ from speechbrain.dataio.preprocess import AudioNormalizer
 from .errors import InputError
 
 SAMPLE_RATE = 16000  # Hz, what the encoders expect
+MARGIN = 0.1  # seconds read on either side, so that a resampler sees no edge
 _UNKNOWN_SIZE = {0, 0xFFFFFFFF}  # a streamed wav does not know its length
 
 
@@ -63,7 +65,7 @@ def check_audio(path):
     return info.frames / info.samplerate
 
 
-def read_audio(path, samples=None, sample_rate=SAMPLE_RATE):
+def read_audio(path, samples=None, sample_rate=SAMPLE_RATE, start=0.0):
     """Read a file as mono at one rate, no more of it than is needed.
 
     Arguments
@@ -71,9 +73,11 @@ def read_audio(path, samples=None, sample_rate=SAMPLE_RATE):
     path : str
         An audio file of any rate, width and number of channels.
     samples : int, optional
-        Keep at most that many samples from the start.
+        Keep at most that many samples.
     sample_rate : int
         Hz.
+    start : float
+        Seconds of the file to leave out.
 
     Returns
     -------
@@ -87,16 +91,20 @@ def read_audio(path, samples=None, sample_rate=SAMPLE_RATE):
     >>> read_audio(path).shape
     torch.Size([1600])
     """
-    frames = -1
-    if samples is not None:
+    first, lead, frames, stop = 0, 0, -1, None
+    if samples is not None or start:
         rate = soundfile.info(str(path)).samplerate
-        # a tenth of a second more, so that the resampler sees no edge
-        frames = int((samples / sample_rate + 0.1) * rate)
-    wav, rate = audio_io.load(path, channels_first=False, num_frames=frames)
+        first, lead = _offset(start, rate, sample_rate)
+    if samples is not None:
+        stop = lead + samples
+        frames = int((stop / sample_rate + MARGIN) * rate)
+    wav, rate = audio_io.load(
+        path, channels_first=False, frame_offset=first, num_frames=frames
+    )
     wav = wav.mean(dim=1)
     if rate != sample_rate:
         wav = _normalizer(sample_rate)(wav, rate)
-    return wav[:samples]
+    return wav[lead:stop]
 
 
 def write_manifest(path, items):
@@ -122,10 +130,12 @@ def write_manifest(path, items):
 def few_shots(entries, shots, seed):
     """Draw so many clips of each class.
 
+    Windows of one recording, which name it as their "file", are one clip.
+
     Arguments
     ---------
     entries : dict
-        id -> manifest entry with a "label".
+        id -> manifest entry with a "label", or "labels" if it has several.
     shots : int
         Clips per class.
     seed : int
@@ -144,17 +154,25 @@ def few_shots(entries, shots, seed):
     """
     of_label = {}
     for key in sorted(entries):
-        of_label.setdefault(entries[key]["label"], []).append(key)
-    drawn = []
+        entry = entries[key]
+        for label in entry.get("labels") or [entry["label"]]:
+            # a dict without values: each clip once, in order
+            of_label.setdefault(label, {})[entry.get("file", key)] = None
+    drawn = set()
     for label, keys in of_label.items():
+        keys = list(keys)
         if not 0 < shots <= len(keys):
             raise InputError(
                 f"shots={shots}: class {label!r} has {len(keys)} training "
                 f"clips, choose 1 to {min(map(len, of_label.values()))}"
             )
         random.Random(f"{seed} {label}").shuffle(keys)
-        drawn += keys[:shots]
-    return {key: entries[key] for key in sorted(drawn)}
+        drawn.update(keys[:shots])
+    return {
+        key: entries[key]
+        for key in sorted(entries)
+        if entries[key].get("file", key) in drawn
+    }
 
 
 def classification_datasets(
@@ -208,6 +226,18 @@ def classification_datasets(
         data.add_dynamic_item(shares, takes="target", provides="shares")
         data.set_output_keys(["id", "sig", "target", "shares"])
     return datasets, labels
+
+
+def _offset(start, rate, sample_rate):
+    """The first frame to read, and how many samples before ``start`` it is.
+
+    It lies where both rates have a sample, so that resampling from there gives
+    the samples that resampling the whole file does.
+    """
+    common = gcd(rate, sample_rate)
+    periods = int(max(start - MARGIN, 0) * common)
+    lead = round(start * sample_rate) - periods * (sample_rate // common)
+    return periods * (rate // common), lead
 
 
 def _one_hot(target, classes):
