@@ -7,8 +7,12 @@ import json
 import os
 import platform
 import random
+import shlex
+import shutil
 import sys
 import time
+from contextlib import ExitStack
+from pathlib import Path
 
 import torch
 import yaml
@@ -31,6 +35,8 @@ from .adapted import count_parameters
 from .errors import InputError
 
 logger = get_logger(__name__)
+
+LAST_RECOVERABLE = "scheduler"  # the last file of a checkpoint to be written
 
 
 @register_checkpoint_hooks
@@ -99,6 +105,7 @@ class PETLBrain(sb.Brain):
         dict
             What was written.
         """
+        self._drop_unfinished_checkpoints()
         self.has_valid = "valid" in datasets
         self.select = self.select if self.has_valid else None
         self.epochs = epoch_counter.limit
@@ -174,7 +181,28 @@ class PETLBrain(sb.Brain):
         steps = self.epochs * self.steps_per_epoch
         self.scheduler = CosineAnnealingLR(self.optimizer, steps)
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
-        self.checkpointer.add_recoverable("scheduler", self.scheduler)
+        self.checkpointer.add_recoverable(LAST_RECOVERABLE, self.scheduler)
+
+    @main_process_only
+    def _drop_unfinished_checkpoints(self):
+        """Delete what a killed run had not written to its end."""
+        folder = Path(self.checkpointer.checkpoints_dir)
+        for checkpoint in folder.glob("CKPT+*"):
+            if not (checkpoint / f"{LAST_RECOVERABLE}.ckpt").is_file():
+                logger.warning(f"{checkpoint} is not complete: deleting it")
+                shutil.rmtree(checkpoint)
+
+    def _should_save_intra_epoch_ckpt(self, *args):
+        # a gradient that is being accumulated is in no checkpoint
+        between = self.step % self.grad_accumulation_factor == 0
+        return between and super()._should_save_intra_epoch_ckpt(*args)
+
+    def _save_intra_epoch_ckpt(self):
+        # the main process saves for all, so it needs the counts of all
+        with ExitStack() as stack:
+            for metric in self.metrics.values():
+                stack.enter_context(metric.sync_context())
+            super()._save_intra_epoch_ckpt()
 
     def _wrap_distributed(self):
         """SpeechBrain makes every BatchNorm a synchronised one: GPU only."""
@@ -219,7 +247,7 @@ class PETLBrain(sb.Brain):
         self.optimizer_step += 1
         self.scheduler.step()
 
-    def score(self, predictions, targets):
+    def score(self, predictions, targets, **more):
         """Count a batch into the metrics of the running stage.
 
         Arguments
@@ -229,10 +257,12 @@ class PETLBrain(sb.Brain):
             (batch, class).
         targets : torch.Tensor
             What they take as targets, such as class indices (batch,).
+        **more : dict
+            What else they take, such as ``files`` of ``voting.PerFile``.
         """
         for name, metric in self.metrics.items():
             if name != "loss":
-                metric.update(predictions.detach().float(), targets)
+                metric.update(predictions.detach().float(), targets, **more)
 
     def fit_batch(self, batch):
         """As SpeechBrain's, with the loss weighted by the batch size.
@@ -283,7 +313,7 @@ class PETLBrain(sb.Brain):
         self.epoch = epoch or self.epoch
         self.started = time.time()
         resumed = stage == sb.Stage.TRAIN and self.step > 0
-        if not resumed:
+        if not resumed or self.rank > 0:
             for metric in self.metrics.values():
                 metric.reset()
 
@@ -343,11 +373,10 @@ class PETLBrain(sb.Brain):
                 + (f" with a validation {max_key}" if max_key else "")
                 + ": train before you test"
             )
-        # the chosen epoch's weights, but the whole run's record
-        record = self.history, self.seconds
         self.checkpointer.load_checkpoint(found)
-        if record[0]:
-            self.history, self.seconds = record
+        # the chosen epoch's weights, but the whole run's record
+        last = self.checkpointer.find_checkpoint()
+        self._recover(last.paramfiles["brain"], end_of_epoch=True)
         self.tested_epoch = found.meta.get("epoch")
         files = found.paramfiles.items()
         self.adapter_bytes = sum(
@@ -369,7 +398,7 @@ class PETLBrain(sb.Brain):
             "precision": self.precision,
             "processes": self.processes,
             "debug": self.debug,
-            "command": " ".join(sys.argv),
+            "command": shlex.join(sys.argv),
             "history": self.history,
         }
         _write_json(result, path)
@@ -387,6 +416,8 @@ class PETLBrain(sb.Brain):
     @mark_as_loader
     def _recover(self, path, end_of_epoch):
         super()._recover(path, end_of_epoch)
+        if end_of_epoch:  # without validation it is saved before the reset
+            self.step, self.avg_train_loss = 0, 0.0
         with open(path, encoding="utf-8") as file:
             saved = yaml.safe_load(file)
         self.history, self.seconds = saved["history"], saved["seconds"]

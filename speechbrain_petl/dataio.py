@@ -20,6 +20,7 @@ from .errors import InputError
 
 SAMPLE_RATE = 16000  # Hz, what the encoders expect
 MARGIN = 0.1  # seconds read on either side, so that a resampler sees no edge
+_REMEDY = "Copy or download it again."
 _UNKNOWN_SIZE = {0, 0xFFFFFFFF}  # a streamed wav does not know its length
 
 
@@ -47,20 +48,21 @@ def check_audio(path):
     0.5
     """
     if not os.path.isfile(path):
-        raise InputError(f"the audio file {path} is missing")
+        raise InputError(f"the audio file {path} is missing. {_REMEDY}")
     if not os.path.getsize(path):
-        raise InputError(f"the audio file {path} is empty (0 bytes)")
+        raise InputError(f"the audio file {path} has 0 bytes. {_REMEDY}")
     try:
         info = soundfile.info(str(path))
     except soundfile.LibsndfileError as error:
-        raise InputError(f"{path} is no audio file: {error.error_string}")
+        reason = error.error_string.rstrip(".")
+        raise InputError(f"{path} is no audio file: {reason}. {_REMEDY}")
     if not info.frames:
-        raise InputError(f"the audio file {path} holds no samples")
+        raise InputError(f"the audio file {path} holds no samples. {_REMEDY}")
     missing = _missing_bytes(path)
     if missing:
         raise InputError(
             f"the audio file {path} is truncated: {missing} bytes of its "
-            "samples are missing. Copy or download it again."
+            f"samples are missing. {_REMEDY}"
         )
     return info.frames / info.samplerate
 
@@ -119,7 +121,9 @@ def write_manifest(path, items):
     """
     folder, name = os.path.split(path)
     os.makedirs(folder, exist_ok=True)
-    bar = tqdm(items.items(), desc=f"checking {name}", leave=False)
+    bar = tqdm(
+        items.items(), desc=f"checking {name}", leave=False, disable=None
+    )
     entries = {
         key: {**item, "duration": check_audio(item["wav"])} for key, item in bar
     }
@@ -161,7 +165,7 @@ def few_shots(entries, shots, seed):
     drawn = set()
     for label, keys in of_label.items():
         keys = list(keys)
-        if not 0 < shots <= len(keys):
+        if shots not in range(1, len(keys) + 1):
             raise InputError(
                 f"shots={shots}: class {label!r} has {len(keys)} training "
                 f"clips, choose 1 to {min(map(len, of_label.values()))}"
@@ -181,8 +185,9 @@ def classification_datasets(
     """Datasets of labelled clips.
 
     Items are ``id``, ``sig`` (sample,), ``target`` (an int) and ``shares``
-    (class,), the one-hot target that augmentation may mix. The label set is that of all manifests, in sorted order, so that it does
-    not depend on the fold.
+    (class,), the one-hot target that augmentation may mix. The label set is
+    that of all manifests, in sorted order, so that it does not depend on the
+    fold.
 
     Arguments
     ---------

@@ -6,7 +6,6 @@ writes the three as one self-contained file, as a recipe that goes upstream
 must be.
 """
 
-import dataclasses
 import sys
 from io import StringIO
 from pathlib import Path
@@ -15,16 +14,22 @@ import torch
 from hyperpyyaml import resolve_references
 from hyperpyyaml.core import recursive_update
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import TaggedScalar
 from ruamel.yaml.error import YAMLError
 
 import speechbrain as sb
-from speechbrain.utils.run_opts import RunOptions
 
+from .command_line import parse_arguments
 from .errors import InputError, did_you_mean
 
 BASE = "base.yaml"
 # keys that may change between a run and its continuation
 PLACES = {"data_folder", "download", "num_workers"}
+KINDS = {  # of a value in base.yaml -> what may replace it
+    bool: (bool, "True or False"),
+    int: (int, "a whole number"),
+    float: ((float, int), "a number"),
+}
 
 
 def parse_recipe(argv):
@@ -60,19 +65,18 @@ def parse_recipe(argv):
     lr: 0.005
     seed: 7
     """
-    _refuse_lost_arguments(argv)
-    method_file, run_opts, command_line = sb.parse_arguments(argv)
-    run_opts = _cpu_backend(run_opts)
+    method_file, run_opts, command_line = parse_arguments(argv)
     base_file = base_of(method_file)
     overrides = merge(method_file, _load(command_line, "the command line"))
     known = _load(base_file.read_text(encoding="utf-8"), base_file)
-    for key in overrides:
+    for key, value in overrides.items():
         if key not in known:
             raise InputError(
                 f"{key} is no key of {base_file}.{did_you_mean(key, known)} "
                 f"It has: {', '.join(k for k in known if k[:2] != '__')}"
             )
-    _refuse_placeholders(known | overrides, base_file)
+        _refuse_another_kind(key, value, known[key], base_file)
+    _refuse_placeholders(known | overrides, known, base_file)
     text = _dump(overrides)
     _refuse_other_settings(base_file, text)
     if not torch.distributed.is_initialized():
@@ -97,9 +101,9 @@ def base_of(method_file):
     if not method_file.is_file():
         near = sorted(p.name for p in method_file.parent.glob("*.yaml"))
         raise InputError(
-            f"there is no method file {method_file}. "
-            + (f"{method_file.parent} has: {', '.join(near)}" if near else "")
+            f"there is no method file {method_file}."
             + did_you_mean(method_file.name, near)
+            + (f" {method_file.parent} has {', '.join(near)}" if near else "")
         )
     for folder in (method_file.parent, method_file.parent.parent):
         if (folder / BASE).is_file():
@@ -162,7 +166,7 @@ def run(main):
     try:
         main(sys.argv[1:])
     except InputError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {' '.join(str(error).split())}")
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
@@ -172,7 +176,12 @@ def _load(text, place):
     try:
         loaded = YAML().load(text)
     except YAMLError as error:
-        raise InputError(f"{place} is no valid yaml: {error}".strip())
+        problem = getattr(error, "problem", error)
+        mark = getattr(error, "context_mark", None)
+        mark = mark or getattr(error, "problem_mark", None)
+        line = [*text.splitlines(), ""][mark.line].strip() if mark else ""
+        near = f" at `{line}`" if line else ""
+        raise InputError(f"{place} is no valid yaml{near}: {problem}")
     if loaded is None:
         return YAML().map()
     if not isinstance(loaded, dict):
@@ -199,44 +208,26 @@ def _update(tree, overrides):
             tree[key] = value
 
 
-def _cpu_backend(run_opts):
-    """NCCL cannot serve CPU processes, and gloo always can."""
-    on_cpu = run_opts.device == "cpu" or not torch.cuda.is_available()
-    if on_cpu and "distributed_backend" not in run_opts.overridden_args:
-        changed = {"distributed_backend": "gloo", "device": "cpu"}
-        return dataclasses.replace(run_opts, **changed)
-    return run_opts
+def _refuse_another_kind(key, value, default, base_file):
+    """A number stays a number, and True or False stay one of them."""
+    kind = next((k for k in KINDS if isinstance(default, k)), None)
+    if kind is None or isinstance(value, TaggedScalar):
+        return
+    is_bool = isinstance(value, bool)
+    if not isinstance(value, KINDS[kind][0]) or is_bool != (kind is bool):
+        raise InputError(
+            f"{key}={'null' if value is None else value}: {base_file} has "
+            f"{default} there, give {KINDS[kind][1]}"
+        )
 
 
-def _refuse_lost_arguments(argv):
-    """Name the arguments that argparse would swallow or cut."""
-    options = RunOptions().as_dict()
-    flags = {name for name, default in options.items() if default is False}
-    for argument in argv:
-        name, sign, value = argument.partition("=")
-        if not name.startswith("--"):
-            continue
-        name = name[2:]
-        longer = [o for o in options if o.startswith(name) and o != name]
-        if longer and name not in options:
-            raise InputError(
-                f"--{name} would be taken for SpeechBrain's --{longer[0]}: "
-                "write run options out"
-            )
-        if name in flags and sign:
-            raise InputError(f"--{name} takes no value, drop `={value}`")
-        if "=" in value:
-            raise InputError(
-                f"{argument}: SpeechBrain would cut the value at its second "
-                "`=`; put it into a yaml file"
-            )
-
-
-def _refuse_placeholders(tree, base_file):
+def _refuse_placeholders(tree, base, base_file):
     missing = [
         key
-        for key, value in tree.items()
-        if getattr(getattr(value, "tag", None), "value", "") == "!PLACEHOLDER"
+        for key, value in base.items()
+        if isinstance(value, TaggedScalar)
+        and value.tag.value == "!PLACEHOLDER"
+        and tree[key] in (value, None)
     ]
     if missing:
         raise InputError(

@@ -15,6 +15,8 @@ Authors
 """
 
 import os
+import zipfile
+import zlib
 
 import pandas as pd
 
@@ -107,8 +109,7 @@ def _find(data_folder, download, url):
     """The folder that holds meta/esc50.csv, fetched if need be."""
     places = [data_folder, os.path.join(data_folder, ROOT)]
     if download and not any(_is_esc50(place) for place in places):
-        archive = os.path.join(data_folder, "ESC-50-master.zip")
-        download_file(url, archive, unpack=True, dest_unpack=data_folder)
+        _download(url, data_folder)
     for place in places:
         if _is_esc50(place):
             return os.path.abspath(place)
@@ -122,6 +123,18 @@ def _find(data_folder, download, url):
     )
 
 
+def _download(url, folder):
+    archive = os.path.join(folder, f"{ROOT}.zip")
+    try:
+        download_file(url, archive, unpack=True, dest_unpack=folder)
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{url} could not be fetched and unpacked: {error}. Get it by "
+            f"other means and put it whole into {archive}, in place of what "
+            "is there."
+        )
+
+
 def _is_esc50(folder):
     return os.path.isfile(os.path.join(folder, META))
 
@@ -131,8 +144,8 @@ def _read_meta(root, esc10):
     path = os.path.join(root, META)
     try:
         meta = pd.read_csv(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{path} is no csv file: {error}")
+    except ValueError as error:  # what pandas and codecs raise
+        raise InputError(f"{path} is no csv file: {str(error).strip()}")
     missing = [c for c in COLUMNS if c not in meta.columns]
     if missing:
         raise InputError(f"{path} has no column {', '.join(missing)}")
@@ -142,6 +155,9 @@ def _read_meta(root, esc10):
                 f"{path}, line {line}: filename={row.filename!r} "
                 f"fold={row.fold!r} is no row of ESC-50"
             )
+    twice = meta.filename[meta.filename.duplicated()]
+    if len(twice):
+        raise InputError(f"{path} lists {twice.iloc[0]} twice")
     meta = meta[meta.esc10.astype(bool)] if esc10 else meta
     _check_counts(meta, path, esc10)
     return meta
