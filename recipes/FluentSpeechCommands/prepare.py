@@ -1,0 +1,194 @@
+"""Fluent Speech Commands: 30 043 spoken commands of 97 speakers, 31 intents.
+
+L. Lugosch, M. Ravanelli, P. Ignoto, V. S. Tomar and Y. Bengio, "Speech Model
+Pre-training for End-to-End Spoken Language Understanding", Interspeech 2019,
+https://arxiv.org/abs/1904.03670. Crowdsourced in the United States and
+Canada: 248 phrasings, 16 kHz, mono; 19 hours, a command is 2.3 s on average.
+An intent is an action, an object and a location, and right if all three are.
+23 132 clips of 77 speakers to train on, 3118 of 10 to validate, 3793 of 10 to
+test. Licence: Fluent Speech Commands Public License, for academic research;
+by request at https://fluent.ai (no download without a form).
+
+Official layout::
+
+    fluent_speech_commands_dataset/data/{train,valid,test}_data.csv
+    fluent_speech_commands_dataset/wavs/speakers/<speaker>/<uuid>.wav
+
+The first column of a csv is the row's number and has no name; then path,
+speakerId, transcription, action, object and location.
+
+Authors
+ * the speechbrain_petl developers, 2026
+"""
+
+import csv
+import os
+from itertools import product
+
+from speechbrain.utils.logger import get_logger
+from speechbrain_petl import InputError
+from speechbrain_petl.dataio import write_manifest
+
+logger = get_logger(__name__)
+
+ROOT = "fluent_speech_commands_dataset"
+COLUMNS = "path speakerId transcription action object location".split()
+SPLITS = {"train": (23132, 77), "valid": (3118, 10), "test": (3793, 10)}
+ROOMS = ["bedroom", "kitchen", "none", "washroom"]
+INTENTS = [  # actions, objects and locations, in all combinations
+    (["activate", "deactivate"], ["lights"], ROOMS),
+    (["activate", "deactivate"], ["lamp", "music"], ["none"]),
+    (["bring"], ["juice", "newspaper", "shoes", "socks"], ["none"]),
+    (
+        ["change language"],
+        ["Chinese", "English", "German", "Korean", "none"],
+        ["none"],
+    ),
+    (["decrease", "increase"], ["heat"], ROOMS),
+    (["decrease", "increase"], ["volume"], ["none"]),
+]
+SEPARATOR = " | "  # "change language" has a blank of its own
+LABELS = sorted(
+    SEPARATOR.join(intent) for group in INTENTS for intent in product(*group)
+)
+
+
+def prepare_fluent_speech_commands(data_folder, save_folder):
+    """Write train.json, valid.json and test.json.
+
+    The label of a clip is its intent as one string, such as
+    "activate | lights | kitchen".
+
+    Arguments
+    ---------
+    data_folder : str
+        The folder fluent_speech_commands_dataset, or the one that holds it.
+    save_folder : str
+        Where to write the manifests.
+
+    Returns
+    -------
+    dict
+        split -> path of its manifest.
+    """
+    root = _find(data_folder)
+    splits = {split: _read_split(root, split) for split in SPLITS}
+    _check_disjoint(splits)
+    manifests = {}
+    for split, items in splits.items():
+        _check_counts(split, items)
+        manifests[split] = os.path.join(save_folder, f"{split}.json")
+        write_manifest(manifests[split], items)
+    return manifests
+
+
+def _csv_of(root, split):
+    return os.path.join(root, "data", f"{split}_data.csv")
+
+
+def _find(data_folder):
+    """The folder that holds the three csv files."""
+    places = [data_folder, os.path.join(data_folder, ROOT)]
+    for place in places:
+        missing = [s for s in SPLITS if not os.path.isfile(_csv_of(place, s))]
+        if not missing:
+            return os.path.abspath(place)
+        if len(missing) < len(SPLITS):
+            raise InputError(
+                f"{_csv_of(place, missing[0])} is missing: unpack the "
+                "official archive again"
+            )
+    what = "is no folder"
+    if os.path.isdir(data_folder):
+        found = ", ".join(sorted(os.listdir(data_folder))[:5])
+        what = f"holds no data/train_data.csv (it has: {found or 'nothing'})"
+    raise InputError(
+        f"data_folder={data_folder} {what}. Give the folder {ROOT} of the "
+        "official archive, see README.md."
+    )
+
+
+def _read_split(root, split):
+    """id -> manifest entry, sorted by id."""
+    path, items = _csv_of(root, split), {}
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [c for c in COLUMNS if c not in (reader.fieldnames or [])]
+            if missing:
+                raise InputError(f"{path} has no column {', '.join(missing)}")
+            for row in reader:
+                place = f"{path}, line {reader.line_num}"
+                key, item = _read_row(root, row, place)
+                if key in items:
+                    raise InputError(f"{place}: {row['path']} is listed twice")
+                items[key] = item
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no csv file in UTF-8: {error}")
+    if not items:
+        raise InputError(f"{path} lists no clips: copy it again")
+    return dict(sorted(items.items()))
+
+
+def _read_row(root, row, place):
+    """The id and the manifest entry of a row of a csv."""
+    needed = [row[column] for column in COLUMNS if column != "transcription"]
+    if None in row or None in row.values() or not all(needed):
+        cells = [cell for cell in row.values() if isinstance(cell, str)]
+        raise InputError(
+            f"{place}: {','.join(cells)!r} does not have the columns "
+            f"{', '.join(COLUMNS)}, one value each"
+        )
+    label = SEPARATOR.join(row[slot] for slot in COLUMNS[-3:])
+    if label not in LABELS:
+        raise InputError(
+            f"{place}: {label!r} is none of the {len(LABELS)} intents "
+            f"(action{SEPARATOR}object{SEPARATOR}location). Take the official "
+            "csv, or add the intent to INTENTS in prepare.py."
+        )
+    wav = os.path.join(root, *row["path"].split("/"))
+    if not os.path.isfile(wav):
+        raise InputError(
+            f"{place}: the audio file {wav} is missing. Unpack the official "
+            "archive again."
+        )
+    key = os.path.splitext(os.path.basename(wav))[0]
+    return key, {
+        "wav": wav,
+        "label": label,
+        "speaker": row["speakerId"],
+        "transcription": row["transcription"],
+    }
+
+
+def _check_disjoint(splits):
+    """No clip and no speaker may be in two splits."""
+    for what, of in (
+        ("clip", lambda items: set(items)),
+        ("speaker", lambda items: {i["speaker"] for i in items.values()}),
+    ):
+        owner = {}
+        for split, items in splits.items():
+            for name in sorted(of(items)):
+                if owner.setdefault(name, split) != split:
+                    raise InputError(
+                        f"{what} {name} is in {owner[name]}_data.csv and in "
+                        f"{split}_data.csv: take the official csv files, "
+                        f"whose splits share no {what}"
+                    )
+
+
+def _check_counts(split, items):
+    found = len(items), len({item["speaker"] for item in items.values()})
+    if found != SPLITS[split]:
+        logger.warning(
+            f"{split}_data.csv lists {found[0]} clips of {found[1]} speakers, "
+            f"the official one {SPLITS[split][0]} of {SPLITS[split][1]}: "
+            "results are not comparable with published ones"
+        )
+    absent = set(LABELS) - {item["label"] for item in items.values()}
+    if absent:
+        logger.warning(
+            f"{split}_data.csv has no clip of {len(absent)} of the "
+            f"{len(LABELS)} intents, such as {min(absent)!r}"
+        )

@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Adapt a pretrained AST to spoken commands: the intent is spelled out.
+
+A decoder attends to the adapted AST's tokens and emits the sub-words of
+"activate | lights | kitchen": the encoder is not only for classification.
+
+> python train_seq2seq.py hparams/seq2seq/lora.yaml --data_folder=...
+
+Authors
+ * the speechbrain_petl developers, 2026
+"""
+
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from prepare import prepare_fluent_speech_commands
+from torch.nn.utils.rnn import pad_sequence
+
+import speechbrain as sb
+from speechbrain.utils.data_utils import undo_padding
+from speechbrain.utils.distributed import run_on_main
+from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
+from speechbrain_petl.dataio import classification_datasets
+from speechbrain_petl.recipe import parse_recipe, run
+from speechbrain_petl.sequence_metrics import ExactMatch, TokenErrorRate
+from speechbrain_petl.text import BOS, EOS, add_token_sequences, train_tokenizer
+
+
+class SemanticsBrain(PETLBrain):
+    """Waveform -> log-mel -> adapted AST -> time steps -> sub-words."""
+
+    def __init__(self, modules, *, searchers, **kwargs):
+        super().__init__(modules, **kwargs)
+        self.searchers = searchers  # stage -> SpeechBrain searcher
+
+    def compute_forward(self, batch, stage):
+        """Log probabilities (batch, token, vocabulary) and emitted tokens.
+
+        In training each token is chosen with the true ones before it given,
+        in validation and test with the emitted ones.
+        """
+        wavs, lens = batch.to(self.device).sig
+        wavs, lens = self.modules.wave_augment(wavs, lens)
+        features = self.modules.fbank(wavs, lens)
+        features, lens = self.modules.augment(features, lens)
+        states = self.modules.pooling(self.modules.encoder(features))
+        shares = self.modules.pooling.shares(
+            lens * wavs.shape[1] / self.modules.fbank.samples
+        )
+        log_probs = self.modules.decoder(batch.tokens_bos.data, states, shares)
+        if stage == sb.Stage.TRAIN:
+            lens = batch.tokens_eos.lengths
+            emitted = undo_padding(log_probs.argmax(dim=-1), lens)
+        else:
+            emitted = self.searchers[stage](states, shares)[0]
+        emitted = [torch.tensor([*tokens, EOS]) for tokens in emitted]
+        return log_probs, pad_sequence(emitted, batch_first=True)
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Negative log likelihood; counts the batch into the metrics."""
+        log_probs, emitted = predictions
+        targets, lens = batch.tokens_eos
+        self.score(emitted, targets)
+        return self.hparams.seq_cost(log_probs, targets, length=lens)
+
+
+def semantics_datasets(manifests, hparams):
+    """Clips with the sub-words of their intents; tokenizer, longest sequence.
+
+    The tokenizer is trained on the training clips' intents alone.
+    """
+    datasets, _ = classification_datasets(
+        manifests,
+        hparams["fbank"].samples,
+        hparams["labels_file"],
+        shots=hparams["shots"],
+        seed=hparams["seed"],
+    )
+    texts = [entry["label"] for entry in datasets["train"].data.values()]
+    tokenizer = train_tokenizer(
+        texts, hparams["tokenizer_folder"], hparams["tokens"], hparams["unit"]
+    )
+    add_token_sequences(datasets, tokenizer)
+    longest = max(len(tokenizer.encode_as_ids(text)) for text in set(texts))
+    return datasets, tokenizer, longest + 1  # and the end of the sequence
+
+
+def main(argv):
+    """Prepare, adapt, select on validation, test once."""
+    hparams_file, run_opts, overrides = parse_recipe(argv)
+    with open(hparams_file, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file, overrides)
+
+    manifests = run_on_main(
+        prepare_fluent_speech_commands,
+        kwargs={
+            "data_folder": hparams["data_folder"],
+            "save_folder": hparams["save_folder"],
+        },
+    )
+    sb.create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides
+    )
+    datasets, tokenizer, longest = semantics_datasets(manifests, hparams)
+    ast = hparams["encoder"]
+    encoder = load_pretrained(ast, hparams["source"])
+    encoder = AdaptedEncoder(encoder, **hparams["petl"])
+    decoder = hparams["decoder"](ast.dim, tokenizer.vocab_size())
+    hparams["checkpointer"].add_recoverables(
+        {"encoder": encoder, "decoder": decoder}
+    )
+    ends = BOS, EOS, longest, ast.grid[1]
+    brain = SemanticsBrain(
+        modules={
+            "fbank": hparams["fbank"],
+            "wave_augment": hparams["wave_augment"],
+            "augment": hparams["augment"],
+            "encoder": encoder,
+            "pooling": hparams["pooling"],
+            "decoder": decoder,
+        },
+        searchers={
+            sb.Stage.VALID: decoder.searcher(hparams["greedy"], *ends),
+            sb.Stage.TEST: decoder.searcher(hparams["beam"], *ends),
+        },
+        metrics={
+            "accuracy": ExactMatch(EOS, tokenizer.decode_ids),
+            "token_error": TokenErrorRate(EOS),
+        },
+        select="accuracy",
+        train_logger=hparams["train_logger"],
+        seed=hparams["seed"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    return brain.train_and_test(
+        hparams["epoch_counter"],
+        datasets,
+        hparams["loader"],
+        result={
+            "dataset": "Fluent Speech Commands, as a sequence",
+            "method": hparams["method"],
+            "seed": hparams["seed"],
+            "shots": hparams["shots"],
+        },
+        path=hparams["result_file"],
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,135 @@
+"""Metrics of emitted sequences, summed over the clips of all processes."""
+
+import torch
+from torchmetrics import Metric
+
+from speechbrain.utils.metric_stats import ErrorRateStats
+
+
+def until(end, sequences):
+    """Each row of a batch up to its first end of sequence.
+
+    Arguments
+    ---------
+    end : int
+        The symbol that ends a sequence.
+    sequences : torch.Tensor
+        Symbols (batch, symbol); what follows the end does not matter.
+
+    Returns
+    -------
+    list of list of int
+        The symbols before the end.
+
+    Example
+    -------
+    >>> until(2, torch.tensor([[5, 6, 2, 0], [7, 2, 7, 7], [8, 8, 8, 8]]))
+    [[5, 6], [7], [8, 8, 8, 8]]
+    """
+    rows = sequences.long().tolist()
+    return [row[: row.index(end)] if end in row else row for row in rows]
+
+
+class ExactMatch(Metric):
+    """Share of the clips whose whole text is right.
+
+    Texts are compared, not symbols: one text can be cut up in several ways.
+
+    Arguments
+    ---------
+    end : int
+        The symbol that ends a sequence.
+    decode : callable
+        Maps a list of symbols to a text.
+
+    Example
+    -------
+    >>> metric = ExactMatch(end=2, decode=str)
+    >>> emitted = torch.tensor([[5, 6, 2], [5, 5, 2]])
+    >>> metric.update(emitted, torch.tensor([[5, 6, 2, 0], [5, 6, 2, 0]]))
+    >>> metric.compute()
+    tensor(0.5000)
+    """
+
+    def __init__(self, end, decode):
+        super().__init__()
+        self.end, self.decode = end, decode
+        for name in ("right", "clips"):
+            self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, emitted, targets):
+        """Count a batch.
+
+        Arguments
+        ---------
+        emitted : torch.Tensor
+            Symbols (batch, symbol).
+        targets : torch.Tensor
+            The right ones (batch, symbol), with an end in every row.
+        """
+        pairs = zip(until(self.end, emitted), until(self.end, targets))
+        self.right += sum(self.decode(e) == self.decode(t) for e, t in pairs)
+        self.clips += len(targets)
+
+    def compute(self):
+        """The metric.
+
+        Returns
+        -------
+        torch.Tensor
+            A share, 0 to 1.
+        """
+        return self.right / self.clips
+
+
+class TokenErrorRate(Metric):
+    """Insertions, deletions and substitutions per right symbol.
+
+    Counted by SpeechBrain's ``ErrorRateStats``.
+
+    Arguments
+    ---------
+    end : int
+        The symbol that ends a sequence.
+
+    Example
+    -------
+    >>> metric = TokenErrorRate(end=2)
+    >>> emitted = torch.tensor([[5, 6, 2], [5, 5, 2]])
+    >>> metric.update(emitted, torch.tensor([[5, 6, 2, 0], [5, 6, 2, 0]]))
+    >>> metric.compute()
+    tensor(0.2500)
+    """
+
+    def __init__(self, end):
+        super().__init__()
+        self.end = end
+        for name in ("edits", "symbols"):
+            self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, emitted, targets):
+        """Count a batch.
+
+        Arguments
+        ---------
+        emitted : torch.Tensor
+            Symbols (batch, symbol).
+        targets : torch.Tensor
+            The right ones (batch, symbol), with an end in every row.
+        """
+        stats = ErrorRateStats()
+        ids = [str(number) for number in range(len(targets))]
+        stats.append(ids, until(self.end, emitted), until(self.end, targets))
+        summary = stats.summarize()
+        self.edits += summary["num_edits"]
+        self.symbols += summary["num_scored_tokens"]
+
+    def compute(self):
+        """The metric.
+
+        Returns
+        -------
+        torch.Tensor
+            A rate; above 1 if too much was emitted.
+        """
+        return self.edits / self.symbols
