@@ -21,7 +21,7 @@ from .errors import InputError
 SAMPLE_RATE = 16000  # Hz, what the encoders expect
 MARGIN = 0.1  # seconds read on either side, so that a resampler sees no edge
 _REMEDY = "Copy or download it again."
-_UNKNOWN_SIZE = {0, 0xFFFFFFFF}  # a streamed wav does not know its length
+_UNKNOWN_SIZE = 0xFFFFFFFF  # a streamed wav does not know its length
 
 
 def check_audio(path):
@@ -265,7 +265,7 @@ def _missing_bytes(path):
         while len(header := file.read(8)) == 8:
             name, length = struct.unpack("<4sI", header)
             if name == b"data":
-                known = length not in _UNKNOWN_SIZE
+                known = length != _UNKNOWN_SIZE
                 return max(0, file.tell() + length - size) if known else 0
             file.seek(length + length % 2, os.SEEK_CUR)
     return 0
