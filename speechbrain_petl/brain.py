@@ -19,6 +19,7 @@ import yaml
 from torch.nn import ModuleDict
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.utils.data import IterableDataset
 from torchmetrics import MeanMetric
 
 import speechbrain as sb
@@ -60,13 +61,23 @@ class PETLBrain(sb.Brain):
         Where the statistics of each epoch go.
     seed : int
         Seeds dropout and augmentation, differently in every process.
+    keep : int
+        How many of the best and how many of the last checkpoints to keep.
     **kwargs : dict
         ``opt_class``, ``hparams``, ``run_opts``, ``checkpointer``, as for
         ``speechbrain.Brain``.
     """
 
     def __init__(
-        self, modules, *, metrics, select, train_logger, seed, **kwargs
+        self,
+        modules,
+        *,
+        metrics,
+        select,
+        train_logger,
+        seed,
+        keep=1,
+        **kwargs,
     ):
         super().__init__(modules, **kwargs)
         self.metrics = ModuleDict({"loss": MeanMetric(), **metrics})
@@ -77,6 +88,7 @@ class PETLBrain(sb.Brain):
         self.select = select
         self.train_logger = train_logger
         self.seed = seed
+        self.keep = keep
         world = torch.distributed.is_initialized()
         self.processes = torch.distributed.get_world_size() if world else 1
         self.rank = torch.distributed.get_rank() if world else 0
@@ -149,12 +161,13 @@ class PETLBrain(sb.Brain):
         torch.utils.data.DataLoader
             The loader.
         """
-        if stage == sb.Stage.TRAIN:
+        if isinstance(dataset, IterableDataset):
+            # a stream orders its clips and shares them out by itself
+            loader_kwargs.pop("shuffle", None)
+        elif stage == sb.Stage.TRAIN:
             if loader_kwargs.pop("shuffle", False):
                 seed = random.Random(self.seed).getrandbits(31)
-                loader_kwargs["sampler"] = ReproducibleRandomSampler(
-                    dataset, seed=seed
-                )
+                loader_kwargs["sampler"] = self.make_sampler(dataset, seed)
         elif self.distributed_launch and len(dataset) >= self.processes:
             share = range(self.rank, len(dataset), self.processes)
             loader_kwargs["sampler"] = share
@@ -172,6 +185,38 @@ class PETLBrain(sb.Brain):
                     "batch_size"
                 )
         return loader
+
+    def make_sampler(self, dataset, seed):
+        """The order of the training clips; a recipe may have its own.
+
+        Arguments
+        ---------
+        dataset : torch.utils.data.Dataset
+            The training clips.
+        seed : int
+            Seeds the order, alike in every process.
+
+        Returns
+        -------
+        torch.utils.data.Sampler
+            Yields the indices of an epoch; ``set_epoch`` changes the order.
+        """
+        return ReproducibleRandomSampler(dataset, seed=seed)
+
+    def metrics_of(self, stage):
+        """Which metrics a stage has; a recipe may leave some out.
+
+        Arguments
+        ---------
+        stage : speechbrain.Stage
+            TRAIN, VALID or TEST.
+
+        Returns
+        -------
+        iterable of str
+            Names of the metrics that it counts into.
+        """
+        return self.metrics
 
     def init_optimizers(self):
         """One optimizer over the trainable parameters, cosine to zero."""
@@ -329,7 +374,8 @@ class PETLBrain(sb.Brain):
         epoch : int
             The current epoch.
         """
-        stats = {k: float(m.compute()) for k, m in self.metrics.items()}
+        counted = self.metrics_of(stage)
+        stats = {k: float(self.metrics[k].compute()) for k in counted}
         if stage == sb.Stage.TEST:
             self.test_stats = stats
             chosen = {"tested epoch": self.tested_epoch}
@@ -353,7 +399,9 @@ class PETLBrain(sb.Brain):
         keys = [self.select] if self.select else []
         meta = {k: last["valid"][k] for k in keys}
         self.checkpointer.save_and_keep_only(
-            meta={**meta, "epoch": last["epoch"]}, max_keys=keys
+            meta={**meta, "epoch": last["epoch"]},
+            max_keys=keys,
+            num_to_keep=self.keep,
         )
 
     def on_evaluate_start(self, max_key=None, min_key=None):
