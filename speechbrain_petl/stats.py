@@ -10,10 +10,10 @@ import json
 import torch
 from tqdm import tqdm
 
-from .dataio import read_audio
 from .errors import InputError
 from .lobes.fbank import Fbank
 from .recipe import run
+from .windows import read_window
 
 
 class Moments:
@@ -85,7 +85,8 @@ def statistics(manifest, mels=128):
         raise InputError(f"{manifest} is no manifest: {error}")
     fbank, moments = Fbank(mels=mels), Moments()
     for entry in tqdm(entries.values(), desc="reading"):
-        wav = read_audio(entry["wav"])
+        span = entry.get("start", 0.0), entry.get("stop")
+        wav = read_window(entry["wav"], *span)
         fbank.frames = fbank.frames_of(len(wav))
         moments.update(fbank.log_mel(wav.unsqueeze(0)))
     return moments.mean, moments.std

@@ -1,0 +1,180 @@
+"""Metrics per file: the windows of a file vote by their mean log-probability."""
+
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+
+class PerFile(Metric):
+    """A measure over files, of which the batches hold windows.
+
+    Exact under torchrun however the windows are shared out: they are gathered
+    before a file's log-probabilities are averaged.
+
+    Arguments
+    ---------
+    measure : callable
+        Takes mean log-probabilities and true shares of the classes, both
+        (file, class), and returns a tensor.
+
+    Example
+    -------
+    >>> import torch
+    >>> logits = torch.tensor([[0.0, 1.0], [5.0, 0.0], [0.0, 1.0]])
+    >>> shares = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> metric = PerFile(top)
+    >>> metric.update(logits, shares, files=torch.tensor([7, 7, 9]))
+    >>> metric.compute()
+    tensor(1.)
+    """
+
+    full_state_update = False
+
+    def __init__(self, measure):
+        super().__init__()
+        self.measure = measure
+        for name in ("logits", "shares", "files"):
+            self.add_state(name, default=[], dist_reduce_fx="cat")
+
+    def update(self, logits, shares, files):
+        """Count a batch of windows.
+
+        Arguments
+        ---------
+        logits : torch.Tensor
+            Of the classes (window, class).
+        shares : torch.Tensor
+            True share of each class in the file (window, class).
+        files : torch.Tensor
+            Number of the file of each window (window,).
+        """
+        self.logits.append(logits)
+        self.shares.append(shares)
+        self.files.append(files.to(logits.device))
+
+    def compute(self):
+        """The measure over all files counted so far.
+
+        Returns
+        -------
+        torch.Tensor
+            Whatever the measure returns.
+        """
+        numbers = dim_zero_cat(self.files)
+        _, place, windows = numbers.unique(
+            return_inverse=True, return_counts=True
+        )
+
+        def mean(x):
+            total = x.new_zeros(len(windows), x.shape[1])
+            return total.index_add_(0, place, x) / windows.unsqueeze(1)
+
+        # in double precision no order of the windows moves a vote
+        votes = dim_zero_cat(self.logits).double().log_softmax(dim=1)
+        return self.measure(mean(votes), mean(dim_zero_cat(self.shares)))
+
+
+def top(scores, shares, k=1):
+    """Share of the files that have one of their classes among the k best.
+
+    Arguments
+    ---------
+    scores : torch.Tensor
+        Of the classes (file, class).
+    shares : torch.Tensor
+        True share of each class (file, class).
+    k : int
+        1 for accuracy.
+
+    Returns
+    -------
+    torch.Tensor
+        A number.
+
+    Example
+    -------
+    >>> import torch
+    >>> scores = torch.tensor([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
+    >>> top(scores, torch.eye(3)[[0, 1]]), top(scores, torch.eye(3)[:2], k=2)
+    (tensor(0.5000), tensor(1.))
+    """
+    best = scores.topk(min(k, scores.shape[1]), dim=1).indices
+    return (shares.gather(1, best) > 0).any(dim=1).float().mean()
+
+
+def confusion(scores, shares):
+    """How many files of each class were taken for which.
+
+    Arguments
+    ---------
+    scores : torch.Tensor
+        Of the classes (file, class).
+    shares : torch.Tensor
+        True share of each class, one-hot (file, class).
+
+    Returns
+    -------
+    torch.Tensor
+        Number of files (true class, predicted class).
+
+    Example
+    -------
+    >>> import torch
+    >>> confusion(torch.eye(2)[[0, 1, 1]], torch.eye(2)[[0, 0, 1]])
+    tensor([[1, 1],
+            [0, 1]])
+    """
+    classes = scores.shape[1]
+    pairs = shares.argmax(1) * classes + scores.argmax(1)
+    return pairs.bincount(minlength=classes**2).view(classes, classes)
+
+
+def uar(scores, shares):
+    """Unweighted average recall: the mean over the classes that occur.
+
+    Arguments
+    ---------
+    scores : torch.Tensor
+        Of the classes (file, class).
+    shares : torch.Tensor
+        True share of each class, one-hot (file, class).
+
+    Returns
+    -------
+    torch.Tensor
+        A number.
+
+    Example
+    -------
+    >>> import torch
+    >>> uar(torch.eye(2)[[0, 1, 1]], torch.eye(2)[[0, 0, 1]])
+    tensor(0.7500)
+    """
+    matrix = confusion(scores, shares)
+    files = matrix.sum(dim=1)
+    return (matrix.diagonal()[files > 0] / files[files > 0]).mean()
+
+
+def macro_f1(scores, shares):
+    """Mean F1 over the classes that occur or are predicted.
+
+    Arguments
+    ---------
+    scores : torch.Tensor
+        Of the classes (file, class).
+    shares : torch.Tensor
+        True share of each class, one-hot (file, class).
+
+    Returns
+    -------
+    torch.Tensor
+        A number.
+
+    Example
+    -------
+    >>> import torch
+    >>> macro_f1(torch.eye(2)[[0, 1, 1]], torch.eye(2)[[0, 0, 1]])
+    tensor(0.6667)
+    """
+    matrix = confusion(scores, shares)
+    either = matrix.sum(dim=0) + matrix.sum(dim=1)
+    return (2 * matrix.diagonal()[either > 0] / either[either > 0]).mean()

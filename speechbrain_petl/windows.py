@@ -1,0 +1,210 @@
+"""Long recordings cut into windows: manifests with an entry for each window.
+
+An entry has "start" and "stop" in seconds, the "file" it is a window of, and
+the "labels" of that file, one or more. ``voting.PerFile`` joins them again.
+"""
+
+import json
+import os
+from functools import partial
+
+import torch
+from tqdm import tqdm
+
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain.dataio.encoder import CategoricalEncoder
+
+from .dataio import SAMPLE_RATE, check_audio, few_shots, read_audio
+from .errors import InputError
+
+# a rest of a recording that is a smaller share of a window is left out
+LEAST_NEW = 0.1
+
+
+def cut(duration, window, overlap=0.0):
+    """Where the windows of a recording lie.
+
+    The last one ends with the recording. One that is shorter than a window is
+    a single, shorter one.
+
+    Arguments
+    ---------
+    duration : float
+        Seconds.
+    window : float
+        Seconds.
+    overlap : float
+        Share of a window that the next one repeats.
+
+    Returns
+    -------
+    list of tuple of float
+        (start, stop) in seconds.
+
+    Example
+    -------
+    >>> cut(25, window=10)
+    [(0, 10), (10, 20), (15, 25)]
+    >>> cut(20.5, window=10, overlap=0.5)
+    [(0.0, 10.0), (5.0, 15.0), (10.0, 20.0)]
+    >>> cut(3, window=10)
+    [(0, 3)]
+    """
+    if not 0 <= overlap < 1:
+        raise InputError(
+            f"overlap={overlap} is no share of a window: give one from 0 to, "
+            "but not including, 1"
+        )
+    hop = window * (1 - overlap) if overlap else window
+    # a hair more, so that rounding loses no window of an exact multiple
+    hops = max(0, int((duration - window) / hop + 1e-6))
+    starts = [hop * i for i in range(hops + 1)]
+    if duration - window - starts[-1] > LEAST_NEW * window:
+        starts.append(duration - window)
+    return [(start, min(start + window, duration)) for start in starts]
+
+
+def write_windows(path, items, window, overlap=0.0):
+    """Check every file of a split and write a manifest of its windows.
+
+    Arguments
+    ---------
+    path : str
+        The json file.
+    items : dict
+        File id -> {"wav": path, "labels": list of str, ...}
+    window : float
+        Seconds.
+    overlap : float
+        Share of a window that the next one repeats.
+    """
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    entries = {}
+    bar = tqdm(
+        items.items(), desc=f"checking {os.path.basename(path)}", leave=False
+    )
+    for key, item in bar:
+        spans = cut(check_audio(item["wav"]), window, overlap)
+        for number, (start, stop) in enumerate(spans):
+            entries[f"{key}:{number:05d}"] = {
+                **item,
+                "file": key,
+                "start": round(start, 6),
+                "stop": round(stop, 6),
+                "duration": round(stop - start, 6),
+            }
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(entries, file, indent=1)
+
+
+def read_window(wav, start=0.0, stop=None):
+    """The part of a recording between two moments.
+
+    Arguments
+    ---------
+    wav : str
+        An audio file.
+    start : float
+        Seconds.
+    stop : float, optional
+        Seconds; without it, to the end.
+
+    Returns
+    -------
+    torch.Tensor
+        Waveform (sample,).
+    """
+    if stop is None:
+        return read_audio(wav, start=start)
+    return read_audio(wav, round((stop - start) * SAMPLE_RATE), start=start)
+
+
+def windowed_datasets(manifests, labels_file, shots=None, seed=0):
+    """Datasets of windows, each of which knows its file.
+
+    Items are ``id``, ``sig`` (sample,), ``file`` (an int) and ``shares``
+    (class,): one-hot, or equal shares if the file has several labels. The
+    label set is that of all manifests, sorted.
+
+    Arguments
+    ---------
+    manifests : dict
+        split -> path of a manifest that ``write_windows`` wrote.
+    labels_file : str
+        Where to store the label set, for inference.
+    shots : int, optional
+        Train on so many files of each class only.
+    seed : int
+        Of the choice of these files.
+
+    Returns
+    -------
+    datasets : dict
+        split -> speechbrain.dataio.dataset.DynamicItemDataset
+    labels : speechbrain.dataio.encoder.CategoricalEncoder
+        The label set.
+    """
+    entries = {}
+    for split, path in manifests.items():
+        with open(path, encoding="utf-8") as file:
+            entries[split] = json.load(file)
+    labels = CategoricalEncoder()
+    labels.update_from_iterable(
+        sorted(
+            _labels_of(e for split in entries.values() for e in split.values())
+        )
+    )
+    labels.expect_len(len(labels))
+    labels.save(labels_file)
+    if shots is not None:
+        entries["train"] = few_shots(entries["train"], shots, seed)
+    datasets = {k: DynamicItemDataset(split) for k, split in entries.items()}
+    for data in datasets.values():
+        files = {entry["file"] for entry in data.data.values()}
+        index = {name: i for i, name in enumerate(sorted(files))}
+        data.add_dynamic_item(
+            read_window, takes=["wav", "start", "stop"], provides="sig"
+        )
+        data.add_dynamic_item(
+            index.__getitem__, takes="file", provides="file_index"
+        )
+        data.add_dynamic_item(
+            partial(_shares, encoder=labels), takes="labels", provides="shares"
+        )
+        data.set_output_keys(
+            {"id": "id", "sig": "sig", "file": "file_index", "shares": "shares"}
+        )
+    return datasets, labels
+
+
+def class_weights(data, labels):
+    """Weights that make the classes of unequal size count alike.
+
+    Weight = windows / (classes x windows of the class), so that the mean over
+    the windows is 1.
+
+    Arguments
+    ---------
+    data : speechbrain.dataio.dataset.DynamicItemDataset
+        Training windows.
+    labels : speechbrain.dataio.encoder.CategoricalEncoder
+        The label set.
+
+    Returns
+    -------
+    torch.Tensor
+        Weights (class,).
+    """
+    shares = (_shares(e["labels"], labels) for e in data.data.values())
+    sizes = sum(shares).clamp(min=1)
+    return sizes.sum() / (len(sizes) * sizes)
+
+
+def _labels_of(entries):
+    return {label for entry in entries for label in entry["labels"]}
+
+
+def _shares(names, encoder):
+    targets = torch.tensor([encoder.encode_label(name) for name in names])
+    hot = torch.nn.functional.one_hot(targets, len(encoder))
+    return hot.float().mean(0)
