@@ -12,7 +12,6 @@ from pathlib import Path
 
 import torch
 from hyperpyyaml import resolve_references
-from hyperpyyaml.core import recursive_update
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import TaggedScalar
 from ruamel.yaml.error import YAMLError
@@ -24,7 +23,7 @@ from .errors import InputError, did_you_mean
 
 BASE = "base.yaml"
 # keys that may change between a run and its continuation
-PLACES = {"data_folder", "download", "num_workers"}
+PLACES = {"data_folder", "download", "num_workers", "ckpt_interval_minutes"}
 KINDS = {  # of a value in base.yaml -> what may replace it
     bool: (bool, "True or False"),
     int: (int, "a whole number"),
@@ -198,12 +197,10 @@ def _dump(tree):
 
 
 def _update(tree, overrides):
-    """``recursive_update``, but a mapping may replace a scalar and null."""
+    """As hyperpyyaml's, but a mapping may replace a scalar and null."""
     for key, value in overrides.items():
-        if isinstance(value, dict) and not isinstance(tree.get(key), dict):
-            tree[key] = value
-        elif isinstance(value, dict):
-            recursive_update(tree[key], value)
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            _update(tree[key], value)
         else:
             tree[key] = value
 
@@ -246,6 +243,7 @@ def _refuse_other_settings(base_file, overrides):
     old = _load(stored.read_text(encoding="utf-8"), stored)
     for key in sorted((old.keys() | new.keys()) - PLACES):
         pair = [_dump({key: tree.get(key)}) for tree in (old, new)]
+        pair = [" ".join(text.split()) for text in pair]
         if pair[0] != pair[1] and not key.startswith("__"):
             raise InputError(
                 f"{folder} holds a run with other settings: it had "
