@@ -99,7 +99,7 @@ def test_parts_of_a_fused_layer_are_layers_of_their_own(wrapper):
         partial(DoRA, rank=2, parts="qk"),
         IA3,
         partial(IA3, parts="kv"),
-        partial(IA3, on="input"),
+        partial(IA3, side="input"),
         SSF,
     ],
 )
@@ -139,7 +139,7 @@ def test_ia3_scales_what_it_says():
     key, value = wrapped.scale
     expected = torch.cat([q, k * key, v * value], dim=-1)
     torch.testing.assert_close(wrapped(x), expected)
-    hidden = scrambled(IA3(nn.Linear(DIM, 5), on="input"))
+    hidden = scrambled(IA3(nn.Linear(DIM, 5), side="input"))
     expected = hidden.pretrained_module(x * hidden.scale[0])
     torch.testing.assert_close(hidden(x), expected)
 
@@ -152,6 +152,6 @@ def test_wrong_parts_are_explained():
             wrapper(linear, parts="qx")
     with pytest.raises(InputError, match="Leave parts out"):
         LoRA(nn.Linear(DIM, DIM + 1), parts="q")
-    with pytest.raises(InputError, match="on='inputs'"):
-        IA3(linear, on="inputs")
+    with pytest.raises(InputError, match="side='inputs'"):
+        IA3(linear, side="inputs")
     assert thirds(None, 7, "LoRA") == ([0], 7)

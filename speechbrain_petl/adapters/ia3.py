@@ -24,7 +24,7 @@ class IA3(nn.Module):
         The pretrained layer.
     parts : str, optional
         For a fused qkv layer, which thirds of its output are scaled.
-    on : str
+    side : str
         "output" or "input".
 
     Example
@@ -36,18 +36,18 @@ class IA3(nn.Module):
     torch.Size([2, 32])
     """
 
-    def __init__(self, target_module, parts=None, on="output"):
+    def __init__(self, target_module, parts=None, side="output"):
         super().__init__()
-        if on not in ("output", "input") or (on == "input" and parts):
+        if side not in ("output", "input") or (side == "input" and parts):
             raise InputError(
-                f"IA3: on={on!r} with parts={parts!r}: `on` is output or "
+                f"IA3: side={side!r} with parts={parts!r}: `side` is output or "
                 "input, and only outputs have parts."
             )
         self.pretrained_module = target_module
         self.in_features = target_module.in_features
         self.out_features = target_module.out_features
-        self.on = on
-        if on == "output":
+        self.side = side
+        if side == "output":
             self.starts, width = thirds(parts, self.out_features, "IA3")
         else:
             self.starts, width = [0], self.in_features
@@ -64,7 +64,7 @@ class IA3(nn.Module):
             What a plain Linear would need to compute the same.
         """
         weight = self.pretrained_module.weight
-        if self.on == "input":
+        if self.side == "input":
             return weight * self.scale
         return weight * self._outputs().unsqueeze(1)
 
@@ -78,7 +78,7 @@ class IA3(nn.Module):
             Of shape (out_features,), or None.
         """
         bias = self.pretrained_module.bias
-        if bias is None or self.on == "input":
+        if bias is None or self.side == "input":
             return bias
         return bias * self._outputs()
 
@@ -95,7 +95,7 @@ class IA3(nn.Module):
         torch.Tensor
             Output (..., out_features).
         """
-        if self.on == "input":
+        if self.side == "input":
             return self.pretrained_module((x * self.scale[0]).to(x.dtype))
         y = self.pretrained_module(x)
         return (y * self._outputs()).to(y.dtype)
