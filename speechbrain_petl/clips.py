@@ -62,6 +62,7 @@ class ClipDataset(torch.utils.data.Dataset):
     def __init__(self, path, classes, samples):
         self.path, self.classes, self.samples = path, classes, samples
         self.table = np.load(path, mmap_mode="r")
+        self.clips = len(self.table)
 
     def __reduce__(self):
         # a worker that is not forked maps the file again

@@ -7,6 +7,8 @@ included. A class without positive or without negative clips has no curve: it
 is left out of the mean, and the log says how many are.
 """
 
+from functools import lru_cache
+
 import torch
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
@@ -65,11 +67,7 @@ class TaggingMetric(Metric):
         rated = (positive > 0) & (positive < len(hits))
         left_out = self.classes - int(rated.sum())
         if left_out:
-            logger.warning(
-                f"{left_out} of {self.classes} classes have no positive or "
-                f"no negative clip among {len(hits)}: they do not count in "
-                f"{type(self).__name__}"
-            )
+            _say_left_out(left_out, self.classes, len(hits))
         values = [
             self.rate(*curve(scores[:, c], hits[:, c]))
             for c in rated.nonzero().flatten().tolist()
@@ -235,3 +233,12 @@ def curve(scores, hits):
     last[:-1] = scores[1:] != scores[:-1]
     seen = torch.arange(1, len(scores) + 1, device=scores.device)
     return found[last], (seen - found)[last]
+
+
+@lru_cache
+def _say_left_out(left_out, classes, clips):
+    """Once, not for every metric and epoch."""
+    logger.warning(
+        f"{left_out} of {classes} classes have no positive or no negative "
+        f"clip among {clips}: they do not count in the means over classes"
+    )

@@ -148,7 +148,7 @@ class Mixup(nn.Module):
             Mixed x (batch, ...) and targets (batch, class).
         """
         size = len(x)
-        alpha = torch.full((size,), self.alpha, device=x.device)
+        alpha = torch.full((size,), float(self.alpha), device=x.device)
         weight = torch.distributions.Beta(alpha, alpha).sample()
         mixed = torch.rand(size, device=x.device) < self.share
         weight = torch.where(mixed, weight, torch.ones_like(weight))

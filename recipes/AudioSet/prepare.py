@@ -1,0 +1,249 @@
+"""AudioSet: 10 s clips of YouTube videos, tagged with 527 sound events.
+
+J. F. Gemmeke et al., "Audio Set: An ontology and human-labeled dataset for
+audio events", ICASSP 2017, https://research.google.com/audioset. A clip has
+one or more labels. The lists are Google's (CC BY 4.0, the ontology CC BY-SA
+4.0); the sound is YouTube's, is not part of the release and gets fewer by the
+year, so everyone trains and tests on another part of it: say which.
+
+Official layout::
+
+    balanced_train_segments.csv    22,160 clips, 59 or more of each class
+    unbalanced_train_segments.csv  2,041,789 other clips
+    eval_segments.csv              20,371 other clips
+    class_labels_indices.csv       index,mid,display_name of 527 classes
+
+Three lines of comment, then ``YTID, start_seconds, end_seconds, "labels"``.
+The clips are in any folders, as ``Y<YTID>.wav`` or ``<YTID>.flac``.
+
+Authors
+ * the speechbrain_petl developers, 2026
+"""
+
+import json
+import os
+
+import numpy as np
+from segments import SETS, find_clips, read_classes, read_segments
+from tqdm import tqdm
+
+from speechbrain.utils.logger import get_logger
+from speechbrain_petl import InputError
+from speechbrain_petl.clips import NO_LABEL, write_clips
+from speechbrain_petl.dataio import check_audio
+
+logger = get_logger(__name__)
+
+TRAIN_SETS = {  # option: official lists
+    "balanced": ["balanced"],
+    "unbalanced": ["unbalanced"],
+    "full": ["balanced", "unbalanced"],
+}
+STAMP, LEFT_OUT = "prepared.json", "left_out.txt"
+SHOWN = 3  # examples in a message
+
+
+def prepare_audioset(
+    data_folder,
+    save_folder,
+    clips_folder=None,
+    train_set="balanced",
+    valid_clips=1000,
+):
+    """Write train.npy, valid.npy and test.npy, see speechbrain_petl.clips.
+
+    Clips that are listed but missing or broken are counted, written to
+    left_out.txt, and left out. Tables that were made from the same files and
+    options are kept: looking at two million clips takes a while.
+
+    Arguments
+    ---------
+    data_folder : str
+        The folder of the four csv files.
+    save_folder : str
+        Where to write the tables.
+    clips_folder : str, optional
+        The folder of the clips, in subfolders or not; data_folder by default.
+    train_set : str
+        "balanced", "unbalanced" or "full" (both).
+    valid_clips : int
+        How many training clips to hold out for validation, as the release has
+        none for it. 0: no validation.
+
+    Returns
+    -------
+    dict
+        split -> path of its table.
+    """
+    check_options(train_set, valid_clips)
+    classes = read_classes(data_folder)
+    sets = [*TRAIN_SETS[train_set], "eval"]
+    clips_folder = os.path.abspath(clips_folder or data_folder)
+    options = {
+        "clips_folder": clips_folder,
+        "valid_clips": valid_clips,
+        "csv": {s: _identity(data_folder, SETS[s][0]) for s in sets},
+    }
+    splits = ["train", "test"] + (["valid"] if valid_clips else [])
+    tables = {s: os.path.join(save_folder, f"{s}.npy") for s in splits}
+    if _is_prepared(save_folder, options):
+        return tables
+    segments = {s: read_segments(data_folder, s, classes) for s in sets}
+    _check_disjoint(segments)
+    clips = _clips_of_sets(segments, clips_folder, save_folder)
+    parts = _splits([clips[s] for s in sets[:-1]], clips["eval"], valid_clips)
+    for split, path in tables.items():
+        write_clips(path, *parts[split])
+    with open(os.path.join(save_folder, STAMP), "w", encoding="utf-8") as file:
+        json.dump(options, file, indent=1)
+    return tables
+
+
+def check_options(train_set, valid_clips):
+    """Refuse what is no choice.
+
+    Arguments
+    ---------
+    train_set : str
+        See ``prepare_audioset``.
+    valid_clips : int
+        See ``prepare_audioset``.
+    """
+    if train_set not in TRAIN_SETS:
+        raise InputError(
+            f"train_set={train_set!r} is not one of {', '.join(TRAIN_SETS)}"
+        )
+    if valid_clips < 0:
+        raise InputError(f"valid_clips={valid_clips} must be 0 or more")
+
+
+def existing(ids, labels, found):
+    """Match a list with the files that exist.
+
+    Arguments
+    ---------
+    ids : numpy.ndarray
+        YouTube ids as bytes (clip,).
+    labels : numpy.ndarray
+        Their labels (clip, most labels of a clip).
+    found : tuple of numpy.ndarray
+        What ``find_clips`` returned.
+
+    Returns
+    -------
+    files : numpy.ndarray
+        Paths of the clips that are there, in the order of their ids.
+    labels : numpy.ndarray
+        Their labels.
+    left_out : list of str
+        One line for each other clip: its id, and why.
+    """
+    order = ids.argsort()
+    ids, labels = ids[order], labels[order]
+    place = np.searchsorted(found[0], ids).clip(max=max(len(found[0]) - 1, 0))
+    there = np.zeros(len(ids), dtype=bool)
+    if len(found[0]):
+        there = found[0][place] == ids
+    left_out = [f"{i.decode()}: no such file" for i in ids[~there]]
+    files, labels = found[1][place[there]], labels[there]
+    sound = np.ones(len(files), dtype=bool)
+    bar = tqdm(files, desc="checking clips", leave=False, disable=None)
+    for number, file in enumerate(bar):
+        try:
+            check_audio(os.fsdecode(bytes(file)))
+        except InputError as error:
+            sound[number] = False
+            left_out.append(f"{ids[there][number].decode()}: {error}")
+    return files[sound], labels[sound], left_out
+
+
+def _clips_of_sets(segments, clips_folder, save_folder):
+    """Files and labels of each list; the others are reported."""
+    if not os.path.isdir(clips_folder):
+        raise InputError(f"clips_folder={clips_folder} is no folder")
+    found, clips, lines = find_clips(clips_folder), {}, []
+    for name, (ids, labels) in segments.items():
+        files, kept, left_out = existing(ids, labels, found)
+        if not len(files):
+            raise InputError(
+                f"clips_folder={clips_folder} has none of the {len(ids)} clips "
+                f"of {SETS[name][0]}: they are Y<YTID>.wav or <YTID>.wav "
+                "(or .flac, .ogg, .mp3), in subfolders or not"
+            )
+        if left_out:
+            logger.warning(
+                f"{SETS[name][0]}: {len(left_out)} of {len(ids)} clips are "
+                f"missing or broken, such as {'; '.join(left_out[:SHOWN])}. "
+                f"All are listed in {os.path.join(save_folder, LEFT_OUT)}"
+            )
+        lines += [f"{name} {line}\n" for line in left_out]
+        clips[name] = files, kept
+    os.makedirs(save_folder, exist_ok=True)
+    with open(
+        os.path.join(save_folder, LEFT_OUT), "w", encoding="utf-8"
+    ) as file:
+        file.writelines(lines)
+    return clips
+
+
+def _splits(train_sets, test, valid_clips):
+    """The training lists joined, less what is drawn for validation."""
+    most = max(labels.shape[1] for _, labels in train_sets)
+    files = np.concatenate([files for files, _ in train_sets])
+    labels = np.concatenate(
+        [
+            np.pad(
+                x, ((0, 0), (0, most - x.shape[1])), constant_values=NO_LABEL
+            )
+            for _, x in train_sets
+        ]
+    )
+    if valid_clips >= len(files):
+        raise InputError(
+            f"valid_clips={valid_clips} leaves none of the {len(files)} "
+            "training clips: choose fewer, or 0 for no validation"
+        )
+    # the same ones whatever the seed of the run
+    order = np.random.default_rng(0).permutation(len(files))
+    valid, train = np.sort(order[:valid_clips]), np.sort(order[valid_clips:])
+    parts = {"train": train, "valid": valid}
+    return {
+        **{split: (files[i], labels[i]) for split, i in parts.items()},
+        "test": test,
+    }
+
+
+def _check_disjoint(segments):
+    names = list(segments)
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            both = np.intersect1d(segments[first][0], segments[second][0])
+            if len(both):
+                raise InputError(
+                    f"{both[0].decode()} is in {SETS[first][0]} and in "
+                    f"{SETS[second][0]}: download them again"
+                )
+
+
+def _identity(folder, file):
+    """Enough to notice that a file has changed."""
+    path = os.path.join(folder, file)
+    if not os.path.isfile(path):
+        return None  # read_segments says so
+    info = os.stat(path)
+    return [os.path.abspath(path), info.st_size, info.st_mtime]
+
+
+def _is_prepared(save_folder, options):
+    path = os.path.join(save_folder, STAMP)
+    if not os.path.isfile(path):
+        return False
+    with open(path, encoding="utf-8") as file:
+        same = json.load(file) == options
+    if same:
+        logger.warning(
+            f"the clips are those that {save_folder} lists, made from the same "
+            f"csv files ({LEFT_OUT} has those that were missing). Delete "
+            f"{path} to look for clips again."
+        )
+    return same

@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""Adapt a pretrained AST to AudioSet by training well under 1 % of it.
+
+> python train.py hparams/lora.yaml --data_folder=/path/to/audioset
+> torchrun --nproc_per_node=2 train.py hparams/lora.yaml --data_folder=...
+
+data_folder: the official csv files and the clips, or what pack.py made of them.
+
+Authors
+ * the speechbrain_petl developers, 2026
+"""
+
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from pack import is_packed, split_shards
+from prepare import prepare_audioset
+from segments import read_classes
+
+import speechbrain as sb
+from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.dataio.sampler import ReproducibleWeightedRandomSampler
+from speechbrain.utils.distributed import run_on_main
+from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
+from speechbrain_petl.averaging import load_average
+from speechbrain_petl.clips import ClipDataset
+from speechbrain_petl.recipe import parse_recipe, run
+from speechbrain_petl.stream import ShardPass, TrainStream
+from speechbrain_petl.tagging import DPrime, MeanAUC, MeanAveragePrecision
+
+
+class AudioSetBrain(PETLBrain):
+    """Waveform -> log-mel -> adapted AST -> pooled tokens -> tags."""
+
+    stream = None  # the training clips, if they come from shards
+
+    def compute_forward(self, batch, stage):
+        """Logits and the shares of the classes, both (batch, class)."""
+        wavs, lens = batch.to(self.device).sig
+        targets = batch.shares.data
+        wavs, targets = self.modules.wave_augment(wavs, targets)
+        features = self.modules.fbank(wavs, lens)
+        features, targets = self.modules.augment(features, targets)
+        tokens = self.modules.encoder(features)
+        return self.modules.classifier(self.modules.pooling(tokens)), targets
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Binary cross entropy; counts a batch of evaluation into the metrics."""
+        logits, targets = predictions
+        if stage != sb.Stage.TRAIN:
+            self.score(logits, targets)
+        return torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, targets
+        )
+
+    def metrics_of(self, stage):
+        """In training the loss: the scores of two million clips are many."""
+        return ["loss"] if stage == sb.Stage.TRAIN else self.metrics
+
+    def make_sampler(self, dataset, seed):
+        """Clips drawn so that the classes are balanced, see README.md."""
+        if not self.hparams.balance:
+            return super().make_sampler(dataset, seed)
+        clips = self.hparams.clips_per_epoch or len(dataset)
+        return ReproducibleWeightedRandomSampler(
+            dataset.weights(), clips, replacement=True, seed=seed
+        )
+
+    def on_stage_start(self, stage, epoch=None):
+        """Tell a stream where a resumed epoch goes on."""
+        super().on_stage_start(stage, epoch)
+        if stage == sb.Stage.TRAIN and self.stream is not None:
+            self.stream.start(epoch, self.step)
+
+    def on_evaluate_start(self, max_key=None, min_key=None):
+        """Test the average of the chosen checkpoints."""
+        super().on_evaluate_start(max_key, min_key)
+        if self.keep > 1:
+            names = ["encoder", "classifier"]
+            self.tested_epoch = load_average(
+                self.checkpointer, names, self.keep, max_key
+            )
+
+
+def folder_datasets(hparams, classes):
+    """split -> ClipDataset, from the official csv files and a folder."""
+    tables = run_on_main(
+        prepare_audioset,
+        kwargs={
+            "data_folder": hparams["data_folder"],
+            "save_folder": hparams["tables_folder"],
+            "clips_folder": hparams["clips_folder"],
+            "train_set": hparams["train_set"],
+            "valid_clips": hparams["valid_clips"],
+        },
+    )
+    samples = hparams["fbank"].samples
+    return {
+        split: ClipDataset(path, len(classes), samples)
+        for split, path in tables.items()
+    }
+
+
+def shard_datasets(hparams, classes):
+    """split -> stream of batches, from what pack.py has made."""
+    splits, counts = split_shards(
+        hparams["data_folder"], hparams["train_set"], hparams["valid_clips"]
+    )
+    common = {
+        "classes": list(classes),
+        "samples": hparams["fbank"].samples,
+        "batch_size": hparams["batch_size"],
+    }
+    datasets = {k: ShardPass(v, **common) for k, v in splits.items()}
+    datasets["train"] = TrainStream(
+        splits["train"],
+        counts=counts if hparams["balance"] else None,
+        clips_per_epoch=hparams["clips_per_epoch"],
+        buffer=hparams["shuffle_buffer"],
+        seed=hparams["seed"],
+        **common,
+    )
+    return datasets
+
+
+def main(argv):
+    """Prepare, adapt, choose checkpoints on validation, test their average."""
+    hparams_file, run_opts, overrides = parse_recipe(argv)
+    with open(hparams_file, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file, overrides)
+
+    classes = read_classes(hparams["data_folder"])
+    packed = is_packed(hparams["data_folder"])
+    datasets = (shard_datasets if packed else folder_datasets)(hparams, classes)
+    loader = {"batch_size": None} if packed else {"collate_fn": PaddedBatch}
+    sb.create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides
+    )
+    run_on_main(save_labels, [classes.values(), hparams["labels_file"]])
+    encoder = load_pretrained(hparams["encoder"], hparams["source"])
+    encoder = AdaptedEncoder(encoder, **hparams["petl"])
+    classifier = hparams["classifier"](hparams["encoder"].dim, len(classes))
+    hparams["checkpointer"].add_recoverables(
+        {"encoder": encoder, "classifier": classifier}
+    )
+    brain = AudioSetBrain(
+        modules={
+            "fbank": hparams["fbank"],
+            "wave_augment": hparams["wave_augment"],
+            "augment": hparams["augment"],
+            "encoder": encoder,
+            "pooling": hparams["pooling"],
+            "classifier": classifier,
+        },
+        metrics={
+            "mAP": MeanAveragePrecision(len(classes)),
+            "AUC": MeanAUC(len(classes)),
+            "d_prime": DPrime(len(classes)),
+        },
+        select="mAP",
+        keep=hparams["average"],
+        train_logger=hparams["train_logger"],
+        seed=hparams["seed"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    brain.stream = datasets["train"] if packed else None
+    return brain.train_and_test(
+        hparams["epoch_counter"],
+        datasets,
+        {**hparams["loader"], **loader},
+        result={
+            "dataset": "AudioSet",
+            "method": hparams["method"],
+            "train_set": hparams["train_set"],
+            "clips": {k: data.clips for k, data in datasets.items()},
+            "seed": hparams["seed"],
+        },
+        path=hparams["result_file"],
+    )
+
+
+def save_labels(names, path):
+    """Store the names of the classes for inference."""
+    labels = CategoricalEncoder()
+    labels.update_from_iterable(names)
+    labels.expect_len(len(names))
+    labels.save(path)
+
+
+if __name__ == "__main__":
+    run(main)
