@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Adapt a pretrained AST to tell which known recording a song samples.
+
+> python train.py hparams/lora.yaml --data_folder=/path/to/samples
+> torchrun --nproc_per_node=2 train.py hparams/lora.yaml --data_folder=...
+
+Authors
+ * the speechbrain_petl developers, 2026
+"""
+
+from functools import partial
+
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from prepare import prepare_sample_identification
+
+import speechbrain as sb
+from speechbrain.utils.distributed import run_on_main
+from speechbrain_petl import (
+    AdaptedEncoder,
+    InputError,
+    PETLBrain,
+    load_pretrained,
+)
+from speechbrain_petl.recipe import parse_recipe, run
+from speechbrain_petl.voting import PerFile, top
+from speechbrain_petl.windows import windowed_datasets
+
+
+class SamplesBrain(PETLBrain):
+    """Window -> log-mel -> adapted AST -> sample; the windows of a song vote."""
+
+    def compute_forward(self, batch, stage):
+        """Class logits and the shares of the classes, both (batch, class)."""
+        wavs, lens = batch.to(self.device).sig
+        targets = batch.shares.data
+        wavs, targets = self.modules.wave_augment(wavs, targets)
+        features = self.modules.fbank(wavs, lens)
+        features, targets = self.modules.augment(features, targets)
+        tokens = self.modules.encoder(features)
+        return self.modules.classifier(self.modules.pooling(tokens)), targets
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Cross entropy; counts the batch into the metrics."""
+        logits, targets = predictions
+        self.score(logits, batch.shares.data, files=batch.file)
+        return torch.nn.functional.cross_entropy(logits, targets)
+
+
+def main(argv):
+    """Prepare, adapt, select on validation, test once."""
+    hparams_file, run_opts, overrides = parse_recipe(argv)
+    with open(hparams_file, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file, overrides)
+
+    fbank, closed = hparams["fbank"], hparams["closed_set"]
+    if closed and hparams["shots"] is not None:
+        raise InputError(
+            f"shots={hparams['shots']} leaves songs untrained, closed_set=True "
+            "tests on the training songs: drop one"
+        )
+    manifests = run_on_main(
+        prepare_sample_identification,
+        kwargs={
+            "data_folder": hparams["data_folder"],
+            "save_folder": hparams["save_folder"],
+            "window": fbank.samples / fbank.sample_rate,
+            "overlap": hparams["overlap"],
+            "pairs": hparams["pairs"],
+            "songs": hparams["songs"],
+            "closed_set": closed,
+            "split_seed": hparams["split_seed"],
+            "valid_ratio": hparams["valid_ratio"],
+            "test_ratio": hparams["test_ratio"],
+        },
+    )
+    sb.create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides
+    )
+    datasets, labels = windowed_datasets(
+        manifests,
+        hparams["labels_file"],
+        shots=hparams["shots"],
+        seed=hparams["seed"],
+    )
+    encoder = load_pretrained(hparams["encoder"], hparams["source"])
+    encoder = AdaptedEncoder(encoder, **hparams["petl"])
+    classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))
+    hparams["checkpointer"].add_recoverables(
+        {"encoder": encoder, "classifier": classifier}
+    )
+    brain = SamplesBrain(
+        modules={
+            "fbank": fbank,
+            "wave_augment": hparams["wave_augment"],
+            "augment": hparams["augment"],
+            "encoder": encoder,
+            "pooling": hparams["pooling"],
+            "classifier": classifier,
+        },
+        metrics={"top-1": PerFile(top), "top-5": PerFile(partial(top, k=5))},
+        select="top-1",
+        train_logger=hparams["train_logger"],
+        seed=hparams["seed"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    return brain.train_and_test(
+        hparams["epoch_counter"],
+        datasets,
+        hparams["loader"],
+        result={
+            "dataset": "SampleIdentification",
+            "method": hparams["method"],
+            "protocol": "closed-set" if closed else "held-out songs",
+            "split_seed": hparams["split_seed"],
+            "seed": hparams["seed"],
+            "shots": hparams["shots"],
+        },
+        path=hparams["result_file"],
+    )
+
+
+if __name__ == "__main__":
+    run(main)
