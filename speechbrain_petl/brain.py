@@ -4,6 +4,7 @@ The maths stays in each train.py; it tells this class all it needs to know.
 """
 
 import json
+import logging
 import os
 import platform
 import random
@@ -23,13 +24,14 @@ from torch.utils.data import IterableDataset
 from torchmetrics import MeanMetric
 
 import speechbrain as sb
+from speechbrain.core import INTRA_EPOCH_CKPT_FLAG
 from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.checkpoints import (
     mark_as_loader,
     mark_as_saver,
     register_checkpoint_hooks,
 )
-from speechbrain.utils.distributed import main_process_only
+from speechbrain.utils.distributed import ddp_broadcast, main_process_only
 from speechbrain.utils.logger import get_logger
 
 from .adapted import count_parameters
@@ -84,6 +86,9 @@ class PETLBrain(sb.Brain):
         self.metrics.to(self.device)
         for metric in self.metrics.values():
             metric.persistent(True)
+        # --debug gives each process a folder of its own: they share the first's
+        folder = self.checkpointer.checkpoints_dir
+        self.checkpointer.checkpoints_dir = ddp_broadcast(folder)
         self.checkpointer.add_recoverable("metrics", self.metrics)
         self.select = select
         self.train_logger = train_logger
@@ -226,7 +231,9 @@ class PETLBrain(sb.Brain):
         steps = self.epochs * self.steps_per_epoch
         self.scheduler = CosineAnnealingLR(self.optimizer, steps)
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
-        self.checkpointer.add_recoverable(LAST_RECOVERABLE, self.scheduler)
+        self.checkpointer.add_recoverable(
+            LAST_RECOVERABLE, self.scheduler, custom_save_hook=_save_at_once
+        )
 
     @main_process_only
     def _drop_unfinished_checkpoints(self):
@@ -247,7 +254,13 @@ class PETLBrain(sb.Brain):
         with ExitStack() as stack:
             for metric in self.metrics.values():
                 stack.enter_context(metric.sync_context())
-            super()._save_intra_epoch_ckpt()
+            self.checkpointer.save_and_keep_only(
+                end_of_epoch=False,
+                meta={INTRA_EPOCH_CKPT_FLAG: True},
+                ckpt_predicate=lambda c: INTRA_EPOCH_CKPT_FLAG in c.meta,
+                importance_keys=[],  # the default one grows with every save
+                verbosity=logging.DEBUG,
+            )
 
     def _wrap_distributed(self):
         """SpeechBrain makes every BatchNorm a synchronised one: GPU only."""
@@ -469,6 +482,12 @@ class PETLBrain(sb.Brain):
         with open(path, encoding="utf-8") as file:
             saved = yaml.safe_load(file)
         self.history, self.seconds = saved["history"], saved["seconds"]
+
+
+@main_process_only
+def _save_at_once(recoverable, path):
+    torch.save(recoverable.state_dict(), f"{path}.part")
+    os.replace(f"{path}.part", path)
 
 
 @main_process_only
