@@ -89,9 +89,6 @@ class PETLBrain(sb.Brain):
         # --debug gives each process a folder of its own: they share the first's
         folder = self.checkpointer.checkpoints_dir
         self.checkpointer.checkpoints_dir = ddp_broadcast(folder)
-        # --debug gives each process a folder of its own: they share the first's
-        folder = self.checkpointer.checkpoints_dir
-        self.checkpointer.checkpoints_dir = ddp_broadcast(folder)
         self.checkpointer.add_recoverable("metrics", self.metrics)
         self.select = select
         self.train_logger = train_logger
