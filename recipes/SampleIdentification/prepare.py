@@ -4,7 +4,7 @@ Which songs is up to you: there is no official release, the csv file is the
 data set. A public list of such pairs is Sample100 (J. Van Balen, J. Serrà, M.
 Haro, "Automatic Identification of Samples in Hip Hop Music", CMMR 2012,
 https://github.com/jvbalen/sample_100): titles only, since the audio belongs to
-its owners, and most of its 68 samples are used by one song.
+its owners, and at least 31 of its 68 samples are used by one song only.
 
 Layout of data_folder::
 
