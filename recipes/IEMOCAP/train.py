@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Adapt a pretrained AST to IEMOCAP by training well under 1 % of it.
+
+> python train.py hparams/lora.yaml --data_folder=/path/to/IEMOCAP_full_release
+> torchrun --nproc_per_node=2 train.py hparams/lora.yaml --data_folder=...
+
+Authors
+ * the speechbrain_petl developers, 2026
+"""
+
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from prepare import prepare_iemocap
+from torchmetrics.classification import MulticlassAccuracy
+
+import speechbrain as sb
+from speechbrain.utils.distributed import run_on_main
+from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
+from speechbrain_petl.dataio import classification_datasets
+from speechbrain_petl.recipe import parse_recipe, run
+
+
+class IEMOCAPBrain(PETLBrain):
+    """Waveform -> log-mel -> adapted AST -> pooled tokens -> class."""
+
+    def compute_forward(self, batch, stage):
+        """Class logits and the shares of the classes, both (batch, class)."""
+        wavs, lens = batch.to(self.device).sig
+        targets = batch.shares.data
+        wavs, targets = self.modules.wave_augment(wavs, targets)
+        features = self.modules.fbank(wavs, lens)
+        features, targets = self.modules.augment(features, targets)
+        tokens = self.modules.encoder(features)
+        return self.modules.classifier(self.modules.pooling(tokens)), targets
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Cross entropy; counts the batch into the metrics."""
+        logits, targets = predictions
+        self.score(logits, batch.target)
+        return torch.nn.functional.cross_entropy(logits, targets)
+
+
+def main(argv):
+    """Prepare, adapt, select on validation, test once."""
+    hparams_file, run_opts, overrides = parse_recipe(argv)
+    with open(hparams_file, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file, overrides)
+
+    manifests = run_on_main(
+        prepare_iemocap,
+        kwargs={
+            "data_folder": hparams["data_folder"],
+            "save_folder": hparams["save_folder"],
+            "fold": hparams["fold"],
+        },
+    )
+    sb.create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides
+    )
+    datasets, labels = classification_datasets(
+        manifests,
+        hparams["fbank"].samples,
+        hparams["labels_file"],
+        shots=hparams["shots"],
+        seed=hparams["seed"],
+    )
+    encoder = load_pretrained(hparams["encoder"], hparams["source"])
+    encoder = AdaptedEncoder(encoder, **hparams["petl"])
+    classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))
+    hparams["checkpointer"].add_recoverables(
+        {"encoder": encoder, "classifier": classifier}
+    )
+    brain = IEMOCAPBrain(
+        modules={
+            "fbank": hparams["fbank"],
+            "wave_augment": hparams["wave_augment"],
+            "augment": hparams["augment"],
+            "encoder": encoder,
+            "pooling": hparams["pooling"],
+            "classifier": classifier,
+        },
+        metrics={
+            "WA": MulticlassAccuracy(len(labels), average="micro"),
+            "UA": MulticlassAccuracy(len(labels), average="macro"),
+        },
+        select="UA",
+        train_logger=hparams["train_logger"],
+        seed=hparams["seed"],
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run_opts,
+        checkpointer=hparams["checkpointer"],
+    )
+    return brain.train_and_test(
+        hparams["epoch_counter"],
+        datasets,
+        hparams["loader"],
+        result={
+            "dataset": "IEMOCAP",
+            "method": hparams["method"],
+            "fold": hparams["fold"],
+            "seed": hparams["seed"],
+            "shots": hparams["shots"],
+        },
+        path=hparams["result_file"],
+    )
+
+
+if __name__ == "__main__":
+    run(main)
