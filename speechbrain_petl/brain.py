@@ -415,6 +415,7 @@ class PETLBrain(sb.Brain):
             meta={**meta, "epoch": last["epoch"]},
             max_keys=keys,
             num_to_keep=self.keep,
+            importance_keys=[],
         )
 
     def on_evaluate_start(self, max_key=None, min_key=None):
