@@ -1,6 +1,8 @@
 """A tiny generated Fluent Speech Commands in its official layout."""
 
 import csv
+import sys
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -47,31 +49,32 @@ INTENTS = [
     "increase heat washroom",
     "increase volume none",
 ]
-SPEAKERS = {
-    "train": ("AY5e3mMgZkIyG3Ox", "2BqVo8kVB2Skwgyb"),
-    "valid": ("4aGjX3AG5xcxeL7a",),
-    "test": ("4BrX8aDqK2cLZRYl",),
-}
+HIGHEST = 55  # the pitch of a slot's last value, as in layouts.sound
+SPEAKERS = {"train": 2, "valid": 1, "test": 1}
 
 
-def make_fluent_speech_commands(folder, intents=31, seconds=0.3, odd=True):
-    """Each speaker says each of so many intents once.
+def make_fluent_speech_commands(
+    folder, intents=31, speakers=2, seconds=0.3, odd=True, missing=False
+):
+    """Each of so many training speakers, and of two more, says each intent once.
 
     With odd, the first clips of the training csv have all the forms in ODD,
-    and there are files that no csv lists.
+    and there are files that no csv lists. With missing, the last clip of the
+    test csv is not there.
     """
     root = Path(folder) / "fluent_speech_commands_dataset"
     (root / "data").mkdir(parents=True)
-    every = max(1, len(INTENTS) // intents)
-    chosen = INTENTS[::every][:intents]
     forms = iter(ODD.values() if odd else ())
-    for split, speakers in SPEAKERS.items():
+    names = iter(f"{31**12 * n:016x}" for n in range(1, 100))
+    for split, count in {**SPEAKERS, "train": speakers}.items():
         rows = [COLUMNS]
-        for speaker in speakers:
-            for intent in chosen:
+        for speaker in islice(names, count):
+            for intent in INTENTS[:: len(INTENTS) // intents][:intents]:
                 form = next(forms, (seconds, *PLAIN[1:]))
                 rows.append(_clip(root, speaker, intent, len(rows), form))
         _write_csv(root / "data" / f"{split}_data.csv", rows)
+    if missing:
+        (root / rows[-1][1]).unlink()
     if odd:
         (root / "readme.md").write_text("# FLUENT SPEECH COMMANDS DATASET\n")
         (root / "data" / "speaker_demographics.csv").write_text("speakerId\n")
@@ -82,8 +85,14 @@ def make_fluent_speech_commands(folder, intents=31, seconds=0.3, odd=True):
 def spoken(intent, form=PLAIN, seed=0):
     """One tone after the other for action, object and location, (sample,)."""
     seconds, rate = form[:2]
-    pitches = [2 * v.index(w) + 1 for v, w in zip(SLOTS, intent.split())]
-    tones = [sound(p, seconds / 3, rate, seed + p) for p in pitches]
+    pitches = [
+        HIGHEST * values.index(value) / (len(values) - 1)
+        for values, value in zip(SLOTS, intent.split())
+    ]
+    tones = [
+        sound(pitch, seconds / 3, rate, seed + number)
+        for number, pitch in enumerate(pitches)
+    ]
     return np.concatenate(tones)
 
 
@@ -91,9 +100,9 @@ def _clip(root, speaker, intent, number, form):
     """Write a clip; returns its row in the csv."""
     folder = root / "wavs" / "speakers" / speaker
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{sum(speaker.encode()):08x}-{number:04x}-11e9-a9a5.wav"
+    path = folder / f"{speaker[:8]}-{number:04x}-11e9-a9a5-5dbec3b8816a.wav"
     channels, subtype = form[2:]
-    x = spoken(intent, form, seed=number + 1000 * sum(speaker.encode()))
+    x = spoken(intent, form, seed=int(speaker, 16) % 2**32 + 10 * number)
     x = np.stack([x] * channels, axis=1)
     soundfile.write(str(path), x, form[1], subtype=subtype)
     slots = [slot.replace("_", " ") for slot in intent.split()]
@@ -106,3 +115,7 @@ def _write_csv(path, rows):
     with open(path, "w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
         file.write("\n")  # a blank line at the end
+
+
+if __name__ == "__main__":
+    make_fluent_speech_commands(sys.argv[1])

@@ -15,7 +15,12 @@ from torchmetrics.classification import MulticlassAccuracy
 
 import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
-from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
+from speechbrain_petl import (
+    AdaptedEncoder,
+    InputError,
+    PETLBrain,
+    load_pretrained,
+)
 from speechbrain_petl.dataio import classification_datasets
 from speechbrain_petl.recipe import parse_recipe, run
 
@@ -45,6 +50,8 @@ def main(argv):
     hparams_file, run_opts, overrides = parse_recipe(argv)
     with open(hparams_file, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)
+    if "classifier" not in hparams:
+        raise InputError(f"{argv[0]}: train.py takes those of hparams")
 
     manifests = run_on_main(
         prepare_fluent_speech_commands,

@@ -18,7 +18,12 @@ from torch.nn.utils.rnn import pad_sequence
 import speechbrain as sb
 from speechbrain.utils.data_utils import undo_padding
 from speechbrain.utils.distributed import run_on_main
-from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
+from speechbrain_petl import (
+    AdaptedEncoder,
+    InputError,
+    PETLBrain,
+    load_pretrained,
+)
 from speechbrain_petl.dataio import classification_datasets
 from speechbrain_petl.recipe import parse_recipe, run
 from speechbrain_petl.sequence_metrics import ExactMatch, TokenErrorRate
@@ -89,6 +94,10 @@ def main(argv):
     hparams_file, run_opts, overrides = parse_recipe(argv)
     with open(hparams_file, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)
+    if "decoder" not in hparams:
+        raise InputError(
+            f"{argv[0]}: train_seq2seq.py takes those of hparams/seq2seq"
+        )
 
     manifests = run_on_main(
         prepare_fluent_speech_commands,
