@@ -157,7 +157,8 @@ def split_shards(folder, train_set, valid_clips):
     paths, valid = sorted(train), {}
     random.Random(0).shuffle(paths)  # the same whatever the seed of the run
     while sum(valid.values()) < valid_clips and paths:
-        valid[paths[-1]] = train.pop(paths.pop())
+        path = paths.pop()
+        valid[path] = train.pop(path)
     if not train:
         raise InputError(
             f"valid_clips={valid_clips} leaves none of the {len(valid)} shards "

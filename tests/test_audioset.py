@@ -1,0 +1,253 @@
+"""AudioSet: lists, missing clips, errors, shards, and tiny training."""
+
+import importlib
+import logging
+import sys
+
+import numpy as np
+import pytest
+from layouts import truncated_wav
+from layouts_audioset import CLIPS, FILES, LABELS, NAMES, make_audioset, ytid
+from running import load_train, torchrun
+from tiny_runs import TINY, load_prepare, methods_of, train
+
+from speechbrain_petl import InputError
+from speechbrain_petl.clips import NO_LABEL
+
+NAME = "AudioSet"
+METHODS = 9
+MISSING = {ytid("balanced", 2), ytid("eval", 1)}
+SMALL = ["--valid_clips=5", "--average=2", "--epochs=2"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """The generated data set, with two clips that are gone."""
+    return make_audioset(tmp_path_factory.mktemp("data"), missing=MISSING)
+
+
+@pytest.fixture(scope="module")
+def shards(data, tmp_path_factory):
+    """The same, packed."""
+    folder = tmp_path_factory.mktemp("packed")
+    pack_module().pack(str(data), str(folder), ["balanced", "eval"], clips=4)
+    return folder
+
+
+@pytest.fixture
+def prepare():
+    """The function of prepare.py."""
+    return load_prepare(NAME).prepare_audioset
+
+
+def pack_module():
+    load_prepare(NAME)
+    return sys.modules["pack"]
+
+
+def rows_of(path):
+    """File name and labels of each clip of a table."""
+    return {
+        row["file"].decode().rsplit("/", 1)[1]: [
+            int(label) for label in row["labels"] if label != NO_LABEL
+        ]
+        for row in np.load(path)
+    }
+
+
+@pytest.mark.parametrize("train_set", ["balanced", "unbalanced", "full"])
+def test_splits(data, prepare, tmp_path, train_set):
+    """Every clip that is there is in one split, with its labels."""
+    tables = prepare(str(data), str(tmp_path), None, train_set, valid_clips=5)
+    splits = {split: rows_of(path) for split, path in tables.items()}
+    lists = ["balanced", "unbalanced"] if train_set == "full" else [train_set]
+    clips = sum(CLIPS[name] for name in lists) - ("balanced" in lists)
+    assert len(splits["valid"]) == 5 and len(splits["train"]) == clips - 5
+    assert len(splits["test"]) == CLIPS["eval"] - 1
+    names = [name for split in splits.values() for name in split]
+    assert len(set(names)) == len(names)
+    assert splits["test"]["Y-eva0000000.wav"] == [0]
+    assert splits["test"]["_eva0000007.flac"] == [0, 3]
+
+
+def test_deterministic_and_kept(data, prepare, tmp_path, caplog):
+    """The same bytes each time; not looked for again."""
+    first = prepare(str(data), str(tmp_path / "1"), valid_clips=5)
+    for place in ("1", "2"):
+        again = prepare(str(data), str(tmp_path / place), valid_clips=5)
+        for split, path in first.items():
+            assert open(path, "rb").read() == open(again[split], "rb").read()
+    assert "Delete" in caplog.text and str(tmp_path / "1") in caplog.text
+
+
+def test_missing_and_broken_clips_are_reported(prepare, tmp_path, caplog):
+    """And left out, not fatal."""
+    data = make_audioset(tmp_path, missing={ytid("balanced", 0)})
+    broken = data / "audio" / "balanced" / f"Y{ytid('balanced', 4)}.wav"
+    broken.write_bytes(truncated_wav())
+    tables = prepare(str(data), str(tmp_path / "save"), valid_clips=0)
+    assert set(tables) == {"train", "test"}
+    assert len(np.load(tables["train"])) == CLIPS["balanced"] - 2
+    report = (tmp_path / "save" / "left_out.txt").read_text()
+    assert f"balanced {ytid('balanced', 0)}: no such file" in report
+    assert "truncated" in report and report.count("\n") == 2
+    assert "2 of 20 clips are missing or broken" in caplog.text
+
+
+def test_another_folder_of_clips(data, prepare, tmp_path):
+    """The csv files need not lie beside them."""
+    for name in [*FILES.values(), "class_labels_indices.csv"]:
+        (tmp_path / name).write_text((data / name).read_text())
+    folder = str(data / "audio")
+    tables = prepare(str(tmp_path), str(tmp_path), folder, valid_clips=0)
+    assert len(np.load(tables["train"])) == CLIPS["balanced"] - 1
+
+
+def test_counts_that_are_not_the_official_ones(data, prepare, tmp_path, caplog):
+    """Said, not refused: many have a part of AudioSet."""
+    with caplog.at_level(logging.WARNING):
+        prepare(str(data), str(tmp_path), valid_clips=0)
+    for words in ("has 5 classes", "20 clips, the official one 22160", "20371"):
+        assert words in caplog.text
+
+
+def spoil(file, old, new):
+    """What is wrong with a copy of the data set."""
+
+    def change(data):
+        path = data / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def remove(file):
+    return lambda data: (data / file).unlink()
+
+
+BALANCED, CLASSES_CSV = FILES["balanced"], "class_labels_indices.csv"
+ROW = '-bal0000000, 30.000, 40.000, "/m/09x0r"'
+ERRORS = {
+    "no csv": (remove(BALANCED), "data_folder=", BALANCED, "Download"),
+    "no classes": (remove(CLASSES_CSV), CLASSES_CSV, "it has:"),
+    "label": (spoil(BALANCED, LABELS[0], "/m/0"), "line 4", "'/m/0'"),
+    "fields": (spoil(BALANCED, " 40.000,", ""), "line 4", "YTID"),
+    "seconds": (spoil(BALANCED, "30.000", "x"), "line 4", "x"),
+    "order": (spoil(BALANCED, "30.000", "50.0"), "line 4", "50.0"),
+    "id": (spoil(BALANCED, "-bal0000000", "bal"), "line 4", "bal, 30"),
+    "twice": (spoil(BALANCED, ROW, f"{ROW}\n{ROW}"), "-bal0000000 twice"),
+    "class": (spoil(CLASSES_CSV, "1,/m/", "7,/m/"), "line 3", "of class 1"),
+    "header": (spoil(CLASSES_CSV, "mid", "id"), "line 1", "index,mid"),
+    "class twice": (spoil(CLASSES_CSV, LABELS[1], LABELS[0]), "line 3"),
+    "two lists": (spoil(FILES["eval"], "-eva0000000", "-bal0000000"), "is in"),
+}
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_errors(prepare, tmp_path, error):
+    """Each names the file, the line, the value."""
+    data = make_audioset(tmp_path)
+    change, *words = ERRORS[error]
+    change(data)
+    with pytest.raises(InputError) as caught:
+        prepare(str(data), str(tmp_path / "save"))
+    for word in words:
+        assert word in str(caught.value), str(caught.value)
+
+
+def test_wrong_options(data, prepare, tmp_path):
+    """Of the recipe, and of the folder of clips."""
+    (tmp_path / "empty").mkdir()
+    for words, options in {
+        "train_set='big'": {"train_set": "big"},
+        "valid_clips=-1": {"valid_clips": -1},
+        "valid_clips=19 leaves none": {"valid_clips": 19},
+        "/nowhere is no folder": {"clips_folder": "/nowhere"},
+        "has none of the 20": {"clips_folder": str(tmp_path / "empty")},
+    }.items():
+        with pytest.raises(InputError, match=words):
+            prepare(str(data), str(tmp_path / "save"), **options)
+
+
+def test_packing(data, shards, tmp_path):
+    """Goes on where it stopped, in parallel too, with the same bytes."""
+    pack = pack_module().pack
+    again = tmp_path / "again"
+    pack(str(data), str(again), ["balanced"], clips=4, jobs=2)
+    (again / "balanced" / "000001.tar").unlink()
+    pack(str(data), str(again), ["balanced"], clips=4)
+    names = sorted(p.name for p in (again / "balanced").iterdir())
+    assert sum(n.endswith(".tar") for n in names) == 5
+    for name in names:
+        mine, theirs = (f / "balanced" / name for f in (again, shards))
+        assert mine.read_bytes() == theirs.read_bytes(), name
+    with pytest.raises(InputError, match="another --clips"):
+        pack(str(data), str(again), ["balanced"], clips=3)
+    split_shards = pack_module().split_shards
+    splits, counts = split_shards(str(shards), "balanced", valid_clips=5)
+    assert not set(splits["train"]) & set(splits["valid"])
+    assert sum(sum(s.values()) for s in splits.values()) == 19 + 10
+    assert sum(counts.values()) == 31
+    with pytest.raises(InputError, match="leaves none of the 5 shards"):
+        split_shards(str(shards), "balanced", valid_clips=19)
+    with pytest.raises(InputError, match="is no index"):
+        split_shards(str(shards), "full", valid_clips=0)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_trains(data, shards, tmp_path, packed):
+    """From files and from shards; tests the average of two epochs."""
+    folder = shards if packed else data
+    result = train(NAME, folder, tmp_path, *SMALL, "--shuffle_buffer=5")
+    assert result["tested_epoch"] == [1, 2] and result["select"] == "mAP"
+    assert 0 < result["metrics"]["mAP"] < 1
+    assert list(result["history"][0]["train"]) == ["loss"]
+    assert result["clips"]["test"] == CLIPS["eval"] - 1
+    labels = (tmp_path / "save" / "labels.txt").read_text()
+    assert f"'{NAMES[2]}' => 2" in labels
+
+
+def test_every_clip_is_scored_once(data, shards, tmp_path):
+    """Files or shards: the same weights, the same figures."""
+    argv = ["--average=1", "--epochs=1", "--valid_clips=0", "--lr=0.0"]
+    argv += ["--frames=96", "--balance=False"]
+    results = [
+        train(NAME, folder, tmp_path / name, *argv)["metrics"]
+        for name, folder in {"files": data, "shards": shards}.items()
+    ]
+    assert results[0] == pytest.approx(results[1], abs=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", methods_of(NAME))
+def test_every_method(data, tmp_path, method):
+    """A few batches of each method file."""
+    assert len(methods_of(NAME)) == METHODS
+    result = train(NAME, data, tmp_path, *SMALL, "--debug", method=method)
+    assert result["method"] == method
+
+
+@pytest.mark.slow
+def test_overfits(data, tmp_path):
+    """A few clips are learned by heart."""
+    argv = ["--epochs=60", "--average=1", "--valid_clips=0", "--lr=0.003"]
+    yaml = ["--wave_augment={steps: []}", "--augment={steps: []}"]
+    result = train(NAME, data, tmp_path, *argv, *yaml, method="full")
+    assert result["history"][-1]["train"]["loss"] < 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [False, True])
+def test_two_processes(data, shards, tmp_path, packed):
+    """Under torchrun, with uneven shares, and workers for the shards."""
+    load_train()
+    importlib.invalidate_caches()
+    recipe = load_prepare(NAME).__file__.replace("prepare.py", "")
+    argv = [f"{recipe}hparams/lora.yaml", f"--output_folder={tmp_path}"]
+    argv += [f"--data_folder={shards if packed else data}", *TINY, *SMALL]
+    argv += ["--debug", "--shuffle_buffer=5", "--num_workers=2"]
+    done = torchrun(argv, program=f"{recipe}train.py")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert '"processes": 2' in (tmp_path / "result.json").read_text()
