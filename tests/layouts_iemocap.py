@@ -9,7 +9,7 @@ CODES = ("neu", "hap", "exc", "sad", "ang", "fru", "xxx")
 ODD = [(0.3, 48000, 2, "PCM_16"), (0.3, 8000, 1, "PCM_U8")]
 HEADER = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
 # two annotators, one of them in an encoding of the time
-VOTES = "C-E2:\tNeutral;\t()\nA-M1:\tval 3; act 2; dom 2;\t(caf\xe9)\n\n"
+VOTES = "C-E2:\tNeutral;\t()\nA-M1:\tval 3; act 2; dom 2;\t(\xe9)\n\n"
 
 
 def make_iemocap(folder, odd=True, missing=None):

@@ -96,7 +96,7 @@ def test_tells_what_differs(data, prepare, tmp_path, caplog):
         ("Ses01F_impro01_F000", "Ses02F_impro01_F000", "line 3: .* is not `"),
         ("\tneu\t", "\tnue\t", "line 3: 'nue' is none of the emotions neu,"),
         ("F001\thap", "F000\thap", "line 11: .*F000 is listed twice"),
-        ("F001\thap", "F017\thap", "line 11: the audio file .*F017.wav is mis"),
+        ("F001\thap", "F017\thap", "line 11: the audio file .*F017.wav is m"),
     ],
 )
 def test_wrong_line(prepare, old, new, message, tmp_path):
