@@ -1,17 +1,18 @@
 """AudioSet: lists, missing clips, errors, shards, and tiny training."""
 
-import importlib
 import logging
 import sys
 
 import numpy as np
 import pytest
+import torch
 from layouts import truncated_wav
 from layouts_audioset import CLIPS, FILES, LABELS, NAMES, make_audioset, ytid
-from running import load_train, torchrun
+from method_files import ROOT
+from running import torchrun, weights_of
 from tiny_runs import TINY, load_prepare, methods_of, train
 
-from speechbrain_petl import InputError
+from speechbrain_petl import InputError, PETLBrain
 from speechbrain_petl.clips import NO_LABEL
 
 NAME = "AudioSet"
@@ -220,6 +221,32 @@ def test_every_clip_is_scored_once(data, shards, tmp_path):
     assert results[0] == pytest.approx(results[1], abs=1e-3)
 
 
+def test_killed_run_goes_on(shards, tmp_path, monkeypatch):
+    """In the middle of an epoch of shards, to the same weights."""
+    argv = ["--epochs=2", "--average=1", "--valid_clips=5", "--batch_size=2"]
+    argv += ["--shuffle_buffer=5", "--ckpt_interval_steps=2"]
+    whole = train(NAME, shards, tmp_path / "whole", *argv)
+    steps, fit_batch = iter(range(9)), PETLBrain.fit_batch
+
+    def killed(self, batch):
+        next(steps)  # the ninth step is in the second epoch
+        return fit_batch(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PETLBrain, "fit_batch", killed)
+        with pytest.raises((StopIteration, RuntimeError)):
+            train(NAME, shards, tmp_path / "killed", *argv)
+    again = train(NAME, shards, tmp_path / "killed", *argv)
+    assert again["metrics"] == whole["metrics"]
+    first, second = (weights_of(tmp_path / n) for n in ("whole", "killed"))
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+    losses = [
+        [e["train"]["loss"] for e in r["history"]] for r in (whole, again)
+    ]
+    assert losses[0] == pytest.approx(losses[1])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", methods_of(NAME))
 def test_every_method(data, tmp_path, method):
@@ -232,7 +259,7 @@ def test_every_method(data, tmp_path, method):
 @pytest.mark.slow
 def test_overfits(data, tmp_path):
     """A few clips are learned by heart."""
-    argv = ["--epochs=60", "--average=1", "--valid_clips=0", "--lr=0.003"]
+    argv = ["--epochs=120", "--average=1", "--valid_clips=0", "--lr=0.003"]
     yaml = ["--wave_augment={steps: []}", "--augment={steps: []}"]
     result = train(NAME, data, tmp_path, *argv, *yaml, method="full")
     assert result["history"][-1]["train"]["loss"] < 0.1
@@ -242,12 +269,10 @@ def test_overfits(data, tmp_path):
 @pytest.mark.parametrize("packed", [False, True])
 def test_two_processes(data, shards, tmp_path, packed):
     """Under torchrun, with uneven shares, and workers for the shards."""
-    load_train()
-    importlib.invalidate_caches()
-    recipe = load_prepare(NAME).__file__.replace("prepare.py", "")
-    argv = [f"{recipe}hparams/lora.yaml", f"--output_folder={tmp_path}"]
+    recipe = ROOT / "recipes" / NAME
+    argv = [f"{recipe}/hparams/lora.yaml", f"--output_folder={tmp_path}"]
     argv += [f"--data_folder={shards if packed else data}", *TINY, *SMALL]
     argv += ["--debug", "--shuffle_buffer=5", "--num_workers=2"]
-    done = torchrun(argv, program=f"{recipe}train.py")
+    done = torchrun(argv, program=recipe / "train.py")
     assert done.returncode == 0, done.stderr[-3000:]
     assert '"processes": 2' in (tmp_path / "result.json").read_text()
