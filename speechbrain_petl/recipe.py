@@ -171,9 +171,19 @@ def run(main):
             torch.distributed.destroy_process_group()
 
 
+def _yaml():
+    """Reads and writes as upstream's yaml checks want it."""
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.boolean_representation = ["False", "True"]
+    yaml.width = 4096  # long values stay on their line
+    yaml.indent(mapping=4, sequence=6, offset=4)
+    return yaml
+
+
 def _load(text, place):
     try:
-        loaded = YAML().load(text)
+        loaded = _yaml().load(text)
     except YAMLError as error:
         problem = getattr(error, "problem", error)
         mark = getattr(error, "context_mark", None)
@@ -189,10 +199,8 @@ def _load(text, place):
 
 
 def _dump(tree):
-    out, yaml = StringIO(), YAML()
-    yaml.width = 4096  # long values stay on their line
-    yaml.indent(mapping=4, sequence=6, offset=4)
-    yaml.dump(tree, out)
+    out = StringIO()
+    _yaml().dump(tree, out)
     return out.getvalue().strip()
 
 
