@@ -21,7 +21,12 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.dataio.sampler import ReproducibleWeightedRandomSampler
 from speechbrain.utils.distributed import run_on_main
-from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
+from speechbrain_petl import (
+    AdaptedEncoder,
+    InputError,
+    PETLBrain,
+    load_pretrained,
+)
 from speechbrain_petl.averaging import load_average
 from speechbrain_petl.clips import ClipDataset
 from speechbrain_petl.recipe import parse_recipe, run
@@ -129,6 +134,10 @@ def main(argv):
     with open(hparams_file, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)
 
+    if hparams["average"] < 1:
+        raise InputError(
+            f"average={hparams['average']} tests nothing: give 1 or more epochs"
+        )
     classes = read_classes(hparams["data_folder"])
     packed = is_packed(hparams["data_folder"])
     datasets = (shard_datasets if packed else folder_datasets)(hparams, classes)
