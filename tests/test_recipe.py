@@ -281,11 +281,9 @@ def test_every_method_file_loads_and_exports(method, tmp_path):
         two = resolve_references(file, overrides).getvalue()
     flat = export(method, options)
     assert plain(resolve_references(flat).getvalue()) == plain(two)
-    loaded = load_hyperpyyaml(export(method), options)
+    loaded = load_hyperpyyaml(flat)
     assert loaded["method"] == method.stem
     assert set(loaded["petl"]) <= {"wrap", "train"}
-    with open(base, encoding="utf-8") as file:
-        assert load_hyperpyyaml(file, overrides).keys() == loaded.keys()
 
 
 def test_the_export_command(capsys):
