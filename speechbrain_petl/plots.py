@@ -36,3 +36,50 @@ def draw_confusion(matrix, names, path):
             )
     figure.colorbar(image, label="share of the true class")
     figure.savefig(path, dpi=150)
+
+
+def draw_tradeoff(results, path, title):
+    """Draw accuracy against trainable parameters, a labelled dot per run.
+
+    Arguments
+    ---------
+    results : list of dict
+        What ``PETLBrain.train_and_test`` returned, of one data set.
+    path : str
+        The png file to write.
+    title : str
+        What was run.
+    """
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    taken = []
+    for result in sorted(results, key=lambda r: -r["metrics"]["accuracy"]):
+        x = result["trainable_parameters"]
+        y = 100 * result["metrics"]["accuracy"]
+        axes.scatter(x, y, color="tab:blue", s=18)
+        # a label gives way downwards where another already stands
+        level = y
+        while any(
+            abs(level - other) < 1.6 and 0.4 < x / at < 2.5
+            for at, other in taken
+        ):
+            level -= 0.4
+        taken.append((x, level))
+        moved = level < y
+        axes.annotate(
+            result["method"],
+            (x, y),
+            xytext=(x * (1.5 if moved else 1.08), level),
+            fontsize=8,
+            va="center",
+            arrowprops={"arrowstyle": "-", "lw": 0.4} if moved else None,
+        )
+    axes.set_xscale("log")
+    axes.set(
+        xlabel="trainable parameters, classifier included",
+        ylabel="test accuracy, %",
+        title=title,
+    )
+    axes.grid(alpha=0.3)
+    axes.margins(x=0.15)
+    figure.savefig(path, dpi=120)

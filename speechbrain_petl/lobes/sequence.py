@@ -28,6 +28,7 @@ class TimeSteps(nn.Module):
 
     Example
     -------
+    >>> import torch
     >>> TimeSteps(grid=(12, 9))(torch.randn(3, 110, 32)).shape
     torch.Size([3, 9, 32])
     """
@@ -97,6 +98,7 @@ class SequenceDecoder(nn.Module):
 
     Example
     -------
+    >>> import torch
     >>> decoder = SequenceDecoder(dim=32, symbols=60, hidden=16)
     >>> states, shares = torch.randn(3, 9, 32), torch.ones(3)
     >>> symbols = torch.randint(60, (3, 5))
@@ -166,6 +168,7 @@ class SequenceDecoder(nn.Module):
 
         Example
         -------
+        >>> import torch
         >>> from speechbrain.decoders import S2SRNNGreedySearcher
         >>> decoder = SequenceDecoder(dim=32, symbols=60, hidden=16)
         >>> search = decoder.searcher(S2SRNNGreedySearcher, 1, 2, 7, steps=9)
