@@ -57,6 +57,10 @@ class AdaptedEncoder(nn.Module):
 
     def __init__(self, encoder, wrap=None, train=()):
         super().__init__()
+        if isinstance(train, str):
+            raise InputError(
+                f"petl: train: {train!r} is no list of globs: write [{train!r}]"
+            )
         parameters = dict(encoder.named_parameters())
         trained = {n for g in train for n in _match(g, parameters, "train")}
         sites = _sites(encoder, wrap or {})

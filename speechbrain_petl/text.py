@@ -89,6 +89,7 @@ def add_token_sequences(datasets, tokenizer, key="label"):
     """
 
     def tokens(text):
+        """What the decoder takes, and what it should emit."""
         ids = tokenizer.encode_as_ids(text)
         yield torch.tensor([BOS, *ids])
         yield torch.tensor([*ids, EOS])

@@ -65,6 +65,7 @@ class PerFile(Metric):
         )
 
         def mean(x):
+            """Over the windows of each file."""
             total = x.new_zeros(len(windows), x.shape[1])
             return total.index_add_(0, place, x) / windows.unsqueeze(1)
 

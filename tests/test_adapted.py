@@ -34,6 +34,7 @@ def moved(adapted):
     "wrap, train, words",
     [
         (None, ["nrom.*"], ["train", "'nrom.*'", "norm.*"]),
+        (None, "norm.*", ["train", "['norm.*']"]),
         ({"block.*.attn": LoRA}, [], ["wrap", "'block.*.attn'", "nothing"]),
         ({"blocks.*": LoRA}, [], ["blocks.0 and blocks.0.", "crosses dots"]),
         (

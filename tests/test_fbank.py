@@ -102,8 +102,8 @@ def test_stays_fp32_under_autocast_and_out_of_the_checkpoint():
 
 
 def test_too_many_mels_are_refused():
-    with pytest.raises(InputError, match="mels=4000"):
-        Fbank(mels=4000)
+    with pytest.raises(InputError, match="mels=1000.*would be empty"):
+        Fbank(mels=1000)
 
 
 @pytest.mark.slow
