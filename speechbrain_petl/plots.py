@@ -81,5 +81,5 @@ def draw_tradeoff(results, path, title):
         title=title,
     )
     axes.grid(alpha=0.3)
-    axes.margins(x=0.15)
+    axes.margins(x=0.15, y=0.1)
     figure.savefig(path, dpi=120)
