@@ -15,7 +15,7 @@ AUDIOSET_MEAN, AUDIOSET_STD = -4.2677393, 4.5689974
 LOW_HZ = 20.0  # where the first mel filter starts
 PREEMPHASIS = 0.97
 WINDOW_SECONDS, HOP_SECONDS = 0.025, 0.010
-BAND = 16  # mel filters computed together, see Fbank._bands
+BAND = 16  # mel filters computed together, see _bands
 CPU_CHUNK = 2  # clips whose intermediate results fit a core's cache
 
 
@@ -166,7 +166,7 @@ class Fbank(nn.Module):
             for bins, filters in self.bands:
                 bank = self.banks[bins, filters]
                 torch.mm(squares[:, bins], bank, out=out[:, filters])
-        energy.clamp_(min=torch.finfo(torch.float32).eps).log_()
+            out.clamp_(min=torch.finfo(torch.float32).eps).log_()
         return energy.view(len(wavs), size, mels)
 
     def _squares(self, wavs):
