@@ -3,8 +3,6 @@
 The maths stays in each train.py; it tells this class all it needs to know.
 """
 
-import json
-import os
 import platform
 import shlex
 import sys
@@ -22,11 +20,11 @@ from speechbrain.utils.checkpoints import (
     mark_as_saver,
     register_checkpoint_hooks,
 )
-from speechbrain.utils.distributed import main_process_only
 
 from .adapted import count_parameters
 from .errors import InputError
 from .loop import ResumableBrain
+from .results import Predictions, predictions_beside, write_result
 
 
 @register_checkpoint_hooks
@@ -39,7 +37,7 @@ class PETLBrain(ResumableBrain):
     Arguments
     ---------
     modules : dict
-        As for ``speechbrain.Brain``.
+        As for ``speechbrain.Brain``. Those that train are in the checkpoints.
     metrics : dict
         Name -> torchmetrics metric, computed in every stage and, under
         torchrun, over all processes.
@@ -48,12 +46,17 @@ class PETLBrain(ResumableBrain):
         tested. Without one, or without a validation set, it is the last.
     train_logger : speechbrain.utils.train_logger.TrainLogger
         Where the statistics of each epoch go.
+    labels : speechbrain.dataio.encoder.CategoricalEncoder, optional
+        The label set; with it, the test writes predictions.csv.
     keep : int
         How many of the best and how many of the last checkpoints to keep.
     **kwargs : dict
         ``seed``, ``opt_class``, ``hparams``, ``run_opts``, ``checkpointer``,
         as for ``loop.ResumableBrain``.
     """
+
+    # False where the metrics keep every score until the end of the stage
+    scores_training = True
 
     def __init__(
         self,
@@ -62,10 +65,14 @@ class PETLBrain(ResumableBrain):
         metrics,
         select,
         train_logger,
+        labels=None,
         keep=1,
         **kwargs,
     ):
         super().__init__(modules, **kwargs)
+        for name, module in self.modules.items():
+            if any(p.requires_grad for p in module.parameters()):
+                self.checkpointer.add_recoverable(name, module)
         self.metrics = ModuleDict({"loss": MeanMetric(), **metrics})
         self.metrics.to(self.device)
         for metric in self.metrics.values():
@@ -73,6 +80,7 @@ class PETLBrain(ResumableBrain):
         self.checkpointer.add_recoverable("metrics", self.metrics)
         self.select = select
         self.train_logger = train_logger
+        self.predictions = Predictions(labels) if labels else None
         self.keep = keep
         self.history = []  # one dict per finished epoch
         self.seconds = 0.0  # spent in training, validation included
@@ -119,7 +127,7 @@ class PETLBrain(ResumableBrain):
         return self._write_result(result, path)
 
     def metrics_of(self, stage):
-        """Which metrics a stage has; a recipe may leave some out.
+        """Which metrics a stage has; see ``scores_training``.
 
         Arguments
         ---------
@@ -131,6 +139,8 @@ class PETLBrain(ResumableBrain):
         iterable of str
             Names of the metrics that it counts into.
         """
+        if stage == sb.Stage.TRAIN and not self.scores_training:
+            return ["loss"]
         return self.metrics
 
     def _save_intra_epoch_ckpt(self):
@@ -140,7 +150,7 @@ class PETLBrain(ResumableBrain):
                 stack.enter_context(metric.sync_context())
             super()._save_intra_epoch_ckpt()
 
-    def score(self, predictions, targets, **more):
+    def score(self, predictions, targets, ids=None, **more):
         """Count a batch into the metrics of the running stage.
 
         Arguments
@@ -150,12 +160,18 @@ class PETLBrain(ResumableBrain):
             (batch, class).
         targets : torch.Tensor
             What they take as targets, such as class indices (batch,).
+        ids : list of str, optional
+            Of the clips, or of the files that they are windows of: the test
+            notes what was predicted for each.
         **more : dict
             What else they take, such as ``files`` of ``voting.PerFile``.
         """
-        for name, metric in self.metrics.items():
+        predictions = predictions.detach().float()
+        for name in self.metrics_of(self.stage):
             if name != "loss":
-                metric.update(predictions.detach().float(), targets, **more)
+                self.metrics[name].update(predictions, targets, **more)
+        if self.stage == sb.Stage.TEST and self.predictions and ids:
+            self.predictions.add(ids, predictions, targets)
 
     def fit_batch(self, batch):
         """As SpeechBrain's, with the loss weighted by the batch size.
@@ -203,6 +219,7 @@ class PETLBrain(ResumableBrain):
         epoch : int
             The current epoch.
         """
+        self.stage = stage
         self.epoch = epoch or self.epoch
         self.started = time.time()
         resumed = stage == sb.Stage.TRAIN and self.step > 0
@@ -298,7 +315,9 @@ class PETLBrain(ResumableBrain):
             "command": shlex.join(sys.argv),
             "history": self.history,
         }
-        _write_json(result, path)
+        if self.predictions:
+            self.predictions.write(predictions_beside(path))
+        write_result(result, path)
         return result
 
     @mark_as_saver
@@ -318,14 +337,6 @@ class PETLBrain(ResumableBrain):
         with open(path, encoding="utf-8") as file:
             saved = yaml.safe_load(file)
         self.history, self.seconds = saved["history"], saved["seconds"]
-
-
-@main_process_only
-def _write_json(content, path):
-    """Write at once, so that a killed run leaves no half a result."""
-    with open(f"{path}.part", "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-    os.replace(f"{path}.part", path)
 
 
 def _device_name(device):

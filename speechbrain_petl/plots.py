@@ -1,22 +1,32 @@
 """Pictures of results."""
 
+import pandas
+import torch
 from matplotlib.figure import Figure
 
 INCHES_PER_CLASS = 0.6
 
 
-def draw_confusion(matrix, names, path):
+def draw_confusion(predictions, path):
     """Draw a confusion matrix: colour is the share of the true class.
 
     Arguments
     ---------
-    matrix : torch.Tensor
-        Number of files (true class, predicted class).
-    names : list of str
-        Of the classes.
+    predictions : str
+        The predictions.csv of a run, whose clips have one label each.
     path : str
         The png file to write.
     """
+    table = pandas.read_csv(
+        predictions,
+        dtype={"label": str, "predicted": str},
+        keep_default_na=False,
+    )
+    names = [c[2:-1] for c in table.columns if c.startswith("p(")]
+    index = {name: i for i, name in enumerate(names)}
+    matrix = torch.zeros(len(names), len(names), dtype=torch.int)
+    for true, predicted in zip(table["label"], table["predicted"]):
+        matrix[index[true], index[predicted]] += 1
     share = matrix / matrix.sum(dim=1, keepdim=True).clamp(min=1)
     side = 2 + INCHES_PER_CLASS * len(names)
     figure = Figure(figsize=(side + 1, side), layout="constrained")

@@ -240,6 +240,16 @@ def _refuse_placeholders(tree, base, base_file):
         )
 
 
+def _without_places(tree):
+    """A yaml tree without the keys that may change, at any depth."""
+    for key in list(tree):
+        if key in PLACES:
+            del tree[key]
+        elif isinstance(tree[key], dict):
+            _without_places(tree[key])
+    return tree
+
+
 def _refuse_other_settings(base_file, overrides):
     """A folder that holds checkpoints continues the run that made them."""
     with open(base_file, encoding="utf-8") as file:
@@ -249,7 +259,8 @@ def _refuse_other_settings(base_file, overrides):
     if not stored.is_file() or not any(folder.glob("**/CKPT+*")):
         return
     old = _load(stored.read_text(encoding="utf-8"), stored)
-    for key in sorted((old.keys() | new.keys()) - PLACES):
+    old, new = _without_places(old), _without_places(new)
+    for key in sorted(old.keys() | new.keys()):
         pair = [_dump({key: tree.get(key)}) for tree in (old, new)]
         pair = [" ".join(text.split()) for text in pair]
         if pair[0] != pair[1] and not key.startswith("__"):

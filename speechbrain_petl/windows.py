@@ -122,9 +122,10 @@ def read_window(wav, start=0.0, stop=None):
 def windowed_datasets(manifests, labels_file, shots=None, seed=0):
     """Datasets of windows, each of which knows its file.
 
-    Items are ``id``, ``sig`` (sample,), ``file`` (an int) and ``shares``
-    (class,): one-hot, or equal shares if the file has several labels. The
-    label set is that of all manifests, sorted.
+    Items are ``id``, ``sig`` (sample,), ``name`` and ``file`` (that of the
+    file, and its number) and ``shares`` (class,): one-hot, or equal shares if
+    the file has several labels. The label set is that of all manifests,
+    sorted.
 
     Arguments
     ---------
@@ -172,7 +173,13 @@ def windowed_datasets(manifests, labels_file, shots=None, seed=0):
             partial(_shares, encoder=labels), takes="labels", provides="shares"
         )
         data.set_output_keys(
-            {"id": "id", "sig": "sig", "file": "file_index", "shares": "shares"}
+            {
+                "id": "id",
+                "sig": "sig",
+                "name": "file",
+                "file": "file_index",
+                "shares": "shares",
+            }
         )
     return datasets, labels
 

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import pandas
 import pytest
 from layouts import truncated_wav
 from layouts_brazilian_accents import (
@@ -201,6 +202,10 @@ def test_train(data, tmp_path):
     assert set(result["metrics"]) == {"loss", "accuracy", "macro-F1", "UAR"}
     assert result["select"] == "macro-F1"
     assert (tmp_path / "confusion.png").read_bytes()[1:4] == b"PNG"
+    table = pandas.read_csv(tmp_path / "predictions.csv")
+    assert table["id"].is_unique  # files, not windows
+    right = (table["label"] == table["predicted"]).mean()
+    assert right == pytest.approx(result["metrics"]["accuracy"])
     labels = (tmp_path / "save" / "labels.txt").read_text()
     assert [line[1:3] for line in labels.splitlines()[:5]] == list(LABELS)
 

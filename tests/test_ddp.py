@@ -8,6 +8,7 @@ import re
 import socket
 
 import killed
+import pandas
 import pytest
 import torch
 from layouts import make_esc50
@@ -64,6 +65,8 @@ def test_two_processes_are_one(uneven, tmp_path):
     for name, clips in (("valid", 19), ("train", 60)):
         count = clips * result["history"][0][name]["accuracy"]
         assert abs(count - round(count)) < 1e-4
+    tables = [pandas.read_csv(f / "predictions.csv") for f in (one, two)]
+    pandas.testing.assert_frame_equal(*tables, atol=1e-5)
     weights, others = weights_of(two), weights_of(one)
     assert weights.keys() == others.keys()
     for name, value in weights.items():

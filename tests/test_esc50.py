@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import pandas
 import pytest
 import torch
 from layouts import make_esc50, truncated_wav
@@ -75,12 +76,25 @@ def test_what_a_run_keeps(finished):
     output, _ = finished
     kept = {path.name for path in output.iterdir()}
     assert kept == {
-        *("env.log", "hyperparams.yaml", "log.txt", "result.json"),
-        *("save", "train.py", "train_log.txt"),
+        *("env.log", "hyperparams.yaml", "log.txt", "predictions.csv"),
+        *("result.json", "save", "train.py", "train_log.txt"),
     }
     assert 1 <= len(list(output.glob("save/CKPT+*"))) <= 2
     labels = (output / "save" / "labels.txt").read_text()
     assert "'chainsaw' => 0" in labels
+
+
+def test_predictions_are_those_that_were_scored(finished):
+    """One row per test clip; their accuracy is the result's."""
+    output, result = finished
+    table = pandas.read_csv(output / "predictions.csv")
+    assert table["id"].is_unique and len(table) == 10
+    right = (table["label"] == table["predicted"]).mean()
+    assert right == pytest.approx(result["metrics"]["accuracy"])
+    shares = table.filter(regex=r"^p\(")
+    assert shares.sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+    likeliest = shares.idxmax(axis=1).str[2:-1]
+    assert (likeliest == table["predicted"]).all()
 
 
 def test_running_it_again_trains_nothing(finished, esc50, monkeypatch):

@@ -139,6 +139,7 @@ def test_state_survives_a_checkpoint():
 
 def test_picture(tmp_path):
     """A png file, also of a class that never occurs."""
-    matrix = torch.tensor([[3, 1], [0, 0]])
-    draw_confusion(matrix, ["ba", "rj"], tmp_path / "confusion.png")
+    rows = "id,label,predicted,p(ba),p(NA)\na,ba,ba,1,0\nb,ba,NA,0,1\n"
+    (tmp_path / "predictions.csv").write_text(rows)
+    draw_confusion(tmp_path / "predictions.csv", tmp_path / "confusion.png")
     assert (tmp_path / "confusion.png").read_bytes()[1:4] == b"PNG"

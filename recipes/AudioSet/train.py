@@ -37,30 +37,28 @@ from speechbrain_petl.tagging import DPrime, MeanAUC, MeanAveragePrecision
 class AudioSetBrain(PETLBrain):
     """Waveform -> log-mel -> adapted AST -> pooled tokens -> tags."""
 
+    scores_training = False  # two million clips are many
     stream = None  # the training clips, if they come from shards
 
     def compute_forward(self, batch, stage):
         """Logits and the shares of the classes, both (batch, class)."""
         wavs, lens = batch.to(self.device).sig
+        lengths = lens * wavs.shape[1]  # samples
         targets = batch.shares.data
         wavs, targets = self.modules.wave_augment(wavs, targets)
         features = self.modules.fbank(wavs, lens)
         features, targets = self.modules.augment(features, targets)
-        tokens = self.modules.encoder(features)
-        return self.modules.classifier(self.modules.pooling(tokens)), targets
+        tokens = self.modules.encoder(features, lengths)
+        embeddings = self.modules.pooling(tokens, lengths)
+        return self.modules.classifier(embeddings), targets
 
     def compute_objectives(self, predictions, batch, stage):
         """Binary cross entropy; counts a batch of evaluation into the metrics."""
         logits, targets = predictions
-        if stage != sb.Stage.TRAIN:
-            self.score(logits, targets)
+        self.score(logits, targets)
         return torch.nn.functional.binary_cross_entropy_with_logits(
             logits, targets
         )
-
-    def metrics_of(self, stage):
-        """In training the loss: the scores of two million clips are many."""
-        return ["loss"] if stage == sb.Stage.TRAIN else self.metrics
 
     def make_sampler(self, dataset, seed):
         """Clips drawn so that the classes are balanced, see README.md."""
@@ -149,18 +147,8 @@ def main(argv):
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
     classifier = hparams["classifier"](hparams["encoder"].dim, len(classes))
-    hparams["checkpointer"].add_recoverables(
-        {"encoder": encoder, "classifier": classifier}
-    )
     brain = AudioSetBrain(
-        modules={
-            "fbank": hparams["fbank"],
-            "wave_augment": hparams["wave_augment"],
-            "augment": hparams["augment"],
-            "encoder": encoder,
-            "pooling": hparams["pooling"],
-            "classifier": classifier,
-        },
+        {**hparams["modules"], "encoder": encoder, "classifier": classifier},
         metrics={
             "mAP": MeanAveragePrecision(len(classes)),
             "AUC": MeanAUC(len(classes)),
@@ -168,12 +156,9 @@ def main(argv):
         },
         select="mAP",
         keep=hparams["average"],
-        train_logger=hparams["train_logger"],
-        seed=hparams["seed"],
-        opt_class=hparams["opt_class"],
         hparams=hparams,
         run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
+        **hparams["brain"],
     )
     brain.stream = datasets["train"] if packed else None
     return brain.train_and_test(
@@ -181,11 +166,8 @@ def main(argv):
         datasets,
         {**hparams["loader"], **loader},
         result={
-            "dataset": "AudioSet",
-            "method": hparams["method"],
-            "train_set": hparams["train_set"],
+            **hparams["result"],
             "clips": {k: data.clips for k, data in datasets.items()},
-            "seed": hparams["seed"],
         },
         path=hparams["result_file"],
     )

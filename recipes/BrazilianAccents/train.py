@@ -17,40 +17,35 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
 from speechbrain_petl.plots import draw_confusion
 from speechbrain_petl.recipe import parse_recipe, run
-from speechbrain_petl.voting import PerFile, confusion, macro_f1, top, uar
+from speechbrain_petl.results import predictions_beside
+from speechbrain_petl.voting import PerFile, macro_f1, top, uar
 from speechbrain_petl.windows import class_weights, windowed_datasets
 
 
 class AccentsBrain(PETLBrain):
     """Window -> log-mel -> adapted AST -> class; the windows of a file vote."""
 
+    scores_training = False  # all windows would be kept
+
     def compute_forward(self, batch, stage):
         """Class logits and the shares of the classes, both (batch, class)."""
         wavs, lens = batch.to(self.device).sig
+        lengths = lens * wavs.shape[1]  # samples
         targets = batch.shares.data
         wavs, targets = self.modules.wave_augment(wavs, targets)
         features = self.modules.fbank(wavs, lens)
         features, targets = self.modules.augment(features, targets)
-        tokens = self.modules.encoder(features)
-        return self.modules.classifier(self.modules.pooling(tokens)), targets
+        tokens = self.modules.encoder(features, lengths)
+        embeddings = self.modules.pooling(tokens, lengths)
+        return self.modules.classifier(embeddings), targets
 
     def compute_objectives(self, predictions, batch, stage):
         """Weighted cross entropy; counts the batch into the metrics."""
         logits, targets = predictions
-        shares = batch.shares.data
-        self.score(logits, shares, files=batch.file)
-        if stage == sb.Stage.TEST:
-            self.confusion.update(logits.detach(), shares, files=batch.file)
+        self.score(logits, batch.shares.data, ids=batch.name, files=batch.file)
         return torch.nn.functional.cross_entropy(
             logits, targets, weight=self.class_weights
         )
-
-    def on_stage_end(self, stage, stage_loss, epoch=None):
-        """As ever, and a picture of the confusions of the test."""
-        super().on_stage_end(stage, stage_loss, epoch)
-        if stage == sb.Stage.TEST:
-            matrix = self.confusion.compute().cpu()
-            run_on_main(draw_confusion, args=[matrix, *self.picture])
 
 
 def main(argv):
@@ -86,50 +81,32 @@ def main(argv):
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
     classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))
-    hparams["checkpointer"].add_recoverables(
-        {"encoder": encoder, "classifier": classifier}
-    )
     brain = AccentsBrain(
-        modules={
-            "fbank": fbank,
-            "wave_augment": hparams["wave_augment"],
-            "augment": hparams["augment"],
-            "encoder": encoder,
-            "pooling": hparams["pooling"],
-            "classifier": classifier,
-        },
+        {**hparams["modules"], "encoder": encoder, "classifier": classifier},
         metrics={
             "accuracy": PerFile(top),
             "macro-F1": PerFile(macro_f1),
             "UAR": PerFile(uar),
         },
         select="macro-F1",
-        train_logger=hparams["train_logger"],
-        seed=hparams["seed"],
-        opt_class=hparams["opt_class"],
+        labels=labels,
         hparams=hparams,
         run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
+        **hparams["brain"],
     )
     weights = class_weights(datasets["train"], labels)
     balanced = hparams["balance"]
     brain.class_weights = weights.to(brain.device) if balanced else None
-    brain.confusion = PerFile(confusion).to(brain.device)
-    names = labels.decode_ndim(list(range(len(labels))))
-    brain.picture = names, hparams["confusion_file"]
-    return brain.train_and_test(
+    result = brain.train_and_test(
         hparams["epoch_counter"],
         datasets,
         hparams["loader"],
-        result={
-            "dataset": "BrazilianAccents",
-            "method": hparams["method"],
-            "split_seed": hparams["split_seed"],
-            "seed": hparams["seed"],
-            "shots": hparams["shots"],
-        },
+        result=hparams["result"],
         path=hparams["result_file"],
     )
+    predictions = predictions_beside(hparams["result_file"])
+    run_on_main(draw_confusion, args=[predictions, hparams["confusion_file"]])
+    return result
 
 
 if __name__ == "__main__":

@@ -45,11 +45,12 @@ class SemanticsBrain(PETLBrain):
         """
         wavs, lens = batch.to(self.device).sig
         wavs, lens = self.modules.wave_augment(wavs, lens)
+        lengths = lens * wavs.shape[1]  # samples
         features = self.modules.fbank(wavs, lens)
         features, lens = self.modules.augment(features, lens)
-        states = self.modules.pooling(self.modules.encoder(features))
+        states = self.modules.pooling(self.modules.encoder(features, lengths))
         shares = self.modules.pooling.shares(
-            lens * wavs.shape[1] / self.modules.fbank.samples
+            lengths / self.modules.fbank.samples
         )
         log_probs = self.modules.decoder(batch.tokens_bos.data, states, shares)
         if stage == sb.Stage.TRAIN:
@@ -114,19 +115,9 @@ def main(argv):
     encoder = load_pretrained(ast, hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
     decoder = hparams["decoder"](ast.dim, tokenizer.vocab_size())
-    hparams["checkpointer"].add_recoverables(
-        {"encoder": encoder, "decoder": decoder}
-    )
     ends = BOS, EOS, longest, ast.grid[1]
     brain = SemanticsBrain(
-        modules={
-            "fbank": hparams["fbank"],
-            "wave_augment": hparams["wave_augment"],
-            "augment": hparams["augment"],
-            "encoder": encoder,
-            "pooling": hparams["pooling"],
-            "decoder": decoder,
-        },
+        {**hparams["modules"], "encoder": encoder, "decoder": decoder},
         searchers={
             sb.Stage.VALID: decoder.searcher(hparams["greedy"], *ends),
             sb.Stage.TEST: decoder.searcher(hparams["beam"], *ends),
@@ -136,23 +127,15 @@ def main(argv):
             "token_error": TokenErrorRate(EOS),
         },
         select="accuracy",
-        train_logger=hparams["train_logger"],
-        seed=hparams["seed"],
-        opt_class=hparams["opt_class"],
         hparams=hparams,
         run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
+        **hparams["brain"],
     )
     return brain.train_and_test(
         hparams["epoch_counter"],
         datasets,
         hparams["loader"],
-        result={
-            "dataset": "Fluent Speech Commands, as a sequence",
-            "method": hparams["method"],
-            "seed": hparams["seed"],
-            "shots": hparams["shots"],
-        },
+        result=hparams["result"],
         path=hparams["result_file"],
     )
 

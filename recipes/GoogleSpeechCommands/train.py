@@ -26,17 +26,19 @@ class GoogleSpeechCommandsBrain(PETLBrain):
     def compute_forward(self, batch, stage):
         """Class logits and the shares of the classes, both (batch, class)."""
         wavs, lens = batch.to(self.device).sig
+        lengths = lens * wavs.shape[1]  # samples
         targets = batch.shares.data
         wavs, targets = self.modules.wave_augment(wavs, targets)
         features = self.modules.fbank(wavs, lens)
         features, targets = self.modules.augment(features, targets)
-        tokens = self.modules.encoder(features)
-        return self.modules.classifier(self.modules.pooling(tokens)), targets
+        tokens = self.modules.encoder(features, lengths)
+        embeddings = self.modules.pooling(tokens, lengths)
+        return self.modules.classifier(embeddings), targets
 
     def compute_objectives(self, predictions, batch, stage):
         """Cross entropy; counts the batch into the metrics."""
         logits, targets = predictions
-        self.score(logits, batch.target)
+        self.score(logits, batch.target, ids=batch.id)
         return torch.nn.functional.cross_entropy(logits, targets)
 
 
@@ -70,38 +72,20 @@ def main(argv):
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
     classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))
-    hparams["checkpointer"].add_recoverables(
-        {"encoder": encoder, "classifier": classifier}
-    )
     brain = GoogleSpeechCommandsBrain(
-        modules={
-            "fbank": hparams["fbank"],
-            "wave_augment": hparams["wave_augment"],
-            "augment": hparams["augment"],
-            "encoder": encoder,
-            "pooling": hparams["pooling"],
-            "classifier": classifier,
-        },
+        {**hparams["modules"], "encoder": encoder, "classifier": classifier},
         metrics={"accuracy": MulticlassAccuracy(len(labels), average="micro")},
         select="accuracy",
-        train_logger=hparams["train_logger"],
-        seed=hparams["seed"],
-        opt_class=hparams["opt_class"],
+        labels=labels,
         hparams=hparams,
         run_opts=run_opts,
-        checkpointer=hparams["checkpointer"],
+        **hparams["brain"],
     )
     return brain.train_and_test(
         hparams["epoch_counter"],
         datasets,
         hparams["loader"],
-        result={
-            "dataset": f"Speech Commands v2-{hparams['task']}",
-            "method": hparams["method"],
-            "task": hparams["task"],
-            "seed": hparams["seed"],
-            "shots": hparams["shots"],
-        },
+        result=hparams["result"],
         path=hparams["result_file"],
     )
 
