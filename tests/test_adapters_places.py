@@ -91,5 +91,5 @@ def test_weighted_layers_is_a_softmax_weighted_sum():
     weights = softmax(probe.logits)
     expected = sum(w * h for w, h in zip(weights, outputs))
     torch.testing.assert_close(probe(x), expected)
-    with pytest.raises(InputError, match="Linear is no Sequential"):
+    with pytest.raises(InputError, match="Linear is no stack"):
         WeightedLayers(nn.Linear(DIM, DIM))

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ..errors import InputError
 from .blocks import activation_of, zero_linear
+from .masks import apart, valid_tokens
 
 
 class Convpass(nn.Module):
@@ -80,10 +81,13 @@ class Convpass(nn.Module):
         """
         x = self.activation(self.down(x))
         if self.rows:
-            x = self._on_grid(x)
+            x = apart(self._on_grid, x)
         else:
-            x = self.conv(x.transpose(1, 2)).transpose(1, 2)
+            x = apart(self._along_sequence, x)
         return self.up(self.activation(x))
+
+    def _along_sequence(self, x):
+        return self.conv(x.transpose(1, 2)).transpose(1, 2)
 
     def _on_grid(self, x):
         """Convolve patches as an image, each class token as a single pixel."""
@@ -148,13 +152,22 @@ class Conformer(nn.Module):
         torch.Tensor
             Of the same shape.
         """
-        x = F.glu(self.expand(self.norm(x)))
-        x = self.batch_norm(self.depthwise(x.transpose(1, 2)))
-        return self.project(F.silu(x).transpose(1, 2))
+        x = apart(self.depthwise, F.glu(self.expand(self.norm(x))))
+        return self.project(F.silu(self._normalised(x)))
+
+    def _normalised(self, x):
+        """BatchNorm, whose statistics are those of the valid tokens."""
+        valid = valid_tokens(x)
+        if valid is None or not self.batch_norm.training:
+            return self.batch_norm(x.transpose(1, 2)).transpose(1, 2)
+        normalised = self.batch_norm(x[valid])
+        y = normalised.new_zeros(x.shape)
+        y[valid] = normalised
+        return y
 
 
 class Depthwise(nn.Conv1d):
-    """A convolution of each channel along time that keeps the length.
+    """A convolution of each channel along the tokens that keeps their number.
 
     Arguments
     ---------
@@ -165,8 +178,8 @@ class Depthwise(nn.Conv1d):
 
     Example
     -------
-    >>> Depthwise(4, 8)(torch.randn(3, 4, 10)).shape
-    torch.Size([3, 4, 10])
+    >>> Depthwise(4, 8)(torch.randn(3, 10, 4)).shape
+    torch.Size([3, 10, 4])
     """
 
     def __init__(self, channels, kernel):
@@ -180,12 +193,13 @@ class Depthwise(nn.Conv1d):
         Arguments
         ---------
         x : torch.Tensor
-            Signals (batch, channel, time).
+            Tokens (batch, token, channel).
 
         Returns
         -------
         torch.Tensor
             Of the same shape.
         """
-        # an even kernel yields one frame more than it was given
-        return super().forward(x)[..., : x.shape[-1]]
+        y = super().forward(x.transpose(1, 2)).transpose(1, 2)
+        # an even kernel yields one token more than it was given
+        return y[:, : x.shape[1]]

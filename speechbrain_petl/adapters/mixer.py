@@ -9,6 +9,7 @@ from torch import nn
 
 from .blocks import activation_of, zero_linear
 from .convolution import Depthwise
+from .masks import apart
 
 
 class TokenMixer(nn.Module):
@@ -57,8 +58,7 @@ class TokenMixer(nn.Module):
             Of the same shape.
         """
         h = self.down(x)
-        mixed = self.filters(h.transpose(1, 2)).transpose(1, 2)
-        return self.up(self.activation(h + mixed))
+        return self.up(self.activation(h + apart(self.filters, h)))
 
 
 class Shared:

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .experts import make_experts
+from .masks import padding, valid_tokens
 
 
 class DenseMoA(nn.Module):
@@ -117,10 +118,15 @@ class SoftMoA(nn.Module):
             Of the same shape.
         """
         logits = self._logits(x)
-        dispatch = logits.softmax(dim=1, dtype=torch.float32).to(x.dtype)
         combine = logits.softmax(dim=2, dtype=torch.float32).to(x.dtype)
+        valid = valid_tokens(x)
+        if valid is not None:  # padding is dispatched to no slot
+            logits = logits.masked_fill(~valid.unsqueeze(2), -torch.inf)
+            x = x.masked_fill(~valid.unsqueeze(2), 0)
+        dispatch = logits.softmax(dim=1, dtype=torch.float32).to(x.dtype)
         slots = (dispatch.transpose(1, 2) @ x).unflatten(1, self.shape)
-        return combine @ self.experts(slots).flatten(1, 2)
+        with padding(None):  # slots are no tokens
+            return combine @ self.experts(slots).flatten(1, 2)
 
     def _logits(self, x):
         if self.scale is None:

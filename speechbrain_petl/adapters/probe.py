@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from ..errors import InputError
+from .sites import first_of
 
 
 class WeightedLayers(nn.Module):
@@ -14,8 +15,9 @@ class WeightedLayers(nn.Module):
 
     Arguments
     ---------
-    target_module : torch.nn.Sequential
-        The pretrained blocks, each (batch, token, dim) -> same.
+    target_module : torch.nn.Sequential or torch.nn.ModuleList
+        The pretrained blocks, each (batch, token, dim) -> same, or to a tuple
+        that starts with it.
 
     Example
     -------
@@ -26,22 +28,26 @@ class WeightedLayers(nn.Module):
 
     def __init__(self, target_module):
         super().__init__()
-        if not isinstance(target_module, nn.Sequential):
+        if not isinstance(target_module, (nn.Sequential, nn.ModuleList)):
             raise InputError(
                 f"WeightedLayers: {type(target_module).__name__} is no "
-                "Sequential whose layers can be weighted. Let the glob name "
-                "the stack itself: blocks."
+                "stack whose layers can be weighted. Let the glob name the "
+                "stack itself: blocks."
             )
         self.pretrained_module = target_module
         self.logits = nn.Parameter(torch.zeros(len(target_module)))
 
-    def forward(self, x):
+    def forward(self, x, *args, **kwargs):
         """Run the blocks and weigh their outputs.
 
         Arguments
         ---------
         x : torch.Tensor
             Tokens (batch, token, dim).
+        *args : tuple
+            Passed on to each block, masks for example.
+        **kwargs : dict
+            Passed on to each block.
 
         Returns
         -------
@@ -52,6 +58,6 @@ class WeightedLayers(nn.Module):
         for block, weight in zip(
             self.pretrained_module, self.logits.softmax(dim=0)
         ):
-            x = block(x)
+            x = first_of(block(x, *args, **kwargs))
             total = total + weight.to(x.dtype) * x
         return total

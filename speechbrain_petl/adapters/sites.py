@@ -119,3 +119,24 @@ def on_first(output, change):
     if isinstance(output, tuple):
         return (change(output[0]), *output[1:])
     return change(output)
+
+
+def first_of(output):
+    """A module's output, or the first element of a tuple of them.
+
+    Arguments
+    ---------
+    output : torch.Tensor or tuple
+        What a module returned.
+
+    Returns
+    -------
+    torch.Tensor
+        The tokens.
+
+    Example
+    -------
+    >>> first_of((1, "weights"))
+    1
+    """
+    return output[0] if isinstance(output, tuple) else output
