@@ -64,6 +64,32 @@ def parse_recipe(argv):
     lr: 0.005
     seed: 7
     """
+    base_file, run_opts, overrides, _ = check_recipe(argv)
+    if not torch.distributed.is_initialized():
+        sb.utils.distributed.ddp_init_group(run_opts)
+    return base_file, run_opts, overrides
+
+
+def check_recipe(argv):
+    """As ``parse_recipe``, without a side effect: for those that plan runs.
+
+    Arguments
+    ---------
+    argv : list of str
+        As for ``parse_recipe``.
+
+    Returns
+    -------
+    hparams_file : str
+        The base.yaml beside the method file.
+    run_opts : speechbrain.utils.run_opts.RunOptions
+        For the Brain.
+    overrides : str
+        The method file and the command line as one set of overrides.
+    settings : dict
+        base.yaml with these overrides and with its references resolved, but
+        nothing built.
+    """
     method_file, run_opts, command_line = parse_arguments(argv)
     base_file = base_of(method_file)
     overrides = merge(method_file, _load(command_line, "the command line"))
@@ -77,10 +103,11 @@ def parse_recipe(argv):
         _refuse_another_kind(key, value, known[key], base_file)
     _refuse_placeholders(known | overrides, known, base_file)
     text = _dump(overrides)
-    _refuse_other_settings(base_file, text)
-    if not torch.distributed.is_initialized():
-        sb.utils.distributed.ddp_init_group(run_opts)
-    return str(base_file), run_opts, text
+    with open(base_file, encoding="utf-8") as file:
+        resolved = resolve_references(file, text).getvalue()
+    settings = _load(resolved, base_file)
+    _refuse_other_settings(_load(resolved, base_file))
+    return str(base_file), run_opts, text, settings
 
 
 def base_of(method_file):
@@ -250,13 +277,12 @@ def _without_places(tree):
     return tree
 
 
-def _refuse_other_settings(base_file, overrides):
+def _refuse_other_settings(new):
     """A folder that holds checkpoints continues the run that made them."""
-    with open(base_file, encoding="utf-8") as file:
-        new = _load(resolve_references(file, overrides).getvalue(), base_file)
     folder = Path(new.get("output_folder", ""))
     stored = folder / "hyperparams.yaml"
-    if not stored.is_file() or not any(folder.glob("**/CKPT+*")):
+    finished = Path(new.get("result_file", "")).is_file()
+    if not stored.is_file() or not (finished or any(folder.glob("**/CKPT+*"))):
         return
     old = _load(stored.read_text(encoding="utf-8"), stored)
     old, new = _without_places(old), _without_places(new)
