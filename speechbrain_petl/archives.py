@@ -4,30 +4,31 @@ import hashlib
 import os
 import shutil
 import tarfile
-import urllib.request
 import zipfile
 import zlib
+from functools import partial
 
-from tqdm import tqdm
+from speechbrain.utils.data_utils import download_file
 
 from .errors import InputError
 
 _BLOCK = 1 << 20  # bytes
 
 
-def fetch_archive(url, folder, sha256):
+def fetch_archive(url, folder, sha256=None):
     """Unpack an archive into a folder, fetching it if it is not beside it.
 
-    The archive is kept. Both it and the folder take their name only when they
+    If all of it lies in a folder of that very name, that is the one. The
+    archive is kept. Both it and the folder take their name only when they
     are complete, so that a killed run leaves nothing that looks whole.
 
     Arguments
     ---------
     url : str
-        Of a .tar.gz or .zip file.
+        Of a .tar.gz or .zip file, or the path of one.
     folder : str
         Where its content goes; must not exist yet.
-    sha256 : str
+    sha256 : str, optional
         What its publisher says, in hexadecimal.
 
     Returns
@@ -42,7 +43,7 @@ def fetch_archive(url, folder, sha256):
     >>> _ = (tmp / "clips" / "a.txt").write_text("a")
     >>> made = shutil.make_archive(str(tmp / "all"), "zip", tmp / "clips")
     >>> sha256 = hashlib.sha256(open(made, "rb").read()).hexdigest()
-    >>> folder = fetch_archive(f"file://{made}", f"{tmp}/new/all", sha256)
+    >>> folder = fetch_archive(made, f"{tmp}/new/all", sha256)
     >>> os.listdir(folder)
     ['a.txt']
     """
@@ -51,17 +52,14 @@ def fetch_archive(url, folder, sha256):
     other = f"Get it by other means and put it into {archive}."
     if not os.path.isfile(archive):
         try:
-            _download(url, archive)
+            download_file(url, f"{archive}.part")
         except OSError as error:
             raise InputError(f"{url} could not be fetched: {error}. {other}")
-    found = _sha256(archive)
-    if found != sha256:
-        raise InputError(
-            f"{archive} has the sha256 sum {found}, not {sha256}: it is not "
-            f"whole, or another file than {url}. Delete it and run again."
-        )
+        os.replace(f"{archive}.part", archive)
+    _check_sum(archive, sha256, url)
+    part = f"{folder}.part"
     try:
-        shutil.unpack_archive(archive, f"{folder}.part")
+        shutil.unpack_archive(archive, part)
     except (
         OSError,
         EOFError,
@@ -70,32 +68,26 @@ def fetch_archive(url, folder, sha256):
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
-        raise InputError(f"{archive} could not be unpacked: {error}")
-    os.replace(f"{folder}.part", folder)
+        raise InputError(
+            f"{archive} could not be unpacked: {error}. Delete it and run again."
+        )
+    inner = os.path.basename(folder)
+    only = os.listdir(part) == [inner]
+    os.replace(os.path.join(part, inner) if only else part, folder)
+    shutil.rmtree(part, ignore_errors=True)
     return folder
 
 
-def _download(url, path):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with (
-        urllib.request.urlopen(url) as source,
-        open(f"{path}.part", "wb") as target,
-        tqdm(
-            total=int(source.headers.get("Content-Length", 0)) or None,
-            desc=f"fetching {os.path.basename(path)}",
-            unit="B",
-            unit_scale=True,
-        ) as bar,
-    ):
-        while block := source.read(_BLOCK):
-            target.write(block)
-            bar.update(len(block))
-    os.replace(f"{path}.part", path)
-
-
-def _sha256(path):
+def _check_sum(archive, sha256, url):
+    if sha256 is None:
+        return
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
+    with open(archive, "rb") as file:
+        for block in iter(partial(file.read, _BLOCK), b""):
             digest.update(block)
-    return digest.hexdigest()
+    found = digest.hexdigest()
+    if found != sha256:
+        raise InputError(
+            f"{archive} has the sha256 sum {found}, not {sha256}: it is not "
+            f"whole, or another file than {url}. Delete it and run again."
+        )

@@ -103,30 +103,6 @@ def listed_file(place, folder, name):
     return path
 
 
-def check_disjoint(path, splits, column):
-    """Raise if two splits share a value: a file, a speaker, a song.
-
-    Arguments
-    ---------
-    path : str
-        The csv file, for the error message.
-    splits : dict
-        split -> list of (line number, row of the csv).
-    column : str
-        Of the rows.
-    """
-    seen = {}
-    for split, rows in splits.items():
-        for line, row in rows:
-            first = seen.setdefault(row[column], (split, line))
-            if first[0] != split:
-                raise InputError(
-                    f"{path}, line {line}: {column}={row[column]} is in "
-                    f"{split}, but in line {first[1]} in {first[0]}. Keep it "
-                    "in one split."
-                )
-
-
 def _check_header(path, names, columns):
     missing = [c for c in columns if c not in names]
     if missing:

@@ -115,12 +115,14 @@ def test_download(prepare, esc50, tmp_path):
     assert splits_of(prepare.prepare_esc50(**where, **options)) == first
 
 
-@pytest.mark.parametrize("content", [None, b"half of an archive"])
-def test_download_that_fails(prepare, tmp_path, content):
+@pytest.mark.parametrize(
+    "content, what", [(None, "fetched"), (b"half of an archive", "unpacked")]
+)
+def test_download_that_fails(prepare, tmp_path, content, what):
     archive = tmp_path / "official.zip"
     if content:
         archive.write_bytes(content)
-    with pytest.raises(InputError, match="official.zip could not be fetched"):
+    with pytest.raises(InputError, match=f"official.zip could not be {what}"):
         prepare.prepare_esc50(
             str(tmp_path / "data"),
             str(tmp_path),

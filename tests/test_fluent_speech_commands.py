@@ -129,9 +129,9 @@ def test_tells_what_differs(prepare, tmp_path, caplog):
     "old, new, message",
     [
         ("action,object", "actions,object", "has no column action"),
-        (",activate,lamp,none", ",activate,lamp", "line 2: .* one value each"),
-        (",activate,lamp,none", ",activate,lamp,none,x", "line 2: .* does not"),
-        (",activate,lamp,none", ",activate,,none", "line 2: .* one value each"),
+        (",activate,lamp,none", ",activate,lamp", "line 2: 6 values for 7"),
+        (",activate,lamp,none", ",activate,lamp,none,x", "line 2: 8 values"),
+        (",activate,lamp,none", ",activate,,none", "line 2: object is empty"),
         (
             "lamp,none\n",
             "lamp,kitchen\n",
@@ -164,7 +164,7 @@ def test_line_numbers_count_quoted_line_ends(prepare, tmp_path):
         prepare(root, tmp_path / "save")
 
 
-@pytest.mark.parametrize("what", ["clip", "speaker"])
+@pytest.mark.parametrize("what", ["wav", "speaker"])
 def test_splits_that_overlap(prepare, what, tmp_path):
     """A clip or a speaker of the test in the training csv."""
     root = make_fluent_speech_commands(tmp_path, intents=4)
@@ -179,7 +179,7 @@ def test_splits_that_overlap(prepare, what, tmp_path):
         (root / row[1]).write_bytes(source.read_bytes())
     with open(train_csv, "a", newline="") as file:
         csv.writer(file).writerow(row)
-    message = f"{what} .* is in train_data.csv and in test_data.csv"
+    message = f"{what} .* is in train .* and in test"
     with pytest.raises(InputError, match=message):
         prepare(root, tmp_path / "save")
 
@@ -194,7 +194,7 @@ def test_missing_and_broken_files(prepare, tmp_path):
     (root / "data" / "test_data.csv").write_bytes(
         (root / "data" / "valid_data.csv").read_bytes()
     )
-    with pytest.raises(InputError, match="valid_data.csv and in test_data"):
+    with pytest.raises(InputError, match="is in valid .* and in test"):
         prepare(root, tmp_path / "save")
     (root / "data" / "test_data.csv").write_text("path\n")
     with pytest.raises(InputError, match="no column speakerId, transcription"):

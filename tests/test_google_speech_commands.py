@@ -3,7 +3,10 @@
 import hashlib
 import shutil
 import sys
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import soundfile
@@ -197,16 +200,28 @@ def test_missing_audio(prepare, tmp_path):
         twelve._read_test(str(test_set))
 
 
-def test_download(monkeypatch, tmp_path):
+@pytest.fixture
+def served(tmp_path):
+    """A folder, and its address on a web server of this machine."""
+    web = tmp_path / "web"
+    web.mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=str(web))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield web, f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_download(served, monkeypatch, tmp_path):
     """Both archives are fetched, checked and unpacked, once."""
-    web, new = tmp_path / "web", tmp_path / "new" / "data"
+    (web, url), new = served, tmp_path / "new" / "data"
     sums = {}
     for root in (make_speech_commands(web), make_test_set(web)):
         made = Path(shutil.make_archive(str(root), "gztar", root))
         sums[root.name] = hashlib.sha256(made.read_bytes()).hexdigest()
         shutil.rmtree(root)
     module = load_prepare(NAME)
-    arguments = dict(task=12, download=True, url=f"file://{web}/")
+    arguments = dict(task=12, download=True, url=url)
     fetch = module.prepare_google_speech_commands
     with pytest.raises(InputError, match="has the sha256 sum"):
         fetch(str(new), tmp_path / "save", **arguments)
@@ -214,8 +229,8 @@ def test_download(monkeypatch, tmp_path):
     for _ in range(2):
         splits = read_manifests(fetch(str(new), tmp_path / "save", **arguments))
         assert {s: len(x) for s, x in splits.items()}["test"] == 12
-        shutil.rmtree(web, ignore_errors=True)
-    arguments["url"] = "file:///nowhere/"
+        for archive in web.iterdir():
+            archive.unlink()
     with pytest.raises(InputError, match="could not be fetched"):
         fetch(str(tmp_path / "other"), tmp_path / "save", **arguments)
 

@@ -23,12 +23,8 @@ import random
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
-from speechbrain_petl.tables import (
-    check_disjoint,
-    find_table,
-    listed_file,
-    read_table,
-)
+from speechbrain_petl.splits import check_disjoint
+from speechbrain_petl.tables import find_table, listed_file, read_table
 from speechbrain_petl.windows import write_windows
 
 logger = get_logger(__name__)
@@ -84,8 +80,12 @@ def prepare_brazilian_accents(
     else:
         ratios = {"test": test_ratio, "valid": valid_ratio}
         splits = _deal(rows, ratios, split_seed, path)
-    check_disjoint(path, splits, "path")
-    check_disjoint(path, splits, "speaker")
+    lines = {
+        split: {f"line {line}": row for line, row in rows}
+        for split, rows in splits.items()
+    }
+    for column in ("path", "speaker"):
+        check_disjoint(lines, column, f"Keep it in one split of {path}.")
     _check_labels(splits, path)
     manifests = {}
     for split, chosen in splits.items():

@@ -15,14 +15,12 @@ Authors
 """
 
 import os
-import zipfile
-import zlib
 
 import pandas as pd
 
-from speechbrain.utils.data_utils import download_file
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
+from speechbrain_petl.archives import fetch_archive
 from speechbrain_petl.dataio import write_manifest
 
 logger = get_logger(__name__)
@@ -109,7 +107,7 @@ def _find(data_folder, download, url):
     """The folder that holds meta/esc50.csv, fetched if need be."""
     places = [data_folder, os.path.join(data_folder, ROOT)]
     if download and not any(_is_esc50(place) for place in places):
-        _download(url, data_folder)
+        return fetch_archive(url, os.path.abspath(places[1]))
     for place in places:
         if _is_esc50(place):
             return os.path.abspath(place)
@@ -121,18 +119,6 @@ def _find(data_folder, download, url):
         f"data_folder={data_folder} {what}. Give the folder {ROOT} of the "
         "official archive, or add --download=True to fetch it there."
     )
-
-
-def _download(url, folder):
-    archive = os.path.join(folder, f"{ROOT}.zip")
-    try:
-        download_file(url, archive, unpack=True, dest_unpack=folder)
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{url} could not be fetched and unpacked: {error}. Get it by "
-            f"other means and put it whole into {archive}, in place of what "
-            "is there."
-        )
 
 
 def _is_esc50(folder):

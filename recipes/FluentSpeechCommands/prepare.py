@@ -21,13 +21,14 @@ Authors
  * the speechbrain_petl developers, 2026
 """
 
-import csv
 import os
 from itertools import product
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
 from speechbrain_petl.dataio import write_manifest
+from speechbrain_petl.splits import check_disjoint
+from speechbrain_petl.tables import listed_file, read_table
 
 logger = get_logger(__name__)
 
@@ -73,7 +74,8 @@ def prepare_fluent_speech_commands(data_folder, save_folder):
     """
     root = _find(data_folder)
     splits = {split: _read_split(root, split) for split in SPLITS}
-    _check_disjoint(splits)
+    for key in ("wav", "speaker"):
+        check_disjoint(splits, key, "Take the official csv files.")
     manifests = {}
     for split, items in splits.items():
         _check_counts(split, items)
@@ -111,34 +113,17 @@ def _find(data_folder):
 def _read_split(root, split):
     """id -> manifest entry, sorted by id."""
     path, items = _csv_of(root, split), {}
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [c for c in COLUMNS if c not in (reader.fieldnames or [])]
-            if missing:
-                raise InputError(f"{path} has no column {', '.join(missing)}")
-            for row in reader:
-                place = f"{path}, line {reader.line_num}"
-                key, item = _read_row(root, row, place)
-                if key in items:
-                    raise InputError(f"{place}: {row['path']} is listed twice")
-                items[key] = item
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no csv file in UTF-8: {error}")
-    if not items:
-        raise InputError(f"{path} lists no clips: copy it again")
+    for line, row in read_table(path, COLUMNS):
+        place = f"{path}, line {line}"
+        key, item = _read_row(root, row, place)
+        if key in items:
+            raise InputError(f"{place}: {row['path']} is listed twice")
+        items[key] = item
     return dict(sorted(items.items()))
 
 
 def _read_row(root, row, place):
     """The id and the manifest entry of a row of a csv."""
-    needed = [row[column] for column in COLUMNS if column != "transcription"]
-    if None in row or None in row.values() or not all(needed):
-        cells = [cell for cell in row.values() if isinstance(cell, str)]
-        raise InputError(
-            f"{place}: {','.join(cells)!r} does not have the columns "
-            f"{', '.join(COLUMNS)}, one value each"
-        )
     label = SEPARATOR.join(row[slot] for slot in COLUMNS[-3:])
     if label not in LABELS:
         raise InputError(
@@ -146,12 +131,7 @@ def _read_row(root, row, place):
             f"(action{SEPARATOR}object{SEPARATOR}location). Take the official "
             "csv, or add the intent to INTENTS in prepare.py."
         )
-    wav = os.path.join(root, *row["path"].split("/"))
-    if not os.path.isfile(wav):
-        raise InputError(
-            f"{place}: the audio file {wav} is missing. Unpack the official "
-            "archive again."
-        )
+    wav = listed_file(place, root, row["path"])
     key = os.path.splitext(os.path.basename(wav))[0]
     return key, {
         "wav": wav,
@@ -159,23 +139,6 @@ def _read_row(root, row, place):
         "speaker": row["speakerId"],
         "transcription": row["transcription"],
     }
-
-
-def _check_disjoint(splits):
-    """No clip and no speaker may be in two splits."""
-    for what, of in (
-        ("clip", lambda items: set(items)),
-        ("speaker", lambda items: {i["speaker"] for i in items.values()}),
-    ):
-        owner = {}
-        for split, items in splits.items():
-            for name in sorted(of(items)):
-                if owner.setdefault(name, split) != split:
-                    raise InputError(
-                        f"{what} {name} is in {owner[name]}_data.csv and in "
-                        f"{split}_data.csv: take the official csv files, "
-                        f"whose splits share no {what}"
-                    )
 
 
 def _check_counts(split, items):
