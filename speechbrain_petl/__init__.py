@@ -18,6 +18,10 @@ from .brain import PETLBrain
 from .errors import InputError
 from .lobes.ast import AST
 from .lobes.augment import Augment, Mixup, RandomGain, SpecAugment, TimeShift
+from .lobes.beats import BEATs
+from .lobes.clip_mean import ClipMean
 from .lobes.fbank import Fbank
 from .lobes.pooling import NormLinear, Pooling
+from .lobes.wav2vec2 import Wav2Vec2
+from .lobes.waveform import Waveform
 from .lobes.weights import load_pretrained, save_pretrained

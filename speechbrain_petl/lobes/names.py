@@ -92,7 +92,7 @@ def from_huggingface(state):
     >>> fused["blocks.0.attn.qkv.bias"].shape
     torch.Size([96])
     """
-    state = _rename(state, HUGGINGFACE_NAMES, HUGGINGFACE_IGNORED)
+    state = rename(state, HUGGINGFACE_NAMES, HUGGINGFACE_IGNORED)
     for query in [key for key in state if ".attn.q." in key]:
         names = [query.replace(".attn.q.", f".attn.{part}.") for part in "qkv"]
         if all(name in state for name in names):
@@ -120,7 +120,7 @@ def from_official(state):
     >>> from_official(state)["norm.bias"].shape
     torch.Size([32])
     """
-    return _rename(state, OFFICIAL_NAMES, OFFICIAL_IGNORED)
+    return rename(state, OFFICIAL_NAMES, OFFICIAL_IGNORED)
 
 
 def from_timm(state):
@@ -142,7 +142,7 @@ def from_timm(state):
     >>> from_timm(state)["patch_embed.proj.weight"].shape
     torch.Size([32, 1, 16, 16])
     """
-    state = _rename(state, {}, TIMM_IGNORED)
+    state = rename(state, {}, TIMM_IGNORED)
     return {**state, CONV: state[CONV].sum(dim=1, keepdim=True)}
 
 
@@ -154,7 +154,30 @@ TRANSLATORS = {
 }
 
 
-def _rename(state, names, ignored):
+def rename(state, names, ignored):
+    """Other names for the tensors of a state dict.
+
+    Arguments
+    ---------
+    state : dict
+        Name -> tensor.
+    names : dict
+        Regular expression -> what takes its place, one after the other.
+    ignored : iterable of str
+        Globs over the names of tensors to leave out.
+
+    Returns
+    -------
+    dict
+        New name -> tensor.
+
+    Example
+    -------
+    >>> list(
+    ...     rename({"v.norm.bias": 0, "head.bias": 0}, {"^v.": ""}, ["head.*"])
+    ... )
+    ['norm.bias']
+    """
     renamed = {}
     for key, tensor in state.items():
         if any(fnmatchcase(key, pattern) for pattern in ignored):

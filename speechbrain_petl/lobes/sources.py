@@ -17,12 +17,14 @@ from huggingface_hub.errors import (
 from safetensors import safe_open
 
 from ..errors import InputError
+from .bundles import is_bundle, read_bundle
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # as hubs name them
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 ACCEPTED = (
-    "Accepted are an AST of Hugging Face, the official AST .pth, distilled "
-    "DeiT weights of timm, and a file of `save_pretrained`."
+    "Accepted are, for the AST, one of Hugging Face, the official .pth and "
+    "distilled DeiT weights of timm; for speech encoders, those of Hugging "
+    "Face, torchaudio and the original BEATs; and a file of `save_pretrained`."
 )
 WRAPPINGS = ("model", "state_dict")  # {"model": weights}, as DeiT's own files
 
@@ -33,15 +35,16 @@ def read_state(source, revision=None):
     Arguments
     ---------
     source : str or os.PathLike
-        A file, a folder, or the id of a Hugging Face repository.
+        A file, a folder, the id of a Hugging Face repository, or the name of
+        a bundle of torchaudio.
     revision : str or None
         Branch, tag or commit of that repository.
 
     Returns
     -------
     tuple
-        The file; its state dict; its metadata, which only a .safetensors
-        has.
+        The file; its state dict; what it states about them: the metadata of
+        a .safetensors, the "cfg" of another.
 
     Example
     -------
@@ -51,8 +54,9 @@ def read_state(source, revision=None):
     >>> state["bias"].shape
     torch.Size([2])
     """
+    if is_bundle(source):
+        return source, read_bundle(source), {}
     file = _find(source, revision)
-    metadata = {}
     try:
         if file.suffix == ".safetensors":
             with safe_open(file, "pt") as opened:
@@ -60,6 +64,8 @@ def read_state(source, revision=None):
                 state = {k: opened.get_tensor(k) for k in opened.keys()}
         else:
             state = torch.load(file, map_location="cpu", weights_only=True)
+            stated = state.get("cfg") if isinstance(state, dict) else None
+            metadata = stated if isinstance(stated, dict) else {}
     # torch raises any of nine exceptions, by where the damage is
     except Exception as error:
         raise InputError(

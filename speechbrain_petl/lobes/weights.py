@@ -1,6 +1,6 @@
-"""Pretrained weights for the AST: rename, check, resize, one strict load.
+"""Pretrained weights for encoders: rename, check, resize, one strict load.
 
-Published weights come from https://github.com/YuanGongND/ast and, converted,
+Published weights of the AST come from https://github.com/YuanGongND/ast and, converted,
 from https://huggingface.co/MIT.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from ..errors import InputError
-from .ast import CLASS_TOKENS
+from .ast import AST, CLASS_TOKENS
 from .names import TRANSLATORS, kind_of
 from .positions import Axis, axes_of, resize_positions, square_axes
 from .sources import ACCEPTED, read_config, read_state
@@ -31,25 +31,29 @@ SHOWN = 3  # keys of each kind in an error message
 
 
 def load_pretrained(encoder, source, revision=None):
-    """Load pretrained weights into an AST of any input length and stride.
+    """Load pretrained weights into an encoder.
 
-    A file that does not state its strides must have as many patches as one
-    of the published AudioSet models, or as the encoder.
+    The AST takes them at any input length and stride; a file that does not
+    state its strides must have as many patches as one of the published
+    AudioSet models, or as the encoder. Another encoder may translate names
+    by a method of its own, see ``lobes.encoder``.
 
     Arguments
     ---------
-    encoder : AST
+    encoder : torch.nn.Module
         The encoder, changed in place. Load before a method is attached.
     source : str, os.PathLike or None
-        Id of a Hugging Face repository, a folder, or a file: an AST of
-        Hugging Face, the official AST .pth, distilled DeiT weights of timm,
-        or a file of `save_pretrained`. None or "" keeps the random weights.
+        Id of a Hugging Face repository, a folder, a file, or the name of a
+        bundle of torchaudio. For the AST, one of Hugging Face, the official
+        .pth, distilled DeiT weights of timm; for speech encoders, one of
+        Hugging Face or torchaudio, the original BEATs; for all, a file of
+        `save_pretrained`. None or "" keeps the random weights.
     revision : str or None
         Branch, tag or commit of the repository.
 
     Returns
     -------
-    AST
+    torch.nn.Module
         The encoder.
 
     Example
@@ -66,6 +70,18 @@ def load_pretrained(encoder, source, revision=None):
     if source is None or source == "":
         return encoder
     file, state, metadata = read_state(source, revision)
+    if isinstance(encoder, AST):
+        state = _for_ast(encoder, state, metadata, file)
+    else:
+        if hasattr(encoder, "translate"):
+            state = encoder.translate(state, metadata)
+        _check_fit(state, encoder, file)
+    encoder.load_state_dict(state, strict=True)
+    return encoder
+
+
+def _for_ast(encoder, state, metadata, file):
+    """With our names, and positions for the input of this encoder."""
     kind = kind_of(state)
     if kind is None:
         raise InputError(
@@ -81,16 +97,15 @@ def load_pretrained(encoder, source, revision=None):
     candidates = _axes_of_table(kind, metadata, patches, encoder)
     old = _pick(candidates, patches, file)
     state["pos_embed"] = resize_positions(table, old, axes_of(encoder))
-    encoder.load_state_dict(state, strict=True)
-    return encoder
+    return state
 
 
 def save_pretrained(encoder, path):
-    """Write an AST, with the input it was built for, to one file.
+    """Write an encoder to one file; an AST with the input it was built for.
 
     Arguments
     ---------
-    encoder : AST
+    encoder : torch.nn.Module
         The encoder.
     path : str or os.PathLike
         The file; its name ends in .safetensors.
@@ -115,9 +130,11 @@ def save_pretrained(encoder, path):
             f"weights cannot be saved as {path}: the name must end in "
             ".safetensors, which keeps the strides beside the weights"
         )
-    (mels, fstride), (frames, tstride) = axes_of(encoder)
-    stated = zip(STATED["ours"], (mels, fstride, frames, tstride))
-    metadata = {"format": FORMAT, **{k: str(v) for k, v in stated}}
+    metadata = {"format": FORMAT}
+    if isinstance(encoder, AST):
+        (mels, fstride), (frames, tstride) = axes_of(encoder)
+        stated = zip(STATED["ours"], (mels, fstride, frames, tstride))
+        metadata |= {k: str(v) for k, v in stated}
     state = {k: v.contiguous() for k, v in encoder.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, path, metadata)
@@ -140,10 +157,16 @@ def _check_fit(state, encoder, file):
     if any(problems.values()):
         found = "; ".join(f"{k}: {_few(v)}" for k, v in problems.items() if v)
         raise InputError(
-            f"{file} does not fit an AST of dim {encoder.dim} and depth "
-            f"{len(encoder.blocks)}: {found}. Set `ast_size` to the size of "
-            f"the checkpoint, or name another. {ACCEPTED}"
+            f"{file} does not fit an {type(encoder).__name__} of dim "
+            f"{encoder.dim}{_depth(encoder)}: {found}. Set `ast_size` or "
+            "`encoder_size` to the size of the checkpoint, or name another. "
+            f"{ACCEPTED}"
         )
+
+
+def _depth(encoder):
+    blocks = getattr(encoder, "blocks", None)
+    return "" if blocks is None else f" and depth {len(blocks)}"
 
 
 def _shape(key, tensor):

@@ -1,0 +1,207 @@
+"""BEATs (https://arxiv.org/abs/2212.09058), as in SpeechBrain's lobe.
+
+SpeechBrain's runs its layers as (token, batch, dim) and its feed-forward is
+no module, so that nothing can be wrapped there. Here the same numbers come
+out of torchaudio's layers: the sites are those of ``lobes.transformer``, and
+a method file for wav2vec 2.0 is one for BEATs.
+"""
+
+from torch import nn
+from torch.nn import functional as F
+from torchaudio.models import wav2vec2_model
+
+from speechbrain.lobes.models.beats import BEATsConfig
+
+from ..errors import InputError
+from .fbank import HOP_SECONDS, WINDOW_SECONDS
+from .names_speech import from_beats
+from .transformer import Transformer
+from .waveform import until
+
+# of the logarithm of Kaldi's energies of 16-bit samples, 65,536 from end to
+# end, which the weights expect
+BEATS_MEAN, BEATS_STD = 15.41663, 6.55582
+# what the published checkpoints state and SpeechBrain's default does not
+PUBLISHED = {
+    "relative_position_embedding": True,
+    "num_buckets": 320,
+    "max_distance": 800,
+    "gru_rel_pos": True,
+    "deep_norm": True,
+}
+# what a checkpoint may state otherwise without computing something else
+FREE = ("dropout", "layerdrop", "predictor", "finetuned", "decay")
+
+
+class BEATs(nn.Module):
+    """Spectrogram (batch, frame, mel) to tokens (batch, token, dim).
+
+    Patches of 16 by 16, all mels of the first frames first. Clips of a
+    padded batch are encoded as each by itself would be.
+
+    Arguments
+    ---------
+    size : str or sequence of int
+        "base", or (dim, depth, heads) of a small one for trying things out,
+        whose patches are half as wide.
+    mels : int
+        Number of mel filters of the input, a multiple of 16.
+    sample_rate : int
+        Hz, of the clips whose lengths are given.
+    dropout : float
+        Dropout of the input, of attention and inside the layers.
+    gradient_checkpointing : bool
+        Keep no activations inside the layers and compute them again in the
+        backward pass.
+
+    Example
+    -------
+    >>> import torch
+    >>> encoder = BEATs((32, 2, 2))
+    >>> encoder(torch.randn(3, 98, 128)).shape
+    torch.Size([3, 48, 32])
+    >>> encoder.tokens_of(torch.tensor([16000, 8000]))
+    tensor([48, 24])
+    """
+
+    def __init__(
+        self,
+        size="base",
+        mels=128,
+        sample_rate=16000,
+        dropout=0.0,
+        gradient_checkpointing=False,
+    ):
+        super().__init__()
+        self.config = config = BEATsConfig({**PUBLISHED, **_config(size)})
+        self.dim = config.encoder_embed_dim
+        patch, width = config.input_patch_size, config.embed_dim
+        if mels % patch:
+            raise InputError(
+                f"mels={mels}: BEATs cuts spectrograms into patches of {patch} "
+                f"mels, take {patch * max(mels // patch, 1)}"
+            )
+        self.patch, self.rows = patch, mels // patch
+        self.window = round(WINDOW_SECONDS * sample_rate)
+        self.hop = round(HOP_SECONDS * sample_rate)
+        self.patch_embedding = nn.Conv2d(
+            1, width, patch, stride=patch, bias=config.conv_bias
+        )
+        self.encoder = wav2vec2_model(
+            "layer_norm",
+            [(width, 1, 1)],  # the patches take the place of convolutions
+            False,
+            encoder_embed_dim=self.dim,
+            encoder_projection_dropout=dropout,
+            encoder_pos_conv_kernel=config.conv_pos,
+            encoder_pos_conv_groups=config.conv_pos_groups,
+            encoder_num_layers=config.encoder_layers,
+            encoder_num_heads=config.encoder_attention_heads,
+            encoder_attention_dropout=dropout,
+            encoder_ff_interm_features=config.encoder_ffn_embed_dim,
+            encoder_ff_interm_dropout=dropout,
+            encoder_dropout=dropout,
+            encoder_layer_norm_first=config.layer_norm_first,
+            encoder_layer_drop=0.0,
+            aux_num_out=None,
+        ).encoder
+        self.encoder.transformer = Transformer(
+            self.encoder.transformer,
+            relative={
+                "buckets": config.num_buckets,
+                "distance": config.max_distance,
+                "gate": "query",
+            },
+            deep_norm=config.deep_norm,
+            gradient_checkpointing=gradient_checkpointing,
+        )
+
+    def forward(self, spectrogram, lengths=None):
+        """Encode a batch of spectrograms.
+
+        Arguments
+        ---------
+        spectrogram : torch.Tensor
+            Normalised log-mel spectrogram (batch, frame, mel).
+        lengths : torch.Tensor, optional
+            Samples of each clip (batch,); None where no clip is padded.
+
+        Returns
+        -------
+        torch.Tensor
+            Tokens (batch, token, dim). Those after a clip's ``tokens_of``
+            have no meaning.
+        """
+        missing = max(self.patch - spectrogram.shape[1], 0)
+        spectrogram = F.pad(spectrogram, (0, 0, 0, missing))
+        x = self.patch_embedding(spectrogram.unsqueeze(1))
+        x = x.flatten(2).transpose(1, 2)
+        valid = None
+        if lengths is not None:
+            valid = until(self.tokens_of(lengths), x.shape[1])
+        x = self.encoder.feature_projection(x)
+        return self.encoder.transformer(x, valid)
+
+    def tokens_of(self, lengths):
+        """How many tokens clips have; at least those of one patch of frames.
+
+        Arguments
+        ---------
+        lengths : torch.Tensor
+            Samples of each clip (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Tokens of each clip (batch,).
+        """
+        frames = (lengths.round().long() - self.window) // self.hop + 1
+        return (frames // self.patch).clamp(min=1) * self.rows
+
+    def translate(self, state, metadata):
+        """The names of the original's files to these.
+
+        Arguments
+        ---------
+        state : dict
+            State dict of the original BEATs, or of SpeechBrain's.
+        metadata : dict
+            The configuration that the file states.
+
+        Returns
+        -------
+        dict
+            State dict with the names of this one.
+        """
+        for key, own in vars(self.config).items():
+            stated = metadata.get(key, own)
+            if stated != own and not any(word in key for word in FREE):
+                raise InputError(
+                    f"these weights are of a BEATs with {key}={stated!r}, and "
+                    f"this one has {own!r}: name those of BEATs_iter3 or "
+                    "BEATs_iter3_plus, or give the right encoder_size"
+                )
+        return from_beats(state)
+
+
+def _config(size):
+    """What differs from the size that SpeechBrain has as its default."""
+    if size == "base":
+        return {}
+    shape = size if isinstance(size, str) else tuple(size)
+    whole = len(shape) == 3 and all(isinstance(n, int) for n in shape)
+    groups = BEATsConfig().conv_pos_groups
+    if not whole or shape[0] % shape[2] or shape[0] % groups:
+        raise InputError(
+            f"encoder size {size!r} is neither base nor [dim, depth, heads] "
+            f"with a dim that is a multiple of heads and of {groups}, such as "
+            "[32, 12, 2]"
+        )
+    dim, depth, heads = shape
+    return {
+        "embed_dim": dim // 2,
+        "encoder_embed_dim": dim,
+        "encoder_ffn_embed_dim": 4 * dim,
+        "encoder_layers": depth,
+        "encoder_attention_heads": heads,
+    }

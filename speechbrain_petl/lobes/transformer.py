@@ -1,0 +1,185 @@
+"""The transformer that wav2vec 2.0, HuBERT, WavLM and BEATs have in common.
+
+torchaudio's layers, in a stack that can be called and so be wrapped, with
+masks for padding and with the relative positions of WavLM and BEATs:
+https://arxiv.org/abs/2006.11477, https://arxiv.org/abs/2110.13900,
+https://arxiv.org/abs/2212.09058. Sites: ``layers`` is the stack,
+``layers.?|layers.??`` are its layers, and in each ``attention`` with
+``q_proj``, ``k_proj``, ``v_proj`` and ``out_proj``, and ``feed_forward`` with
+``intermediate_dense`` and ``output_dense``.
+"""
+
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+from torchaudio.models.wav2vec2 import components
+
+from ..adapters.masks import padding
+from ..adapters.sites import first_of
+from .relative import GatedAttention, RelativePositions
+
+
+class Transformer(nn.Module):
+    """Tokens (batch, token, dim) to the same, whatever follows their end.
+
+    Arguments
+    ---------
+    theirs : torchaudio.models.wav2vec2.components.Transformer
+        Whose convolution for positions, LayerNorm and layers it takes over.
+    relative : dict, optional
+        Arguments of ``GatedAttention`` and ``RelativePositions``, for WavLM
+        and BEATs.
+    deep_norm : bool
+        Whether the layers have the scaled residuals of BEATs.
+    gradient_checkpointing : bool
+        Keep no activations inside the layers.
+
+    Example
+    -------
+    >>> import torch
+    >>> from speechbrain_petl import Wav2Vec2
+    >>> transformer = Wav2Vec2((32, 2, 2)).encoder.transformer
+    >>> transformer(torch.randn(3, 10, 32)).shape
+    torch.Size([3, 10, 32])
+    """
+
+    def __init__(
+        self,
+        theirs,
+        relative=None,
+        deep_norm=False,
+        gradient_checkpointing=False,
+    ):
+        super().__init__()
+        self.gradient_checkpointing = gradient_checkpointing
+        self.pos_conv_embed = theirs.pos_conv_embed
+        self.layer_norm = theirs.layer_norm
+        # before the layers, where each layer ends in one of its own
+        self.layer_norm_first = theirs.layer_norm_first
+        self.dropout = theirs.dropout
+        self.layers = Layers(theirs.layers)
+        self.positions = None
+        if relative:
+            heads = self.layers[0].attention.num_heads
+            gate = relative.get("gate", "input")
+            for layer in self.layers:
+                layer.attention = GatedAttention(layer.attention, gate)
+            self.positions = RelativePositions(
+                heads, relative["buckets"], relative["distance"]
+            )
+        if deep_norm:
+            count = len(self.layers)
+            for i, layer in enumerate(self.layers):
+                self.layers[i] = DeepNormLayer(layer, count)
+
+    def forward(self, x, valid=None):
+        """Encode.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens (batch, token, dim).
+        valid : torch.Tensor, optional
+            True where a token is no padding (batch, token).
+
+        Returns
+        -------
+        torch.Tensor
+            Of the same shape; what it holds for padding has no meaning.
+        """
+        length, mask = x.shape[1], None
+        if valid is not None:
+            x = x.masked_fill(~valid.unsqueeze(2), 0)
+            # the shape that torchaudio's attention asks for
+            mask = valid[:, None, None].expand(-1, 1, length, -1)
+        x = x + self.pos_conv_embed(x)
+        if self.layer_norm_first:
+            x = self.layer_norm(x)
+        bias = None if self.positions is None else self.positions(length)
+        x = self._run(self.dropout(x), mask, bias, valid)
+        return x if self.layer_norm_first else self.layer_norm(x)
+
+    def _run(self, x, mask, bias, valid):
+        """The layers, or a wrapper of them, with or without activations."""
+
+        def inside(layers, x):
+            with padding(valid):
+                return first_of(
+                    layers(x, attention_mask=mask, position_bias=bias)
+                )
+
+        if not (self.gradient_checkpointing and self.training):
+            return inside(self.layers, x)
+        whole = not isinstance(self.layers, Layers)
+        for layer in [self.layers] if whole else self.layers:
+            x = checkpoint(inside, layer, x, use_reentrant=False)
+        return x
+
+
+class Layers(nn.ModuleList):
+    """A stack of torchaudio's layers that is itself a module to call."""
+
+    def forward(self, x, attention_mask=None, position_bias=None):
+        """Run the layers one after the other.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens (batch, token, dim).
+        attention_mask : torch.Tensor, optional
+            True where a token may be attended to (batch, 1, token, token).
+        position_bias : torch.Tensor, optional
+            (1, head, token, token)
+
+        Returns
+        -------
+        torch.Tensor
+            Of the same shape as x.
+        """
+        for layer in self:
+            x = first_of(layer(x, attention_mask, position_bias))
+        return x
+
+
+class DeepNormLayer(components.EncoderLayer):
+    """A layer whose residuals are scaled, https://arxiv.org/abs/2203.00555.
+
+    Arguments
+    ---------
+    layer : torchaudio.models.wav2vec2.components.EncoderLayer
+        The layer whose parts it takes over, with LayerNorm at its end.
+    depth : int
+        Number of layers.
+    """
+
+    def __init__(self, layer, depth):
+        super().__init__(
+            layer.attention,
+            layer.dropout.p,
+            layer_norm_first=False,
+            feed_forward=layer.feed_forward,
+        )
+        self.scale = (2 * depth) ** 0.25
+
+    def forward(self, x, attention_mask=None, position_bias=None):
+        """Attend, then transform each token.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens (batch, token, dim).
+        attention_mask : torch.Tensor, optional
+            True where a token may be attended to (batch, 1, token, token).
+        position_bias : torch.Tensor, optional
+            (1, head, token, token)
+
+        Returns
+        -------
+        tuple
+            Tokens (batch, token, dim), and the bias.
+        """
+        y, position_bias = self.attention(
+            x, attention_mask=attention_mask, position_bias=position_bias
+        )
+        x = self.layer_norm(x * self.scale + self.dropout(y))
+        x = self.final_layer_norm(x * self.scale + self.feed_forward(x))
+        return x, position_bias

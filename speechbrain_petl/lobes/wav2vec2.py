@@ -1,0 +1,209 @@
+"""wav2vec 2.0, HuBERT and WavLM, on torchaudio's models and with its names.
+
+https://arxiv.org/abs/2006.11477, https://arxiv.org/abs/2106.07447,
+https://arxiv.org/abs/2110.13900. The sites that a method can wrap are those
+of ``encoder.transformer``, see ``lobes.transformer``.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchaudio.models import wav2vec2_model
+
+from ..adapters.masks import padding
+from ..errors import InputError, did_you_mean
+from .names_speech import from_wav2vec2
+from .transformer import Transformer
+from .waveform import ClipNorm, until
+
+# channels, samples or frames that a window spans, and steps by
+CONVOLUTIONS = [(512, 10, 5), *[(512, 3, 2)] * 4, *[(512, 2, 2)] * 2]
+SHORTEST = 400  # samples of one token
+GROUPS = 16  # of the convolution for positions
+WAVLM = {"buckets": 320, "distance": 800}
+BASE, LARGE = (768, 12, 12), (1024, 24, 16)  # dim, depth, heads
+# names of torchaudio.models -> size, normalisation of the convolutions, do
+# they have a bias, is LayerNorm first in each layer, relative positions
+SIZES = {
+    "wav2vec2_base": (BASE, "group_norm", False, False, None),
+    "wav2vec2_large": (LARGE, "group_norm", False, False, None),
+    "wav2vec2_large_lv60k": (LARGE, "layer_norm", True, True, None),
+    "wav2vec2_xlsr_300m": (LARGE, "layer_norm", True, True, None),
+    "hubert_base": (BASE, "group_norm", False, False, None),
+    "hubert_large": (LARGE, "layer_norm", True, True, None),  # see translate
+    "wavlm_base": (BASE, "group_norm", False, False, WAVLM),
+    "wavlm_large": (LARGE, "layer_norm", False, True, WAVLM),
+}
+
+
+class Wav2Vec2(nn.Module):
+    """Waveform (batch, sample) to tokens (batch, token, dim).
+
+    A token spans 25 ms and comes every 20 ms. Clips of a padded batch are
+    encoded as each by itself would be, the base models' GroupNorm over time
+    included. No layer is ever dropped: its adapter would have no gradient.
+
+    Arguments
+    ---------
+    size : str or sequence of int
+        A name of SIZES, or (dim, depth, heads) of a small model of the same
+        family for trying things out, whose convolutions are ``dim`` wide.
+    family : str
+        Where ``size`` is numbers, the name of SIZES that it is like.
+    dropout : float
+        Dropout of the input, of attention and inside the layers.
+    gradient_checkpointing : bool
+        Keep no activations inside the layers and compute them again in the
+        backward pass.
+
+    Example
+    -------
+    >>> encoder = Wav2Vec2((32, 2, 2))
+    >>> encoder(torch.randn(3, 16000)).shape
+    torch.Size([3, 49, 32])
+    >>> encoder.tokens_of(torch.tensor([16000, 8000]))
+    tensor([49, 24])
+    """
+
+    def __init__(
+        self,
+        size="wav2vec2_base",
+        family="wav2vec2_base",
+        dropout=0.0,
+        gradient_checkpointing=False,
+    ):
+        super().__init__()
+        shape, width, kind = _shape_of(size, family)
+        norm, bias, first, relative = kind
+        self.dim, depth, heads = shape
+        model = wav2vec2_model(
+            norm,
+            [(width, kernel, step) for _, kernel, step in CONVOLUTIONS],
+            bias,
+            encoder_embed_dim=self.dim,
+            encoder_projection_dropout=dropout,
+            encoder_pos_conv_kernel=128,
+            encoder_pos_conv_groups=GROUPS,
+            encoder_num_layers=depth,
+            encoder_num_heads=heads,
+            encoder_attention_dropout=dropout,
+            encoder_ff_interm_features=4 * self.dim,
+            encoder_ff_interm_dropout=dropout,
+            encoder_dropout=dropout,
+            encoder_layer_norm_first=first,
+            encoder_layer_drop=0.0,
+            aux_num_out=None,
+        )
+        self.feature_extractor = model.feature_extractor
+        self.encoder = model.encoder
+        self.encoder.transformer = Transformer(
+            model.encoder.transformer,
+            relative,
+            gradient_checkpointing=gradient_checkpointing,
+        )
+        if norm == "group_norm":
+            self.feature_extractor.conv_layers[0].layer_norm = ClipNorm(width)
+
+    def forward(self, wavs, lengths=None):
+        """Encode a batch of waveforms.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms (batch, sample) of 16 kHz, zero after their ends.
+        lengths : torch.Tensor, optional
+            Samples of each clip (batch,); None where no clip is padded.
+
+        Returns
+        -------
+        torch.Tensor
+            Tokens (batch, token, dim). Those after a clip's ``tokens_of``
+            have no meaning.
+        """
+        wavs = F.pad(wavs, (0, max(SHORTEST - wavs.shape[1], 0)))
+        if lengths is None:
+            x, valid = self._convolve(wavs), None
+        else:
+            first = CONVOLUTIONS[:1]
+            size = _convolved(wavs.shape[1], first)
+            frames = until(_convolved(_at_least_one(lengths), first), size)
+            x = self._convolve(wavs, frames)
+            valid = until(self.tokens_of(lengths), x.shape[1])
+        return self.encoder.transformer(
+            self.encoder.feature_projection(x), valid
+        )
+
+    def _convolve(self, wavs, frames=None):
+        with padding(frames):
+            return self.feature_extractor(wavs, None)[0]
+
+    def tokens_of(self, lengths):
+        """How many tokens clips have; at least one.
+
+        Arguments
+        ---------
+        lengths : torch.Tensor
+            Samples of each clip (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Tokens of each clip (batch,).
+        """
+        return _convolved(_at_least_one(lengths), CONVOLUTIONS)
+
+    def translate(self, state, metadata):
+        """The names of torchaudio's and of Hugging Face's files to these.
+
+        Arguments
+        ---------
+        state : dict
+            State dict of one of their models.
+        metadata : dict
+            Not used.
+
+        Returns
+        -------
+        dict
+            State dict with the names of this one.
+        """
+        state = from_wav2vec2(state)
+        # Hugging Face's HuBERT large has biases where torchaudio's has none
+        for name, own in self.feature_extractor.state_dict().items():
+            name = f"feature_extractor.{name}"
+            if name.endswith(".conv.bias") and name not in state:
+                state[name] = torch.zeros_like(own)
+        return state
+
+
+def _at_least_one(lengths):
+    """Samples of clips, of which the shortest are filled up to one token."""
+    return lengths.round().long().clamp(min=SHORTEST)
+
+
+def _convolved(samples, convolutions):
+    """How many windows fit, one convolution after the other."""
+    for _, kernel, step in convolutions:
+        samples = (samples - kernel) // step + 1
+    return samples
+
+
+def _shape_of(size, family):
+    """(dim, depth, heads), width of the convolutions, and the kind."""
+    for name in (family, size if isinstance(size, str) else family):
+        if name not in SIZES:
+            raise InputError(
+                f"encoder size {name!r} is neither one of {', '.join(SIZES)} "
+                f"nor [dim, depth, heads].{did_you_mean(name, SIZES)}"
+            )
+    if isinstance(size, str):
+        shape, *kind = SIZES[size]
+        return shape, CONVOLUTIONS[0][0], kind
+    shape = tuple(size)
+    whole = len(shape) == 3 and all(isinstance(n, int) for n in shape)
+    if not whole or shape[0] % shape[2] or shape[0] % GROUPS:
+        raise InputError(
+            f"encoder size {size!r} is no [dim, depth, heads] with a dim that "
+            f"is a multiple of heads and of {GROUPS}, such as [32, 12, 2]"
+        )
+    return shape, shape[0], SIZES[family][1:]

@@ -1,0 +1,157 @@
+"""Normalisation over the time of each clip, without its padding.
+
+The front end of encoders that take waveforms, and the GroupNorm inside the
+base models of wav2vec 2.0 (https://arxiv.org/abs/2006.11477).
+"""
+
+import torch
+from torch import nn
+
+from ..adapters.masks import valid_tokens
+
+EPSILON = 1e-5  # of the LayerNorm over the samples that the models were fed
+
+
+class Waveform(nn.Module):
+    """Waveforms (batch, sample) with zero mean and unit variance, each clip.
+
+    What comes after the end of a clip is zero. The large models have been
+    trained on that; to the base ones it makes no difference, since their
+    first layer normalises too. Runs in fp32 and without gradient.
+
+    Arguments
+    ---------
+    seconds : float
+        Clips are cut after so much.
+    sample_rate : int
+        Hz.
+
+    Example
+    -------
+    >>> waveform = Waveform(seconds=1.0)
+    >>> waveform.samples
+    16000
+    >>> waveform(torch.randn(2, 16000), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 16000])
+    """
+
+    def __init__(self, seconds, sample_rate=16000):
+        super().__init__()
+        self.samples = round(seconds * sample_rate)
+        self.sample_rate = sample_rate
+
+    @torch.no_grad()
+    def forward(self, wavs, lens=None):
+        """Normalise.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms (batch, sample) at ``sample_rate``.
+        lens : torch.Tensor, optional
+            Length of each clip as a share of the longest (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Waveforms (batch, sample), fp32, at most ``samples`` long.
+        """
+        with torch.autocast(wavs.device.type, enabled=False):
+            size, wavs = wavs.shape[1], wavs.float()[:, : self.samples]
+            if lens is None:
+                lens = torch.ones(len(wavs), device=wavs.device)
+            valid = until((lens * size).round(), wavs.shape[1])
+            return standardise(wavs, valid)
+
+
+class ClipNorm(nn.GroupNorm):
+    """A GroupNorm of one channel per group that leaves padding out.
+
+    It is told of padding by ``adapters.masks.padding``, frames for tokens.
+
+    Arguments
+    ---------
+    channels : int
+        Number of channels.
+
+    Example
+    -------
+    >>> ClipNorm(4)(torch.randn(3, 4, 10)).shape
+    torch.Size([3, 4, 10])
+    """
+
+    def __init__(self, channels):
+        super().__init__(channels, channels)
+
+    def forward(self, x):
+        """Normalise each channel of each clip.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Frames (batch, channel, frame).
+
+        Returns
+        -------
+        torch.Tensor
+            Of the same shape, zero where there is padding.
+        """
+        valid = valid_tokens(x.transpose(1, 2))
+        if valid is None:
+            return super().forward(x)
+        x = standardise(x.float(), valid.unsqueeze(1), self.eps)
+        return x * self.weight.unsqueeze(1) + self.bias.unsqueeze(1)
+
+
+def standardise(x, valid, epsilon=EPSILON):
+    """Zero mean and unit variance along the last axis, zero in padding.
+
+    Arguments
+    ---------
+    x : torch.Tensor
+        (..., time)
+    valid : torch.Tensor
+        True where there is no padding, of a shape that fits x.
+    epsilon : float
+        Added to the variance.
+
+    Returns
+    -------
+    torch.Tensor
+        Of the same shape as x.
+
+    Example
+    -------
+    >>> valid = torch.tensor([True, True, False])
+    >>> standardise(torch.tensor([[1.0, 3.0, 7.0]]), valid).round()
+    tensor([[-1.,  1.,  0.]])
+    """
+    count = valid.sum(-1, keepdim=True).clamp(min=1)
+    mean = (x * valid).sum(-1, keepdim=True) / count
+    x = (x - mean) * valid
+    variance = x.square().sum(-1, keepdim=True) / count
+    return x * torch.rsqrt(variance + epsilon)
+
+
+def until(counts, size):
+    """True for so many of the first places.
+
+    Arguments
+    ---------
+    counts : torch.Tensor
+        One number for each clip (batch,).
+    size : int
+        Number of places.
+
+    Returns
+    -------
+    torch.Tensor
+        (batch, place)
+
+    Example
+    -------
+    >>> until(torch.tensor([1, 2]), 2)
+    tensor([[ True, False],
+            [ True,  True]])
+    """
+    return torch.arange(size, device=counts.device) < counts.unsqueeze(1)

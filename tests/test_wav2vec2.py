@@ -1,0 +1,172 @@
+"""wav2vec 2.0, HuBERT and WavLM: numbers, lengths, weights, sizes."""
+
+from functools import partial
+
+import pytest
+import torch
+import torchaudio
+from speech_models import (
+    DIM,
+    FAMILIES,
+    SIZE,
+    huggingface,
+    noise,
+    ours,
+    torchaudios,
+)
+
+from speechbrain_petl import (
+    InputError,
+    Wav2Vec2,
+    Waveform,
+    load_pretrained,
+    save_pretrained,
+)
+from speechbrain_petl.lobes import bundles
+from speechbrain_petl.lobes.wav2vec2 import SIZES
+
+every_family = pytest.mark.parametrize("family", FAMILIES)
+close = partial(torch.testing.assert_close, atol=1e-4, rtol=1e-4)
+
+
+@every_family
+def test_equals_transformers(family, tmp_path):
+    """From a folder as the hub has it; padded too, where they mask all."""
+    theirs = huggingface(family)
+    theirs.save_pretrained(tmp_path)
+    encoder = load_pretrained(ours(family), tmp_path).eval()
+    wavs = noise(2, 8000)
+    close(encoder(wavs), theirs(wavs).last_hidden_state)
+    if SIZES[family][1] == "layer_norm":  # GroupNorm takes padding in
+        wavs[1, 5000:] = 0
+        lengths = torch.tensor([8000, 5000])
+        mask = torch.arange(8000) < lengths.unsqueeze(1)
+        expected = theirs(wavs, attention_mask=mask.long()).last_hidden_state
+        count = encoder.tokens_of(lengths)[1]
+        close(encoder(wavs, lengths)[1, :count], expected[1, :count])
+
+
+@every_family
+def test_equals_torchaudio(family, tmp_path):
+    """From a state dict, keys and values fused in WavLM."""
+    theirs = torchaudios(family)
+    torch.save(theirs.state_dict(), tmp_path / "model.pth")
+    encoder = load_pretrained(ours(family), tmp_path).eval()
+    wavs = noise(2, 8000)
+    close(encoder(wavs), theirs(wavs)[0])
+
+
+@pytest.mark.parametrize("lengths", [[8000, 5001, 700], [3000, 3000, 100]])
+@every_family
+def test_padded_batch_equals_one_by_one(family, lengths):
+    """Whatever a clip is padded with, and how far."""
+    encoder = ours(family).eval()
+    waveform = Waveform(seconds=1.0)
+    clips = [3 * noise(n, seed=n) + 1 for n in lengths]
+    padded = torch.full((3, 9000), 7.0)
+    for row, clip in zip(padded, clips):
+        row[: len(clip)] = clip
+    lengths = torch.tensor(lengths)
+    tokens = encoder(waveform(padded, lengths / 9000), lengths.float())
+    for clip, row, count in zip(clips, tokens, encoder.tokens_of(lengths)):
+        alone = encoder(waveform(clip[None]))[0]
+        assert len(alone) == count
+        close(row[:count], alone)
+        close(
+            encoder(waveform(clip[None]), torch.tensor([len(clip)]))[0], alone
+        )
+
+
+def test_waveforms_are_standardised():
+    """As by a LayerNorm over the samples of a clip, cut and padded."""
+    clip = noise(5000) + 2
+    batch = torch.stack([clip, clip])
+    y = Waveform(seconds=0.25)(batch, torch.tensor([1.0, 0.5]))
+    assert y.shape == (2, 4000)
+    close(y[0], torch.nn.functional.layer_norm(clip[:4000], [4000]))
+    close(y[1, :2500], torch.nn.functional.layer_norm(clip[:2500], [2500]))
+    assert not y[1, 2500:].any()
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_sizes_are_torchaudios(name):
+    """Every parameter of the published models, by name and shape."""
+    with torch.device("meta"):
+        encoder = Wav2Vec2(name)
+        theirs = getattr(torchaudio.models, name)()
+    state = encoder.translate(dict(theirs.state_dict()), {})
+    shapes = {k: v.shape for k, v in encoder.state_dict().items()}
+    assert {k: v.shape for k, v in state.items()} == shapes
+
+
+def test_old_names_of_weight_norm(tmp_path):
+    """As in files that were written before PyTorch 2, inside a task's model."""
+    theirs = torchaudios("wav2vec2_base")
+    g, v = (
+        "parametrizations.weight.original0",
+        "parametrizations.weight.original1",
+    )
+    state = {
+        f"model.{k.replace(g, 'weight_g').replace(v, 'weight_v')}": t
+        for k, t in theirs.state_dict().items()
+    }
+    state |= {"lm_head.weight": torch.zeros(2), "aux.bias": torch.zeros(2)}
+    torch.save(state, tmp_path / "old.pth")
+    encoder = load_pretrained(ours(), tmp_path / "old.pth").eval()
+    close(encoder(noise(1, 4000)), theirs(noise(1, 4000))[0])
+
+
+@pytest.mark.parametrize("family", ["wav2vec2_base", "wavlm_large"])
+def test_own_file(family, tmp_path):
+    """Saved and loaded."""
+    encoder = ours(family)
+    file = save_pretrained(encoder, tmp_path / "own.safetensors")
+    other = load_pretrained(ours(family, seed=1), file)
+    for name, tensor in encoder.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name])
+
+
+def test_torchaudio_bundle(monkeypatch):
+    """By its name, without a network an error that says what to do."""
+    state, asked = torchaudios("wav2vec2_base").state_dict(), []
+
+    def load(url, **options):
+        asked.append((url, options["weights_only"]))
+        return state
+
+    where = "torchaudio.pipelines._wav2vec2.utils.load_state_dict_from_url"
+    monkeypatch.setattr(where, load)
+    load_pretrained(ours(), "WAV2VEC2_BASE")
+    assert asked[0][0].endswith("wav2vec2_fairseq_base_ls960.pth")
+    assert asked[0][1]
+    assert not bundles.is_bundle("SQUIM_OBJECTIVE")
+
+    def fail(url, **options):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(where, fail)
+    with pytest.raises(InputError, match="HUBERT_BASE .*no route.*--source="):
+        load_pretrained(ours(), "HUBERT_BASE")
+
+
+def test_wrong_sizes_and_weights(tmp_path):
+    """Each message names the value and the remedy."""
+    with pytest.raises(InputError, match="'wav2vec_base'.*wav2vec2_base"):
+        Wav2Vec2("wav2vec_base")
+    with pytest.raises(InputError, match="multiple of heads and of 16"):
+        Wav2Vec2([40, 2, 2])
+    with pytest.raises(InputError, match="'wavlm' is neither"):
+        Wav2Vec2(SIZE, family="wavlm")
+    file = save_pretrained(ours("wavlm_base"), tmp_path / "a.safetensors")
+    with pytest.raises(InputError, match=f"Wav2Vec2 of dim {DIM}: unexpected"):
+        load_pretrained(ours("wav2vec2_base"), file)
+
+
+def test_gradient_checkpointing_changes_no_gradient():
+    """With padding, whose mask the second forward needs too."""
+    lengths, gradients = torch.tensor([6000, 3000]), []
+    for checkpointing in (False, True):
+        encoder = ours("wavlm_base", gradient_checkpointing=checkpointing)
+        encoder.train()(noise(2, 6000), lengths)[0].sum().backward()
+        gradients.append({n: p.grad for n, p in encoder.named_parameters()})
+    torch.testing.assert_close(gradients[1], gradients[0])
