@@ -20,8 +20,10 @@ from speechbrain.utils.checkpoints import (
     mark_as_saver,
     register_checkpoint_hooks,
 )
+from speechbrain.utils.distributed import main_process_only
 
 from .adapted import count_parameters
+from .adapter_files import save_weights, weights_beside
 from .errors import InputError
 from .loop import ResumableBrain
 from .results import Predictions, predictions_beside, write_result
@@ -57,6 +59,8 @@ class PETLBrain(ResumableBrain):
 
     # False where the metrics keep every score until the end of the stage
     scores_training = True
+    # what makes probabilities of the logits: softmax, or sigmoid for tags
+    activation = "softmax"
 
     def __init__(
         self,
@@ -317,8 +321,17 @@ class PETLBrain(ResumableBrain):
         }
         if self.predictions:
             self.predictions.write(predictions_beside(path))
+        self._keep_tested_weights(weights_beside(path))
         write_result(result, path)
         return result
+
+    @main_process_only
+    def _keep_tested_weights(self, path):
+        """Which checkpoint, or average of some, need not be found out again."""
+        # those of the checkpoints are neither compiled nor wrapped by DDP
+        known = self.checkpointer.recoverables
+        modules = {k: known[k] for k in self.modules if k in known}
+        save_weights(path, modules, self.activation)
 
     @mark_as_saver
     def _save(self, path):

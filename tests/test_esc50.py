@@ -76,8 +76,9 @@ def test_what_a_run_keeps(finished):
     output, _ = finished
     kept = {path.name for path in output.iterdir()}
     assert kept == {
-        *("env.log", "hyperparams.yaml", "log.txt", "predictions.csv"),
-        *("result.json", "save", "train.py", "train_log.txt"),
+        *("adapter.safetensors", "env.log", "hyperparams.yaml", "log.txt"),
+        *("predictions.csv", "result.json", "save", "train.py"),
+        "train_log.txt",
     }
     assert 1 <= len(list(output.glob("save/CKPT+*"))) <= 2
     labels = (output / "save" / "labels.txt").read_text()

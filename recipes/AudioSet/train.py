@@ -38,6 +38,7 @@ class AudioSetBrain(PETLBrain):
     """Waveform -> log-mel -> adapted AST -> pooled tokens -> tags."""
 
     scores_training = False  # two million clips are many
+    activation = "sigmoid"
     stream = None  # the training clips, if they come from shards
 
     def compute_forward(self, batch, stage):

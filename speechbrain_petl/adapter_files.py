@@ -1,0 +1,199 @@
+"""adapter.safetensors: what a run has learned, and of which base it is a part.
+
+The learned tensors alone, a hash of the frozen ones that they belong to, and
+how logits become probabilities. Nothing in the file can run code.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from .errors import InputError
+
+WEIGHTS = "adapter.safetensors"
+FORMAT = "speechbrain_petl adapter 1"
+HASH, SIZE, ACTIVATION = "base_sha256", "base_parameters", "activation"
+
+
+def save_weights(path, modules, activation="softmax"):
+    """Write the learned tensors of some modules to one file.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        The file.
+    modules : dict
+        Name -> module: "encoder", an AdaptedEncoder, and others in full.
+    activation : str
+        What makes probabilities of the logits: "softmax" or "sigmoid".
+
+    Example
+    -------
+    >>> from speechbrain_petl import AST, AdaptedEncoder
+    >>> encoder = AdaptedEncoder(AST((32, 2, 2), frames=64), train=["norm.*"])
+    >>> path = getfixture("tmp_path") / WEIGHTS
+    >>> save_weights(path, {"encoder": encoder})
+    >>> tensors, metadata = read_weights(path)
+    >>> {name: tuple(x.shape) for name, x in tensors["encoder"].items()}
+    {'encoder.norm.bias': (32,), 'encoder.norm.weight': (32,)}
+    """
+    metadata = {"format": FORMAT, ACTIVATION: activation}
+    tensors = {}
+    for name, module in modules.items():
+        for key, value in _once(_learned(module)).items():
+            tensors[f"{name}.{key}"] = value.detach().cpu().contiguous()
+    if hasattr(modules.get("encoder"), "adapter_state"):
+        metadata |= fingerprint(modules["encoder"])
+    save_file(tensors, f"{path}.part", metadata)
+    os.replace(f"{path}.part", path)
+
+
+def read_weights(path):
+    """Read what ``save_weights`` wrote.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        The file.
+
+    Returns
+    -------
+    tensors : dict
+        Name of the module -> name -> tensor.
+    metadata : dict
+        The activation, and hash and size of the base.
+    """
+    tensors = {}
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            for key in file.keys():
+                module, _, name = key.partition(".")
+                tensors.setdefault(module, {})[name] = file.get_tensor(key)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"{path} cannot be read as an adapter ({error}): it is cut short, "
+            "or a git-lfs pointer. Copy it again, or write it anew with the "
+            "command of the run and --test_only."
+        )
+    if metadata.get("format") != FORMAT:
+        raise InputError(
+            f"{path} holds no adapter: its format is "
+            f"{metadata.get('format')!r}, not {FORMAT!r}"
+        )
+    return tensors, metadata
+
+
+def load_weights(modules, tensors, metadata, place):
+    """Load what ``read_weights`` returned, onto the base it belongs to only.
+
+    What a method trains becomes the encoder's own, so that several of them
+    can share the tensors of one base.
+
+    Arguments
+    ---------
+    modules : dict
+        Name -> module, as they were saved, with the base's weights.
+    tensors : dict
+        Name of the module -> name -> tensor.
+    metadata : dict
+        With the hash of the base.
+    place : str
+        Where they come from, for the error messages.
+    """
+    encoder = modules["encoder"]
+    own = {k: v.clone() for k, v in encoder.adapter_state().items()}
+    encoder.load_state_dict(own, strict=False, assign=True)
+    for name, module in modules.items():
+        learned = _learned(module)
+        state = _everywhere(tensors.get(name, {}), learned)
+        if name == "encoder":
+            encoder.load_adapter_state(state, place)
+        elif _shapes(state) == _shapes(learned):
+            module.load_state_dict(state)
+        else:
+            raise InputError(
+                f"{place}: its {name} has {_shapes(state)}, the description "
+                f"beside it makes {_shapes(learned)}. They belong to two runs."
+            )
+    _check_base(encoder, metadata, place)
+
+
+def fingerprint(encoder):
+    """Hash and size of the weights that an adapter needs and does not hold.
+
+    Arguments
+    ---------
+    encoder : AdaptedEncoder
+        With the base's weights.
+
+    Returns
+    -------
+    dict
+        Of str: SHA-256 of names, shapes and values; number of parameters.
+    """
+    digest, size = hashlib.sha256(), 0
+    learned = encoder.adapter_state()
+    for name, value in sorted(encoder.state_dict().items()):
+        if name not in learned:
+            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+            flat = value.detach().cpu().contiguous().flatten()
+            digest.update(memoryview(flat.view(torch.uint8).numpy()))
+            size += value.numel()
+    return {HASH: digest.hexdigest(), SIZE: str(size)}
+
+
+def _check_base(encoder, metadata, place):
+    found = fingerprint(encoder)
+    if found[SIZE] != metadata.get(SIZE):
+        what = f"{metadata.get(SIZE)} frozen parameters, not {found[SIZE]}"
+    elif found[HASH] != metadata.get(HASH):
+        what = f"the hash {metadata.get(HASH)[:12]}, not {found[HASH][:12]}"
+    else:
+        return
+    raise InputError(
+        f"{place} was trained on another base than these weights: its base "
+        f"has {what}. Give the base that it names, in the same version."
+    )
+
+
+def _learned(module):
+    """Name -> tensor: of an AdaptedEncoder without the frozen ones."""
+    return getattr(module, "adapter_state", module.state_dict)()
+
+
+def _once(state):
+    """Without the names of tensors that modules share, but for the first."""
+    first = {value.data_ptr(): name for name, value in reversed(state.items())}
+    return {k: v for k, v in state.items() if first[v.data_ptr()] == k}
+
+
+def _everywhere(state, learned):
+    """With the names that ``_once`` has left out."""
+    first = {v.data_ptr(): k for k, v in reversed(learned.items())}
+    aliases = {k: first[v.data_ptr()] for k, v in learned.items()}
+    return {**state, **{k: state[n] for k, n in aliases.items() if n in state}}
+
+
+def _shapes(state):
+    return {name: tuple(value.shape) for name, value in sorted(state.items())}
+
+
+def weights_beside(path):
+    """Where the learned tensors of the run of a result.json are.
+
+    Arguments
+    ---------
+    path : str
+        Of the result.json.
+
+    Returns
+    -------
+    str
+        Of the adapter.safetensors.
+    """
+    return str(Path(path).with_name(WEIGHTS))
