@@ -14,6 +14,7 @@ from ..errors import InputError
 AUDIOSET_MEAN, AUDIOSET_STD = -4.2677393, 4.5689974
 LOW_HZ = 20.0  # where the first mel filter starts
 PREEMPHASIS = 0.97
+WINDOWS = {"hanning": 1.0, "povey": 0.85}  # powers of the Hann window
 WINDOW_SECONDS, HOP_SECONDS = 0.025, 0.010
 BAND = 16  # mel filters computed together, see _bands
 CPU_CHUNK = 2  # clips whose intermediate results fit a core's cache
@@ -38,6 +39,10 @@ class Fbank(nn.Module):
         Mean of the log-mel values of the data.
     std : float
         Their standard deviation.
+    window : str
+        A name of WINDOWS: that of the AST, or Kaldi's own, that of BEATs.
+    scale : float
+        Waveforms are multiplied by it; BEATs' are whole numbers of 16 bits.
 
     Example
     -------
@@ -53,14 +58,22 @@ class Fbank(nn.Module):
         sample_rate=16000,
         mean=AUDIOSET_MEAN,
         std=AUDIOSET_STD,
+        window="hanning",
+        scale=1.0,
     ):
         super().__init__()
+        if window not in WINDOWS:
+            raise InputError(
+                f"window={window!r} is not one of {', '.join(WINDOWS)}"
+            )
         self.frames, self.mean, self.std = frames, mean, std
+        self.scale = scale
         self.sample_rate = sample_rate
         self.window_size = round(WINDOW_SECONDS * sample_rate)
         self.hop = round(HOP_SECONDS * sample_rate)
         self.fft_size = 1 << (self.window_size - 1).bit_length()
-        window = torch.hann_window(self.window_size, periodic=False)
+        power = WINDOWS[window]
+        window = torch.hann_window(self.window_size, periodic=False) ** power
         banks = get_mel_banks(
             mels, self.fft_size, sample_rate, LOW_HZ, 0.0, 100.0, -500.0, 1.0
         )[0]
@@ -130,7 +143,7 @@ class Fbank(nn.Module):
             Spectrogram (batch, frame, mel), fp32.
         """
         with torch.autocast(wavs.device.type, enabled=False):
-            logmel = self.log_mel(wavs.float())
+            logmel = self.log_mel(self.scale * wavs.float())
         size = logmel.shape[1]
         if lens is not None:
             valid = self.frames_of((lens * wavs.shape[1]).round().long())
