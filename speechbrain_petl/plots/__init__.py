@@ -1,0 +1,6 @@
+"""Pictures of results; each function writes one png file."""
+
+from .confusion import draw_confusion
+from .curves import draw_curves, draw_shots
+from .embeddings import draw_embeddings
+from .tradeoff import draw_tradeoff

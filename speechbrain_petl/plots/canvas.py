@@ -1,0 +1,58 @@
+"""What all pictures share: the canvas, the colours and the writing."""
+
+import os
+
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+DPI = 120
+COLOURS = colormaps["tab10"].colors
+
+
+def blank(width, height):
+    """An empty picture, of no window and no global state.
+
+    Arguments
+    ---------
+    width, height : float
+        In inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+    """
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+
+
+def save(figure, path):
+    """Write at once, so that a killed process leaves no half a picture.
+
+    Arguments
+    ---------
+    figure : matplotlib.figure.Figure
+        The picture.
+    path : str
+        The png file; its folder is made.
+    """
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    figure.savefig(f"{path}.part", format="png")
+    os.replace(f"{path}.part", path)
+
+
+def band(axes, x, mean, deviation, **style):
+    """A line of means with a band of one deviation to either side.
+
+    Arguments
+    ---------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    x, mean, deviation : sequence of float
+        Of each point; a deviation of nan leaves a gap in the band.
+    **style : dict
+        Colour, label and marker of the line.
+    """
+    axes.plot(x, mean, **style)
+    low = [m - d for m, d in zip(mean, deviation)]
+    high = [m + d for m, d in zip(mean, deviation)]
+    axes.fill_between(x, low, high, color=style["color"], alpha=0.15, lw=0)
