@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from .errors import InputError
 
@@ -48,7 +48,8 @@ def save_weights(path, modules, activation="softmax"):
             tensors[f"{name}.{key}"] = value.detach().cpu().contiguous()
     if hasattr(modules.get("encoder"), "adapter_state"):
         metadata |= fingerprint(modules["encoder"])
-    save_file(tensors, f"{path}.part", metadata)
+    # save_file would make it readable to its owner alone
+    Path(f"{path}.part").write_bytes(save(tensors, metadata))
     os.replace(f"{path}.part", path)
 
 

@@ -113,7 +113,9 @@ def resize_positions(table, old, new):
     >>> resize_positions(torch.randn(1, 1214, 32), audioset, esc50).shape
     torch.Size([1, 590, 32])
     """
-    table = table.float()
+    # in double precision every machine rounds to the same result, so that an
+    # adapter can name the weights it belongs to by their hash
+    table = table.double()
     first, rest = table[:, :CLASS_TOKENS], table[:, CLASS_TOKENS:]
     grid = rest.unflatten(1, [axis.patches for axis in old])
     grid = grid.permute(0, 3, 1, 2)  # (1, dim, mel, frame)
@@ -122,9 +124,11 @@ def resize_positions(table, old, new):
         same_stride = Axis(after.length, before.stride)
         grid = _change_length(grid, dim, before.patches, same_stride.patches)
         if after.stride != before.stride:
-            places = torch.arange(after.patches) * after.stride / before.stride
+            places = torch.arange(after.patches).double()
+            places = places * after.stride / before.stride
             grid = _sample(grid, dim, places)
-    return torch.cat([first, grid.flatten(2).transpose(1, 2)], dim=1)
+    table = torch.cat([first, grid.flatten(2).transpose(1, 2)], dim=1)
+    return table.float()
 
 
 def _change_length(grid, dim, old, new):
