@@ -18,7 +18,7 @@ from speechbrain.utils.checkpoints import (
     register_checkpoint_hooks,
 )
 
-from .errors import InputError, did_you_mean
+from .errors import InputError, check_arguments, did_you_mean
 
 
 @register_checkpoint_hooks
@@ -70,7 +70,9 @@ class AdaptedEncoder(nn.Module):
         for name in sorted(sites, key=lambda n: -n.count(".")):
             module = encoder.get_submodule(name)
             was = [(p, p.requires_grad) for p in module.parameters()]
-            replace_module(encoder, name, sites[name](module))
+            wrapper = sites[name]
+            check_arguments(wrapper, module, place=f"petl: wrap: {name}")
+            replace_module(encoder, name, wrapper(module))
             # SpeechBrain's adapters freeze what they wrap, `train` included
             for parameter, required in was:
                 parameter.requires_grad_(required)

@@ -54,8 +54,11 @@ def _mend(run_opts):
         except (AssertionError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"--device={device} is not there: {reason}")
-    # NCCL cannot serve CPU processes, and gloo always can
     on_cpu = device == "cpu" or not torch.accelerator.is_available()
+    for name in ("precision", "eval_precision"):
+        if on_cpu and getattr(run_opts, name) == "fp16":
+            raise InputError(f"--{name}=fp16 needs a GPU: bf16 runs on a CPU")
+    # NCCL cannot serve CPU processes, and gloo always can
     if on_cpu and "distributed_backend" not in run_opts.overridden_args:
         changed["distributed_backend"] = "gloo"
     if run_opts.optimizer_step_limit is not None:

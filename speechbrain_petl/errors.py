@@ -4,6 +4,8 @@
 """
 
 import difflib
+import inspect
+from functools import partial
 
 
 class InputError(ValueError):
@@ -44,3 +46,34 @@ def did_you_mean(name, known, count=3):
     """
     near = difflib.get_close_matches(name, list(known), count, cutoff=0.5)
     return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
+def check_arguments(factory, *args, place, **kwargs):
+    """Refuse to call what cannot take these arguments.
+
+    Arguments
+    ---------
+    factory : callable
+        A class, a function, or a ``functools.partial`` of one, as ``!name:``
+        makes it.
+    *args : tuple
+        What it is about to be called with.
+    place : str
+        Where the user has named it.
+    **kwargs : dict
+        What it is about to be called with.
+
+    Example
+    -------
+    >>> check_arguments(partial(round, digits=2), 0.5, place="rounding")
+    Traceback (most recent call last):
+    speechbrain_petl.errors.InputError: rounding: round got an unexpected keyword argument 'digits'
+    """
+    while isinstance(factory, partial):
+        args = (*factory.args, *args)
+        kwargs = {**factory.keywords, **kwargs}
+        factory = factory.func
+    try:
+        inspect.signature(factory).bind(*args, **kwargs)
+    except TypeError as error:
+        raise InputError(f"{place}: {factory.__name__} {error}")

@@ -89,9 +89,12 @@ class ResumableBrain(sb.Brain):
         elif self.distributed_launch and len(dataset) >= self.processes:
             share = range(self.rank, len(dataset), self.processes)
             loader_kwargs["sampler"] = share
-        loader = super().make_dataloader(
-            dataset, stage, ckpt_prefix, **loader_kwargs
-        )
+        try:
+            loader = super().make_dataloader(
+                dataset, stage, ckpt_prefix, **loader_kwargs
+            )
+        except (TypeError, ValueError) as error:  # batch_size=0
+            raise InputError(f"loader: {error}")
         if stage == sb.Stage.TRAIN:
             self.train_sampler = loader.sampler
             factor = self.grad_accumulation_factor

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from ..errors import InputError
+from ..errors import InputError, check_arguments
 
 
 def width_of(module):
@@ -91,7 +91,9 @@ def build(block, module, dim=None):
             "needs its own: in the yaml file write !name: instead of !new:, "
             "or wrap it in Shared."
         )
-    return block(dim=dim or width_of(module)).to(**place_of(module))
+    dim = dim or width_of(module)
+    check_arguments(block, dim=dim, place="petl: block")
+    return block(dim=dim).to(**place_of(module))
 
 
 def on_first(output, change):
