@@ -6,6 +6,7 @@ writes the three as one self-contained file, as a recipe that goes upstream
 must be.
 """
 
+import copy
 import sys
 from io import StringIO
 from pathlib import Path
@@ -64,14 +65,15 @@ def parse_recipe(argv):
     lr: 0.005
     seed: 7
     """
-    base_file, run_opts, overrides, _ = check_recipe(argv)
+    base_file, run_opts, overrides, settings = check_recipe(argv)
+    refuse_other_settings(settings)
     if not torch.distributed.is_initialized():
         sb.utils.distributed.ddp_init_group(run_opts)
     return base_file, run_opts, overrides
 
 
 def check_recipe(argv):
-    """As ``parse_recipe``, without a side effect: for those that plan runs.
+    """As ``parse_recipe``, for those that plan runs: it starts nothing.
 
     Arguments
     ---------
@@ -105,9 +107,7 @@ def check_recipe(argv):
     text = _dump(overrides)
     with open(base_file, encoding="utf-8") as file:
         resolved = resolve_references(file, text).getvalue()
-    settings = _load(resolved, base_file)
-    _refuse_other_settings(_load(resolved, base_file))
-    return str(base_file), run_opts, text, settings
+    return str(base_file), run_opts, text, _load(resolved, base_file)
 
 
 def base_of(method_file):
@@ -179,6 +179,33 @@ def export(method_file, overrides=None):
     flat = _load(base_file.read_text(encoding="utf-8"), base_file)
     _update(flat, merge(method_file, overrides or {}))
     return _dump(flat) + "\n"
+
+
+def refuse_other_settings(settings):
+    """A folder that holds a run continues it, or refuses to be another's.
+
+    Arguments
+    ---------
+    settings : dict
+        As ``check_recipe`` returns them.
+    """
+    new = copy.deepcopy(settings)
+    folder = Path(new.get("output_folder", ""))
+    stored = folder / "hyperparams.yaml"
+    finished = Path(new.get("result_file", "")).is_file()
+    if not stored.is_file() or not (finished or any(folder.glob("**/CKPT+*"))):
+        return
+    old = _load(stored.read_text(encoding="utf-8"), stored)
+    old, new = _without_places(old), _without_places(new)
+    for key in sorted(old.keys() | new.keys()):
+        pair = [_dump({key: tree.get(key)}) for tree in (old, new)]
+        pair = [" ".join(text.split()) for text in pair]
+        if pair[0] != pair[1] and not key.startswith("__"):
+            raise InputError(
+                f"{folder} holds a run with other settings: it had "
+                f"`{pair[0]}` where this one has `{pair[1]}`. Give another "
+                "--output_folder, or delete that one."
+            )
 
 
 def run(main):
@@ -275,26 +302,6 @@ def _without_places(tree):
         elif isinstance(tree[key], dict):
             _without_places(tree[key])
     return tree
-
-
-def _refuse_other_settings(new):
-    """A folder that holds checkpoints continues the run that made them."""
-    folder = Path(new.get("output_folder", ""))
-    stored = folder / "hyperparams.yaml"
-    finished = Path(new.get("result_file", "")).is_file()
-    if not stored.is_file() or not (finished or any(folder.glob("**/CKPT+*"))):
-        return
-    old = _load(stored.read_text(encoding="utf-8"), stored)
-    old, new = _without_places(old), _without_places(new)
-    for key in sorted(old.keys() | new.keys()):
-        pair = [_dump({key: tree.get(key)}) for tree in (old, new)]
-        pair = [" ".join(text.split()) for text in pair]
-        if pair[0] != pair[1] and not key.startswith("__"):
-            raise InputError(
-                f"{folder} holds a run with other settings: it had "
-                f"`{pair[0]}` where this one has `{pair[1]}`. Give another "
-                "--output_folder, or delete that one."
-            )
 
 
 def main(argv):
