@@ -72,6 +72,8 @@ def prepare_brazilian_accents(
     dict
         split -> path of its manifest.
     """
+    if isinstance(labels, str):
+        raise InputError(f"labels={labels} is no list: write [{labels}]")
     path = find_table(data_folder, metadata, "id,path,label of the clips")
     rows = _read(path, labels)
     if "split" in rows[0][1]:
