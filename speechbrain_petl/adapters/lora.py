@@ -5,6 +5,7 @@ parts of a fused qkv projection.
 """
 
 import math
+from functools import partial
 
 import torch
 from torch import nn
@@ -103,17 +104,18 @@ class LoRA(nn.Module):
         torch.Tensor
             Output (..., out_features).
         """
-        y = self.pretrained_module(x)
-        low = F.linear(self.dropout(x), self.down.flatten(0, 1))
-        # one product that is added as it is computed: multiplying by the
+        inner, rows = self.pretrained_module, x.flatten(0, -2)
+        # One product that is added as it is computed: multiplying by the
         # zeros of the parts left alone costs less than copying the wide
-        # output together from its thirds
-        return torch.addmm(
-            y.flatten(0, -2),
-            low.flatten(0, -2),
-            self._whole_up().t(),
-            alpha=self.scale,
-        ).view_as(y)
+        # output together from its thirds. A Linear keeps no output for its
+        # gradient, so that the product may be added in place.
+        in_place = type(inner) is nn.Linear
+        y = inner(rows) if in_place else inner(x).flatten(0, -2)
+        low = F.linear(self.dropout(rows), self.down.flatten(0, 1))
+        add = y.addmm_ if in_place else partial(torch.addmm, y)
+        up = self._whole_up().t()
+        y = add(low.to(y.dtype), up.to(y.dtype), alpha=self.scale)
+        return y.unflatten(0, x.shape[:-1])
 
     def _updated_weight(self):
         update = self._whole_up() @ self.down.flatten(0, 1)

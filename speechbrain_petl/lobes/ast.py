@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
+from .attention import SelfAttention
 
 SIZES = {  # dim, depth, heads
     "tiny224": (192, 12, 3),
@@ -105,6 +106,7 @@ class AST(nn.Module):
                     qkv_bias=True,
                     proj_drop=dropout,
                     norm_layer=norm,
+                    attn_layer=SelfAttention,
                 )
                 for _ in range(depth)
             )
