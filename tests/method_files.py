@@ -17,6 +17,8 @@ MOVED_AT_START = {
     "prompt_shallow",
     "weighted_layers",
 }
+# folders of method files -> the encoder whose sites they name
+ENCODERS = {"wav2vec2": "speech", "beats": "speech"}
 # PEFT's LoHa draws a number in each training step and branches on it
 NOT_CAPTURED = {"loha"}
 
@@ -39,11 +41,18 @@ def petl_of(path):
     return {"wrap": {}, **load_hyperpyyaml(text)["petl"]}
 
 
+def encoder_of(path):
+    """What a method file is for: "ast", or "speech" with torchaudio's names."""
+    return ENCODERS.get(path.parent.name, "ast")
+
+
 @lru_cache
-def distinct_methods():
+def distinct_methods(encoder="ast"):
     """Name -> method file, one for each different method."""
     seen, methods = set(), {}
     for path in method_files():
+        if encoder_of(path) != encoder:
+            continue
         text = (ROOT / path).read_text(encoding="utf-8")
         petl = text[text.index("\npetl:") :]
         if petl not in seen:

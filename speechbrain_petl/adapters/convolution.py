@@ -81,7 +81,7 @@ class Convpass(nn.Module):
         """
         x = self.activation(self.down(x))
         if self.rows:
-            x = apart(self._on_grid, x)
+            x = self._on_grid(x)
         else:
             x = apart(self._along_sequence, x)
         return self.up(self.activation(x))
@@ -91,6 +91,12 @@ class Convpass(nn.Module):
 
     def _on_grid(self, x):
         """Convolve patches as an image, each class token as a single pixel."""
+        if valid_tokens(x) is not None:
+            raise InputError(
+                f"Convpass: rows={self.rows} is a grid for clips of one length, "
+                "and this encoder takes clips of any. Leave rows out to "
+                "convolve along the sequence."
+            )
         first, patches = x.tensor_split([self.class_tokens], dim=1)
         if patches.shape[1] % self.rows:
             raise InputError(

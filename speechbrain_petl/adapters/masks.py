@@ -133,9 +133,11 @@ def pad_masks(args, kwargs, length, count):
 def _padded(mask, length, count):
     if not (torch.is_tensor(mask) and mask.dim() and mask.shape[-1] == length):
         return mask
-    # keys, and queries unless one row holds for all of them
-    pad = [0, count]
-    if mask.dim() > 2 and mask.shape[-2] == length:
-        pad += [0, count]
     # masks are added to the scores, or say which keys may be seen
-    return F.pad(mask, pad, value=0 if mask.is_floating_point() else 1)
+    value = 0 if mask.is_floating_point() else 1
+    rows = F.pad(mask, (0, count), value=value)
+    if mask.dim() < 3 or mask.shape[-2] != length:
+        return rows  # one row holds for all queries
+    # learned tokens see what the last one sees: no padding
+    last = rows[..., -1:, :].expand(*rows.shape[:-2], count, -1)
+    return torch.cat([rows, last], dim=-2)

@@ -81,7 +81,7 @@ class GatedAttention(SelfAttention):
     -------
     >>> attention = GatedAttention(SelfAttention(32, num_heads=2))
     >>> bias = torch.randn(1, 2, 10, 10)
-    >>> attention(torch.randn(3, 10, 32), position_bias=bias)[0].shape
+    >>> attention(torch.randn(3, 10, 32), position_bias=(bias,))[0].shape
     torch.Size([3, 10, 32])
     """
 
@@ -112,8 +112,9 @@ class GatedAttention(SelfAttention):
             Tokens (batch, token, dim).
         attention_mask : torch.Tensor, optional
             True where a token may be attended to (batch, 1, token, token).
-        position_bias : torch.Tensor
-            (1, head, token, token)
+        position_bias : tuple of torch.Tensor
+            (1, head, token, token); in a tuple, since it is no mask for a
+            prompt or prefix to lengthen: their tokens have no position.
         key_padding_mask : None
             Not used, as in torchaudio's ``SelfAttention``.
 
@@ -126,8 +127,10 @@ class GatedAttention(SelfAttention):
             self._heads(projection(x))
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
+        (bias,) = position_bias
+        learned = x.shape[1] - bias.shape[-1]
         gate = self._gates(q if self.gate == "query" else self._heads(x))
-        bias = gate * position_bias
+        bias = gate * F.pad(bias, (0, learned, 0, learned))
         if attention_mask is not None:
             bias = bias.masked_fill(~attention_mask, -torch.inf)
         dropout = self.dropout if self.training else 0.0

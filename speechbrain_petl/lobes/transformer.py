@@ -94,7 +94,7 @@ class Transformer(nn.Module):
         x = x + self.pos_conv_embed(x)
         if self.layer_norm_first:
             x = self.layer_norm(x)
-        bias = None if self.positions is None else self.positions(length)
+        bias = None if self.positions is None else (self.positions(length),)
         x = self._run(self.dropout(x), mask, bias, valid)
         return x if self.layer_norm_first else self.layer_norm(x)
 
@@ -127,8 +127,8 @@ class Layers(nn.ModuleList):
             Tokens (batch, token, dim).
         attention_mask : torch.Tensor, optional
             True where a token may be attended to (batch, 1, token, token).
-        position_bias : torch.Tensor, optional
-            (1, head, token, token)
+        position_bias : tuple of torch.Tensor, optional
+            See ``GatedAttention``.
 
         Returns
         -------
@@ -169,8 +169,8 @@ class DeepNormLayer(components.EncoderLayer):
             Tokens (batch, token, dim).
         attention_mask : torch.Tensor, optional
             True where a token may be attended to (batch, 1, token, token).
-        position_bias : torch.Tensor, optional
-            (1, head, token, token)
+        position_bias : tuple of torch.Tensor, optional
+            See ``GatedAttention``.
 
         Returns
         -------
