@@ -10,8 +10,19 @@ import torch
 
 from speechbrain.utils.distributed import main_process_only
 
+from .errors import InputError
+
 RESULT, PREDICTIONS = "result.json", "predictions.csv"
 SEPARATOR = "|"  # between the labels of a clip that has several
+NEEDED = {  # key of a result -> kind
+    "dataset": str,
+    "method": str,
+    "metrics": dict,
+    "trainable_parameters": int,
+    "seconds": (int, float),
+    "debug": bool,
+    "history": list,
+}
 
 
 class Predictions:
@@ -130,6 +141,58 @@ def write_result(content, path):
     with open(f"{path}.part", "w", encoding="utf-8") as file:
         json.dump(_finite(content), file, indent=1, allow_nan=False)
     os.replace(f"{path}.part", path)
+
+
+def read_result(path):
+    """Read a result.json and check that it is one.
+
+    Arguments
+    ---------
+    path : str
+        The json file.
+
+    Returns
+    -------
+    dict
+        As ``PETLBrain.train_and_test`` returned it, with null for numbers
+        that are not finite.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            result = json.load(file)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}")
+    if not isinstance(result, dict):
+        raise InputError(f"{path} is no result of a run: it holds no keys")
+    for key, kind in NEEDED.items():
+        if not isinstance(result.get(key), kind):
+            raise InputError(f"{path} is no result of a run: {key} is missing")
+    for name, value in result["metrics"].items():
+        if value is not None and not isinstance(value, (int, float)):
+            raise InputError(f"{path}: the metric {name} is {value!r}")
+    return result
+
+
+def identity(result):
+    """What identifies a run: what its recipe put before the metrics.
+
+    Arguments
+    ---------
+    result : dict
+        As ``read_result`` returns it.
+
+    Returns
+    -------
+    dict
+        dataset, method, seed, ...
+
+    Example
+    -------
+    >>> identity({"dataset": "ESC-50", "fold": 1, "metrics": {}, "seconds": 3})
+    {'dataset': 'ESC-50', 'fold': 1}
+    """
+    keys = list(result)
+    return {key: result[key] for key in keys[: keys.index("metrics")]}
 
 
 def predictions_beside(path):
