@@ -52,6 +52,8 @@ class PETLBrain(ResumableBrain):
         The label set; with it, the test writes predictions.csv.
     keep : int
         How many of the best and how many of the last checkpoints to keep.
+    test_on : str
+        "test"; "valid" in a search, which may not look at the test set.
     **kwargs : dict
         ``seed``, ``opt_class``, ``hparams``, ``run_opts``, ``checkpointer``,
         as for ``loop.ResumableBrain``.
@@ -71,6 +73,7 @@ class PETLBrain(ResumableBrain):
         train_logger,
         labels=None,
         keep=1,
+        test_on="test",
         **kwargs,
     ):
         super().__init__(modules, **kwargs)
@@ -86,6 +89,7 @@ class PETLBrain(ResumableBrain):
         self.train_logger = train_logger
         self.predictions = Predictions(labels) if labels else None
         self.keep = keep
+        self.test_on = test_on
         self.history = []  # one dict per finished epoch
         self.seconds = 0.0  # spent in training, validation included
 
@@ -113,6 +117,11 @@ class PETLBrain(ResumableBrain):
         self.drop_unfinished_checkpoints()
         self.has_valid = "valid" in datasets
         self.select = self.select if self.has_valid else None
+        if self.test_on not in datasets:
+            raise InputError(
+                f"brain: test_on: there is no {self.test_on!r} set here, but "
+                f"{', '.join(datasets)}"
+            )
         self.epochs = epoch_counter.limit
         train = self.make_dataloader(
             datasets["train"], sb.Stage.TRAIN, shuffle=True, **loader
@@ -124,7 +133,7 @@ class PETLBrain(ResumableBrain):
             valid_loader_kwargs=dict(loader),
         )
         self.evaluate(
-            datasets["test"],
+            datasets[self.test_on],
             max_key=self.select,
             test_loader_kwargs=dict(loader),
         )
@@ -308,6 +317,7 @@ class PETLBrain(ResumableBrain):
             "metrics": self.test_stats,
             "select": self.select,
             "tested_epoch": self.tested_epoch,
+            "tested_on": self.test_on,
             "trainable_parameters": trainable,
             "total_parameters": total,
             "adapter_bytes": self.adapter_bytes,
