@@ -169,7 +169,9 @@ def read_result(path):
             raise InputError(f"{path} is no result of a run: {key} is missing")
     for name, value in result["metrics"].items():
         if value is not None and not isinstance(value, (int, float)):
-            raise InputError(f"{path}: the metric {name} is {value!r}")
+            raise InputError(
+                f"{path} is no result of a run: its {name} is {value!r}"
+            )
     return result
 
 
