@@ -21,6 +21,7 @@ from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.distributed import ddp_broadcast, main_process_only
 from speechbrain.utils.logger import get_logger
 
+from .batches import dynamic_batches
 from .errors import InputError
 
 logger = get_logger(__name__)
@@ -72,20 +73,28 @@ class ResumableBrain(sb.Brain):
         ckpt_prefix : str
             As in ``speechbrain.Brain.make_dataloader``.
         **loader_kwargs : dict
-            Arguments of the loader.
+            Arguments of the loader; and ``dynamic_batch``, for training
+            those of ``batches.dynamic_batches`` in place of ``batch_size``.
 
         Returns
         -------
         torch.utils.data.DataLoader
             The loader.
         """
+        dynamic = loader_kwargs.pop("dynamic_batch", None)
         if isinstance(dataset, IterableDataset):
             # a stream orders its clips and shares them out by itself
             loader_kwargs.pop("shuffle", None)
         elif stage == sb.Stage.TRAIN:
             if loader_kwargs.pop("shuffle", False):
                 seed = random.Random(self.seed).getrandbits(31)
-                loader_kwargs["sampler"] = self.make_sampler(dataset, seed)
+                if dynamic:
+                    loader_kwargs.pop("batch_size", None)
+                    loader_kwargs["batch_sampler"] = dynamic_batches(
+                        dataset, dynamic, seed, self.processes
+                    )
+                else:
+                    loader_kwargs["sampler"] = self.make_sampler(dataset, seed)
         elif self.distributed_launch and len(dataset) >= self.processes:
             share = range(self.rank, len(dataset), self.processes)
             loader_kwargs["sampler"] = share
@@ -96,7 +105,9 @@ class ResumableBrain(sb.Brain):
         except (TypeError, ValueError) as error:  # batch_size=0
             raise InputError(f"loader: {error}")
         if stage == sb.Stage.TRAIN:
-            self.train_sampler = loader.sampler
+            self.train_sampler = (
+                loader.batch_sampler if dynamic else loader.sampler
+            )
             factor = self.grad_accumulation_factor
             self.steps_per_epoch = len(loader) // factor
             if not self.steps_per_epoch:

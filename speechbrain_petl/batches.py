@@ -1,0 +1,54 @@
+"""Batches of clips of similar length, for encoders that take any length."""
+
+from speechbrain.dataio.sampler import DynamicBatchSampler
+
+from .errors import InputError
+
+
+def dynamic_batches(dataset, settings, seed, processes=1):
+    """SpeechBrain's DynamicBatchSampler over the durations of clips.
+
+    Every epoch has as many batches: which clips may share one depends on
+    their durations alone.
+
+    Arguments
+    ---------
+    dataset : speechbrain.dataio.dataset.DynamicItemDataset
+        Clips with a "duration" (seconds).
+    settings : dict
+        Its arguments, such as ``max_batch_length``, the seconds of all clips
+        of a batch, and ``num_buckets``.
+    seed : int
+        Seeds the order.
+    processes : int
+        Between which the batches are shared out.
+
+    Returns
+    -------
+    speechbrain.dataio.sampler.DynamicBatchSampler
+        Yields lists of indices.
+
+    Example
+    -------
+    >>> from speechbrain.dataio.dataset import DynamicItemDataset
+    >>> clips = {f"{i}": {"duration": 1.0 + i} for i in range(6)}
+    >>> settings = {"max_batch_length": 8, "num_buckets": 3}
+    >>> batches = dynamic_batches(DynamicItemDataset(clips), settings, seed=1)
+    >>> sorted(sorted(batch) for batch in batches)
+    [[0, 1], [2], [3], [4], [5]]
+    """
+    try:
+        sampler = DynamicBatchSampler(dataset, seed=seed, **settings)
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"dynamic_batch={settings}: {' '.join(str(error).split())} Give "
+            "{max_batch_length: seconds, num_buckets: count}"
+        ) from error
+    # SpeechBrain takes a process's only batch for a list of batches
+    if len(sampler) <= processes > 1:
+        raise InputError(
+            f"dynamic_batch={settings} makes {len(sampler)} batches of "
+            f"{len(dataset)} clips, too few for {processes} processes: lower "
+            "max_batch_length, or leave dynamic_batch out"
+        )
+    return sampler

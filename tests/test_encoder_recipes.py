@@ -1,0 +1,185 @@
+"""The method files for wav2vec 2.0 and BEATs: sizes, runs, processes."""
+
+import json
+
+import pytest
+import torch
+from layouts import make_esc50
+from layouts_audioset import make_audioset
+from layouts_fluent_speech_commands import make_fluent_speech_commands
+from layouts_google_speech_commands import make_speech_commands
+from layouts_iemocap import make_iemocap
+from method_files import ROOT, encoder_of, method_files, petl_of
+from running import load_train, result_of, torchrun
+
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain_petl import (
+    AdaptedEncoder,
+    InputError,
+    Wav2Vec2,
+    count_parameters,
+)
+from speechbrain_petl.batches import dynamic_batches
+
+DATA = {
+    "ESC50": make_esc50,
+    "AudioSet": make_audioset,
+    "FluentSpeechCommands": make_fluent_speech_commands,
+    "GoogleSpeechCommands": make_speech_commands,
+    "IEMOCAP": make_iemocap,
+}
+SIZES = {  # thousands, as published; without the classifier
+    ("GoogleSpeechCommands", "bottleneck"): (250, 250512),
+    ("GoogleSpeechCommands", "conformer"): (272, 272256),
+    ("FluentSpeechCommands", "bottleneck"): (250, 250512),
+    ("FluentSpeechCommands", "conformer"): (272, 272256),
+    ("IEMOCAP", "bottleneck"): (895, 895552),
+    ("IEMOCAP", "conformer"): (927, 927232),
+    ("IEMOCAP", "lora"): (222, 222720),
+    ("IEMOCAP", "prefix"): (222, 222720),
+    ("IEMOCAP", "linear"): (1, 1536),
+    ("IEMOCAP", "full"): (21263, 21263616),
+}
+FILES = [path for path in method_files() if encoder_of(path) == "speech"]
+ONE_OF_EACH = ("FluentSpeechCommands", "bottleneck"), ("ESC50", "conformer")
+
+
+def command_line(path, data, output, *more):
+    """A tiny run of twelve layers, which the files name."""
+    tiny = "--frames=64" if path.parent.name == "beats" else "--seconds=0.3"
+    if path.parts[1] == "ESC50":
+        more = ("--esc10=True", *more)
+    return [
+        str(ROOT / path),
+        f"--data_folder={data}",
+        f"--output_folder={output}",
+        *("--source=null", "--encoder_size=[32,12,2]", tiny),
+        *("--epochs=1", "--batch_size=4", "--num_workers=0"),
+        *("--noprogressbar", *more),
+    ]
+
+
+def train(path, data, output, *more):
+    """Run a method file in this process; its result."""
+    argv = command_line(path, data, output, "--device=cpu", *more)
+    load_train(ROOT / "recipes" / path.parts[1]).main(argv)
+    return result_of(output)
+
+
+def file_of(recipe, method):
+    """The method file of a recipe."""
+    return next(p for p in FILES if p.parts[1] == recipe and p.stem == method)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Generated data of a recipe, made once."""
+    made = {}
+
+    def make(recipe):
+        if recipe not in made:
+            folder = tmp_path_factory.mktemp(recipe)
+            made[recipe] = DATA[recipe](folder)
+        return made[recipe]
+
+    return make
+
+
+@pytest.mark.parametrize("recipe, method", SIZES)
+def test_trained_parameters_are_as_published(recipe, method):
+    """Cut to thousands, as the papers state them."""
+    thousands, exact = SIZES[recipe, method]
+    with torch.device("meta"):
+        encoder = Wav2Vec2("wav2vec2_base")
+        adapted = AdaptedEncoder(encoder, **petl_of(file_of(recipe, method)))
+    assert count_parameters(adapted)[0] == exact
+    assert exact // 1000 == thousands
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        if (path.parts[1], path.stem) in ONE_OF_EACH
+        else pytest.param(path, marks=pytest.mark.slow)
+        for path in FILES
+    ],
+    ids=str,
+)
+def test_every_file_runs(path, data, tmp_path):
+    """From audio files to a result."""
+    result = train(path, data(path.parts[1]), tmp_path, "--debug")
+    folder = path.parent.name
+    assert result["method"] == f"{folder}/{path.stem}"
+    assert result["encoder"] == [32, 12, 2]
+
+
+def test_dynamic_batches_train(data, tmp_path):
+    """Clips of similar length instead of a number of clips."""
+    path = file_of("IEMOCAP", "lora")
+    dynamic = "--dynamic_batch={max_batch_length: 2, num_buckets: 3}"
+    result = train(path, data("IEMOCAP"), tmp_path, "--debug", dynamic)
+    assert result["metrics"]["loss"] > 0
+
+
+def test_dynamic_batches():
+    """As many in each epoch, each clip once, in another order."""
+    seconds = [1 + 7 * (i * 37 % 101) / 101 for i in range(60)]
+    clips = {str(i): {"duration": s} for i, s in enumerate(seconds)}
+    dataset = DynamicItemDataset(clips)
+    settings = {"max_batch_length": 24, "num_buckets": 5}
+    sampler = dynamic_batches(dataset, settings, seed=1, processes=2)
+    epochs = []
+    for epoch in range(1, 4):
+        sampler.set_epoch(epoch)
+        batches = list(sampler)
+        assert sorted(sum(batches, [])) == list(range(60))
+        assert all(sum(seconds[i] for i in b) <= 24 for b in batches)
+        epochs.append(batches)
+    assert len({len(batches) for batches in epochs}) == 1
+    assert sorted(map(sorted, epochs[0])) != sorted(map(sorted, epochs[1]))
+    for wrong, message in (
+        ({"max_batch_length": 24}, "specify either num_buckets"),
+        ({"batch": 24}, "unexpected keyword argument 'batch'"),
+        ({"max_batch_length": 24, "num_buckets": 5}, "too few for 70 proc"),
+    ):
+        with pytest.raises(InputError, match=message):
+            dynamic_batches(dataset, wrong, seed=1, processes=70)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["lora", "conformer"])
+@pytest.mark.parametrize("recipe", DATA)
+def test_two_processes(recipe, method, data, tmp_path):
+    """Under torchrun; LoRA learns what one process does."""
+    path, two = file_of(recipe, method), tmp_path / "two"
+    argv = command_line(path, data(recipe), two, "--augment={steps: []}")
+    argv += ["--wave_augment={steps: []}", "--distributed_backend=gloo"]
+    program = ROOT / "recipes" / recipe / "train.py"
+    done = torchrun(argv + ["--debug"], program)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((two / "result.json").read_text())["processes"] == 2
+
+
+@pytest.mark.slow
+def test_two_processes_are_one(data, tmp_path):
+    """Though their batches are padded to other lengths."""
+    path, one, two = file_of("IEMOCAP", "lora"), tmp_path / "1", tmp_path / "2"
+    argv = command_line(path, data("IEMOCAP"), two, "--batch_size=4")
+    done = torchrun(argv, ROOT / "recipes" / "IEMOCAP" / "train.py")
+    assert done.returncode == 0, done.stderr
+    train(path, data("IEMOCAP"), one, "--batch_size=8")
+    metrics = [result_of(folder)["metrics"] for folder in (one, two)]
+    assert metrics[1] == pytest.approx(metrics[0], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_two_processes_with_dynamic_batches(data, tmp_path):
+    """Shared out between them."""
+    path = file_of("IEMOCAP", "conformer")
+    dynamic = "--dynamic_batch={max_batch_length: 2, num_buckets: 3}"
+    argv = command_line(path, data("IEMOCAP"), tmp_path, dynamic)
+    argv.append("--epochs=3")
+    done = torchrun(argv, ROOT / "recipes" / "IEMOCAP" / "train.py")
+    assert done.returncode == 0, done.stderr
+    assert len(result_of(tmp_path)["history"]) == 3
