@@ -153,7 +153,7 @@ class SlurmPool:
         except RuntimeError as error:
             raise InputError(f"--executor=slurm: {error}")
         except (NameError, ValueError) as error:
-            raise InputError(f"--slurm: {error}")
+            raise InputError(f"--slurm: {str(error).splitlines()[0]}")
 
     def submit(self, runs):
         """Put all runs into one array, but those that a job waits for already.
