@@ -1,9 +1,10 @@
 """Self-attention by the kernels that are fastest on the device.
 
 Measured on CPUs, a training step of PyTorch's fused attention loses time in
-two places: the gradients of queries, keys and values are copied twice to lie
-side by side as the projection wants them; and in bf16 its backward kernel,
-which works in small tiles, does not reach the rate of large products.
+three places: rows that lie a whole fused projection apart are slow to read; the
+gradients of queries, keys and values are copied twice to lie side by side as
+the projection wants them; and in bf16 the backward kernel, which works in small
+tiles, does not reach the rate of large products.
 """
 
 import torch
@@ -96,12 +97,11 @@ class CpuAttention(torch.autograd.Function):
         torch.Tensor
             (batch, token, dim)
         """
-        y, normaliser = _flash(*_split(qkv, heads))
-        ctx.heads = heads
-        if qkv.dtype == torch.float32:
-            ctx.save_for_backward(qkv, y, normaliser)
-        else:
-            ctx.save_for_backward(qkv)
+        parts = qkv.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+        parts = parts.contiguous()  # costs less than the kernels then save
+        y, normaliser = _flash(*parts)
+        fused = qkv.dtype == torch.float32
+        ctx.save_for_backward(parts, *((y, normaliser) if fused else ()))
         return y.transpose(1, 2).flatten(2)
 
     @staticmethod
@@ -121,21 +121,14 @@ class CpuAttention(torch.autograd.Function):
         tuple
             (batch, token, 3 * dim), None
         """
-        qkv, *kept = ctx.saved_tensors
-        grad = grad.unflatten(2, (ctx.heads, -1)).transpose(1, 2)
-        parts = _split(qkv, ctx.heads)
+        parts, *kept = ctx.saved_tensors
+        grad = grad.unflatten(2, (parts.shape[2], -1)).transpose(1, 2)
         if kept:
             grads = _flash_backward(grad, *parts, *kept, 0.0, False)
         else:
             grads = _batched_backward(grad, *parts)
         grads = [part.transpose(1, 2) for part in grads]
         return torch.stack(grads, dim=2).flatten(2), None
-
-
-def _split(qkv, heads):
-    """Queries, keys and values (batch, head, token, dim / head)."""
-    parts = qkv.unflatten(2, (3, heads, -1))
-    return parts.permute(2, 0, 3, 1, 4).unbind(0)
 
 
 def _batched_backward(grad, q, k, v):
