@@ -21,8 +21,10 @@ from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.distributed import ddp_broadcast, main_process_only
 from speechbrain.utils.logger import get_logger
 
+from .allocator import keep_large_blocks
 from .batches import dynamic_batches
 from .errors import InputError
+from .precision import leave_emulated_bf16
 
 logger = get_logger(__name__)
 
@@ -46,6 +48,9 @@ class ResumableBrain(sb.Brain):
 
     def __init__(self, modules, *, seed, **kwargs):
         super().__init__(modules, **kwargs)
+        if self.device_type == "cpu":
+            keep_large_blocks()
+        leave_emulated_bf16(self)
         # --debug gives each process a folder of its own: they share the first's
         folder = self.checkpointer.checkpoints_dir
         self.checkpointer.checkpoints_dir = ddp_broadcast(folder)
