@@ -1,7 +1,10 @@
 """Result folders of runs that never ran, as PETLBrain writes them."""
 
 import json
+import re
 from pathlib import Path
+
+from speechbrain_petl.report import as_markdown, find_runs, make_tables
 
 SETTINGS = {
     "seed": 1,
@@ -90,8 +93,37 @@ def make_recipe(root, readme="# Title\n"):
     """A recipe's folder without a train.py."""
     folder = Path(root, "recipe")
     (folder / "hparams").mkdir(parents=True)
-    base = "seed: 1\nmethod: null\nepochs: 50\nlr: 0.1\nsource: MIT/ast\n"
+    base = "seed: 1\nlogger: !ref <seed>\nmethod: null\nepochs: 50\nlr: 0.1\nsource: MIT/ast\n"
     (folder / "hparams/base.yaml").write_text(base + ENCODER.format(size="b"))
     (folder / "hparams/lora.yaml").write_text("method: lora\nlr: 0.005\n")
     (folder / "README.md").write_text(readme)
     return folder
+
+
+def tables_of(root, **kwargs):
+    """Title -> table."""
+    runs, problems = find_runs(root)
+    return {t.title: t for t in make_tables(runs, problems, **kwargs)}
+
+
+def text_of(root, **kwargs):
+    """The Markdown of the only table."""
+    (table,) = tables_of(root).values()
+    return as_markdown(table, **kwargs)
+
+
+def cells_of(text):
+    """Rows of a table in Markdown, as column -> cell."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    heads, _, *rows = [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in lines
+    ]
+    return [dict(zip(heads, row)) for row in rows]
+
+
+def make_folds(root, method, accuracies, **kwargs):
+    """A run for each accuracy, from fold 1 on."""
+    for fold, accuracy in enumerate(accuracies, 1):
+        metrics = {"loss": 2 * accuracy, "accuracy": accuracy}
+        make_run(root, method, fold, metrics=metrics, **kwargs)

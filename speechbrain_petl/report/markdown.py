@@ -25,12 +25,11 @@ def as_markdown(table, figures=(), bases=(), of_methods=()):
     str
         Lines, without a break at the end.
     """
-    noted = [row for row in table.rows if row.notes]
-    numbers = {id(row): i for i, row in enumerate(noted, 1)}
+    notes = _number(table.rows)
     beside = [figure_of(row, table, figures) for row in table.rows]
     lines = [
         [
-            _name(row, numbers.get(id(row))),
+            _name(row, notes),
             *([row.shots or "all"] if _few_shots(table) else []),
             _parameters(row),
             *(_statistics(row, table, name) for name in table.metrics),
@@ -40,10 +39,6 @@ def as_markdown(table, figures=(), bases=(), of_methods=()):
         ]
         for row, figure in zip(table.rows, beside)
     ]
-    notes = [
-        f"{numbers[id(row)]}. {row.name}: {'; '.join(row.notes)}."
-        for row in noted
-    ]
     return "\n".join(
         [
             f"**{table.title}**",
@@ -52,7 +47,10 @@ def as_markdown(table, figures=(), bases=(), of_methods=()):
             "",
             _caption(table, bases, of_methods),
             *([""] if notes else []),
-            *notes,
+            *(
+                f"{number}. {'; '.join(names)}: {text}."
+                for text, (number, names) in notes.items()
+            ),
             *([""] if table.notes else []),
             *(f"- {note}" for note in table.notes),
             *(f"\n{text}" for text in sources_of(beside)),
@@ -84,7 +82,19 @@ def _grid(heads, lines):
         yield f"| {' | '.join(cells)} |"
 
 
-def _name(row, number):
+def _number(rows):
+    """Notes -> their number and the names of the rows that have them."""
+    notes = {}
+    for row in rows:
+        if row.notes:
+            text = "; ".join(row.notes)
+            _, names = notes.setdefault(text, (len(notes) + 1, []))
+            names.append(row.name)
+    return notes
+
+
+def _name(row, notes):
+    number, _ = notes.get("; ".join(row.notes), (None, None))
     return f"{row.method} ({number})" if number else row.method
 
 
@@ -143,12 +153,18 @@ def _other_settings(table, bases, of_methods):
     return [
         f"{key} {shorten(value)}"
         for key, value in known[0].items()
-        if key in base.keys() - of_methods
-        and "." not in key
-        and not base[key].startswith("!")
-        and value != base[key]
+        if key.split(".")[0] not in of_methods
+        and value != base.get(key)
+        and _is_free(base, key)
         and all(tree.get(key) == value for tree in known)
     ]
+
+
+def _is_free(base, key):
+    """Whether base.yaml sets a key, or its parent, by itself."""
+    while key not in base and "." in key:
+        key = key.rpartition(".")[0]
+    return not base.get(key, "!ref").startswith("!ref")
 
 
 def _command(table):

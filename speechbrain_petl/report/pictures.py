@@ -3,9 +3,16 @@
 import re
 from pathlib import Path
 
-from ..plots import draw_confusion, draw_curves, draw_shots, draw_tradeoff
+from ..plots import (
+    draw_confusion,
+    draw_curves,
+    draw_embeddings,
+    draw_shots,
+    draw_tradeoff,
+)
 from ..plots.canvas import COLOURS
 from ..results import PREDICTIONS
+from .embeddings import embed_test_set
 
 
 def draw_all(table, folder):
@@ -52,6 +59,32 @@ def draw_all(table, folder):
         words += [word] if word else []
         pictures += [] if word else [(path, f"Confusions of {best.name}")]
     return pictures, words
+
+
+def draw_clips(table, run, folder):
+    """Draw a t-SNE of the test clips of a run.
+
+    Arguments
+    ---------
+    table : Table
+        The run's.
+    run : Run
+        A finished one, whose weights and data are still there.
+    folder : str
+        Where the png file goes.
+
+    Returns
+    -------
+    tuple
+        (path of the png file, what it shows).
+    """
+    from ..inference import AudioClassifier  # builds models; tables need none
+
+    clips = embed_test_set(run.folder, AudioClassifier.from_run(run.folder))
+    path = str(Path(folder) / f"{slug(table.title)}_tsne.png")
+    words = f"t-SNE of the test clips, `{run.place}`"
+    draw_embeddings(*clips, path, f"{table.title}: t-SNE, {run.place}")
+    return path, words
 
 
 def slug(text):

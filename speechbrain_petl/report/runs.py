@@ -128,6 +128,8 @@ def _read(root, folder, files):
     except InputError as error:
         short = str(error).replace(f"{folder}/", "")
         raise InputError(f"`{place}`: {' '.join(short.split())}")
+    if result.get("tested_on", "test") != "test":
+        raise InputError(f"`{place}`: left out, its test was on validation")
     if result["debug"]:
         raise InputError(f"`{place}`: left out, a debug run")
     return Run(place, folder, result, settings, HYPERPARAMS in files)
