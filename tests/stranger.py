@@ -1,17 +1,17 @@
 """An encoder that knows the documented protocol and nothing else."""
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
 from speechbrain_petl.adapters.masks import padding, valid_tokens
+from speechbrain_petl.lobes.waveform import until
 
 
 class Attention(nn.Module):
     def __init__(self, dim):
         super().__init__()
-        self.q_proj, self.k_proj = nn.Linear(dim, dim), nn.Linear(dim, dim)
-        self.v_proj, self.o_proj = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        for name in ("q_proj", "k_proj", "v_proj", "o_proj"):
+            self.add_module(name, nn.Linear(dim, dim))
 
     def forward(self, x):
         q, k, v = self.q_proj(x), self.k_proj(x), self.v_proj(x)
@@ -24,10 +24,9 @@ class Layer(nn.Module):
     def __init__(self, dim):
         super().__init__()
         self.norms = nn.ModuleList([nn.LayerNorm(dim), nn.LayerNorm(dim)])
-        self.attention, ends = Attention(dim), (dim, 2 * dim)
-        self.ff = nn.Sequential(
-            nn.Linear(*ends), nn.GELU(), nn.Linear(*ends[::-1])
-        )
+        self.attention = Attention(dim)
+        widths = nn.Linear(dim, 64), nn.Linear(64, dim)
+        self.ff = nn.Sequential(widths[0], nn.GELU(), widths[1])
 
     def forward(self, x):
         x = x + self.attention(self.norms[0](x))
@@ -35,13 +34,10 @@ class Layer(nn.Module):
 
 
 class Stranger(nn.Module):
-    """Stretches of 400 samples are tokens."""
-
-    def __init__(self, dim=32, depth=2):
+    def __init__(self, dim=32):
         super().__init__()
-        self.dim = dim
-        self.cut = nn.Conv1d(1, dim, 400, stride=400)
-        self.layers = nn.Sequential(*(Layer(dim) for _ in range(depth)))
+        self.dim, self.cut = dim, nn.Conv1d(1, dim, 400, stride=400)
+        self.layers = nn.Sequential(Layer(dim), Layer(dim))
 
     def tokens_of(self, lengths):
         return lengths.round().long() // 400
@@ -49,6 +45,6 @@ class Stranger(nn.Module):
     def forward(self, wavs, lengths=None):
         x, valid = self.cut(wavs.unsqueeze(1)).transpose(1, 2), None
         if lengths is not None:
-            valid = torch.arange(x.shape[1]) < self.tokens_of(lengths)[:, None]
+            valid = until(self.tokens_of(lengths), x.shape[1])
         with padding(valid):
             return self.layers(x)

@@ -48,7 +48,9 @@ class IA3(nn.Module):
         self.out_features = target_module.out_features
         self.side = side
         if side == "output":
-            self.starts, width = thirds(parts, self.out_features, "IA3")
+            self.starts, width = thirds(
+                parts, self.out_features, "IA3", self.in_features
+            )
         else:
             self.starts, width = [0], self.in_features
         shape = (len(self.starts), width)

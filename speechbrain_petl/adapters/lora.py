@@ -60,7 +60,9 @@ class LoRA(nn.Module):
         self.out_features = target_module.out_features
         self.scale = alpha / (math.sqrt(rank) if rslora else rank)
         owner = type(self).__name__
-        self.starts, width = thirds(parts, self.out_features, owner)
+        self.starts, width = thirds(
+            parts, self.out_features, owner, self.in_features
+        )
         weight = target_module.weight
         count = len(self.starts)
         self.down = nn.Parameter(weight.new_empty(count, rank, weight.shape[1]))

@@ -3,7 +3,7 @@
 from ..errors import InputError
 
 
-def thirds(parts, out_features, owner):
+def thirds(parts, out_features, owner, in_features=None):
     """Where the chosen parts of a fused qkv output start, and their width.
 
     Arguments
@@ -14,6 +14,8 @@ def thirds(parts, out_features, owner):
         Width of the whole output.
     owner : str
         Who asks, for the error message.
+    in_features : int, optional
+        Width of the input: a fused layer yields three times as much.
 
     Returns
     -------
@@ -32,11 +34,13 @@ def thirds(parts, out_features, owner):
             f"{owner}: parts={parts!r} is not a choice of the letters q, k, "
             "v; leave it out for a layer that is no fused qkv."
         )
-    if out_features % 3:
+    if out_features != 3 * (in_features or out_features // 3):
         raise InputError(
             f"{owner}: parts={parts!r} needs a fused qkv layer, and this "
-            f"one's {out_features} outputs do not divide by three. Leave "
-            "parts out."
+            f"one's {out_features} outputs do not divide by three"
+            f"{f' times its {in_features} inputs' if in_features else ''}. "
+            "Leave parts out; where q, k and v are layers of their own, let "
+            "the glob name them: *.[qv]_proj"
         )
     width = out_features // 3
     return [width * i for i in sorted(map("qkv".index, parts))], width
