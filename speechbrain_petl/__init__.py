@@ -1,6 +1,7 @@
 """Parameter-efficient transfer learning of audio transformers."""
 
 from .adapted import AdaptedEncoder, count_parameters
+from .adapter_set import AdapterSet
 from .adapters.adapter import Adapter
 from .adapters.blocks import Bottleneck
 from .adapters.convolution import Conformer, Convpass
@@ -16,6 +17,7 @@ from .adapters.prompt import Prompt
 from .adapters.ssf import SSF
 from .brain import PETLBrain
 from .errors import InputError
+from .inference import AudioClassifier
 from .lobes.ast import AST
 from .lobes.augment import Augment, Mixup, RandomGain, SpecAugment, TimeShift
 from .lobes.beats import BEATs

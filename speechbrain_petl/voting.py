@@ -74,6 +74,37 @@ class PerFile(Metric):
         return self.measure(mean(votes), mean(dim_zero_cat(self.shares)))
 
 
+def vote(logits, activation="softmax"):
+    """What the windows of a file say together.
+
+    Classes that exclude each other get the mean log-probability, as above;
+    tags, which may be heard in a part of a file, the mean probability.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        Of the classes (file, window, class).
+    activation : str
+        "softmax", or "sigmoid" for tags.
+
+    Returns
+    -------
+    torch.Tensor
+        Probabilities (file, class), fp32.
+
+    Example
+    -------
+    >>> import torch
+    >>> logits = torch.tensor([[[0.0, 2.0], [0.0, 0.0]]])
+    >>> vote(logits), vote(logits, "sigmoid")
+    (tensor([[0.2689, 0.7311]]), tensor([[0.5000, 0.6904]]))
+    """
+    logits = logits.double()
+    if activation == "sigmoid":
+        return logits.sigmoid().mean(dim=1).float()
+    return logits.log_softmax(dim=2).mean(dim=1).softmax(dim=1).float()
+
+
 def top(scores, shares, k=1):
     """Share of the files that have one of their classes among the k best.
 

@@ -1,0 +1,131 @@
+"""Several adapters on one encoder in memory, each a classifier of its own."""
+
+import copy
+
+import torch
+
+from .errors import InputError, did_you_mean
+from .inference import AudioClassifier
+from .saved import read_saved
+
+
+class AdapterSet:
+    """Classifiers that have the frozen weights of their encoder in common.
+
+    Each adapter gets modules of its own, but no weights beyond what it has
+    learned: they hold the tensors of one base. So the adapters may be of
+    different methods, and to switch is to call another one.
+
+    Arguments
+    ---------
+    base : str, optional
+        Where the pretrained weights are; by default where the first adapter
+        says.
+    trust : bool
+        Build classes of any package that an adapter names.
+    **kwargs : dict
+        As for ``AudioClassifier``: run_opts={"device": "cuda"}, ...
+
+    Example
+    -------
+    >>> adapters = AdapterSet()
+    >>> adapters.add("birds", "results/birds")  # doctest: +SKIP
+    >>> adapters.add("alarms", "someone/alarms")  # doctest: +SKIP
+    >>> adapters["birds"].classify_file("garden.wav")  # doctest: +SKIP
+    """
+
+    def __init__(self, base=None, trust=False, **kwargs):
+        self.source, self.trust, self.kwargs = base, trust, kwargs
+        self.encoder = None
+        self.classifiers = {}
+
+    def add(self, name, source, **fetching):
+        """Load an adapter; the first one loads the base, too.
+
+        Arguments
+        ---------
+        name : str
+            What to call it; one of the same name is replaced.
+        source : str or os.PathLike
+            A finished run, an adapter folder or a repository of one.
+        **fetching : dict
+            As for ``saved.read_adapter``.
+
+        Returns
+        -------
+        AudioClassifier
+            The adapter on the common base.
+        """
+        saved = read_saved(source, self.trust, **fetching)
+        described = saved.description["encoder"]
+        if self.encoder is None:
+            self.encoder, self.described = saved.base(self.source), described
+        if described != self.described:
+            raise InputError(
+                f"{source} is of the encoder {described}, this set's is "
+                f"{self.described}: put it into a set of its own"
+            )
+        # new modules around the same parameters
+        shared = {id(p): p for p in self.encoder.parameters()}
+        encoder = copy.deepcopy(self.encoder, shared)
+        try:
+            self.classifiers[name] = AudioClassifier.of(
+                saved, encoder, merge=False, **self.kwargs
+            )
+        finally:
+            # what this method trains, the next one may not
+            self.encoder.requires_grad_(False)
+        return self.classifiers[name]
+
+    def __getitem__(self, name):
+        if name not in self.classifiers:
+            raise InputError(
+                f"there is no adapter {name!r}."
+                f"{did_you_mean(name, self.classifiers)} Those that were "
+                f"added: {', '.join(self.classifiers) or 'none'}"
+            )
+        return self.classifiers[name]
+
+    def __iter__(self):
+        return iter(self.classifiers)
+
+    def __len__(self):
+        return len(self.classifiers)
+
+    def classify_batch(self, wavs, adapters, wav_lens=None, **kwargs):
+        """Clips of one batch, each by the adapter that it asks for.
+
+        The clips of an adapter are computed together.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms (batch, sample).
+        adapters : list of str
+            The name of each clip's adapter.
+        wav_lens : torch.Tensor, optional
+            Length of each clip as a share of the longest (batch,).
+        **kwargs : dict
+            As for ``AudioClassifier.classify_batch``.
+
+        Returns
+        -------
+        list of tuple
+            For each clip: probabilities (class,), score, index and name.
+        """
+        if len(adapters) != len(wavs):
+            raise InputError(
+                f"{len(wavs)} clips and {len(adapters)} names of adapters: "
+                "give one for each"
+            )
+        if wav_lens is None:
+            wav_lens = torch.ones(len(wavs))
+        said = [None] * len(wavs)
+        for name in dict.fromkeys(adapters):
+            places = [i for i, other in enumerate(adapters) if other == name]
+            answers = self[name].classify_batch(
+                wavs[places], wav_lens[places], **kwargs
+            )
+            for place, *answer in zip(places, *answers):
+                said[place] = tuple(answer)
+        return said

@@ -1,0 +1,112 @@
+"""What inference needs of a recipe's yaml, as plain data that runs no code.
+
+A yaml may call any function of any package. A description is JSON: ``!new:``
+and ``!name:`` are keys of it, as in ``{"!new:speechbrain_petl.AST": {"frames":
+500}}``, which ``building`` makes objects of.
+"""
+
+from pathlib import Path
+
+from speechbrain.dataio.encoder import CategoricalEncoder
+
+from .errors import InputError
+from .yaml_files import load_yaml
+
+# all the keys of a yaml that inference looks up by name; train.py has the rest
+KEYS = ("encoder", "petl", "classifier")
+MODULES = ("fbank", "pooling")  # of `modules`
+OPTIONAL = ("source", "seed", "overlap")
+PLACES = ("output_folder", "labels_file")
+NEW, NAME, REF = "!new:", "!name:", "!ref"
+GETATTR = "!apply:getattr"  # what hyperpyyaml makes of <encoder.tokens_of>
+
+
+def describe(path):
+    """The description of a run.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        The hyperparams.yaml that the run has stored.
+
+    Returns
+    -------
+    dict
+        KEYS, MODULES and OPTIONAL, and the "labels" in their order.
+    """
+    path = Path(path)
+    tree = load_yaml(path.read_text(encoding="utf-8"), path)
+    if "decoder" in tree:
+        raise InputError(
+            f"{path} is of a run that writes sequences (train_seq2seq.py): "
+            "only classifiers can be loaded"
+        )
+    nodes = {**tree, **(tree.get("modules") or {})}
+    wanted = (*KEYS, *MODULES, *PLACES)
+    missing = [key for key in wanted if key not in nodes]
+    if missing:
+        raise InputError(
+            f"{path} has no {' and no '.join(missing)}: it is not of a run of "
+            "a recipe that classifies"
+        )
+    shared = {id(nodes[key]): key for key in ("encoder", "fbank")}
+    described = {}
+    for key in (*KEYS, *MODULES, *OPTIONAL):
+        others = {k: v for k, v in shared.items() if v != key}
+        described[key] = _plain(nodes.get(key), others, path)
+    described["source"] = _found(described["source"], path, tree)
+    described["labels"] = _labels(path, tree)
+    return described
+
+
+def _plain(node, shared, path):
+    """A tree of ruamel's as JSON has it."""
+    tag = getattr(getattr(node, "tag", None), "value", None)
+    if id(node) in shared:
+        return {REF: shared[id(node)]}
+    if tag == GETATTR and id(node[0]) in shared:
+        return {REF: f"{shared[id(node[0])]}.{node[1]}"}
+    if tag is not None and not tag.startswith((NEW, NAME, "tag:yaml.org")):
+        raise InputError(f"{path}: {tag} stands where inference reads no calls")
+    if isinstance(node, dict):
+        plain = {str(k): _plain(v, shared, path) for k, v in node.items()}
+    elif isinstance(node, list):
+        plain = [_plain(item, shared, path) for item in node]
+    elif tag and tag.startswith((NEW, NAME)):
+        plain = {}  # without arguments
+    elif isinstance(node, bool) or node is None:
+        plain = node
+    else:  # ruamel's own kinds of numbers and texts
+        kinds = (int, float, str)
+        plain = next(kind(node) for kind in kinds if isinstance(node, kind))
+    return {tag: plain} if tag and tag.startswith((NEW, NAME)) else plain
+
+
+def _found(source, path, tree):
+    """A file beside the recipe, which is not where one works now."""
+    start = _started_in(path, tree)
+    if source and not Path(source).exists() and (start / source).exists():
+        return str(start / source)
+    return source
+
+
+def _started_in(path, tree):
+    """Where the run was started, if it has not been moved since."""
+    folder, output = path.resolve().parent, Path(tree["output_folder"])
+    depth = len(output.parts)
+    if not output.is_absolute() and folder.parts[-depth:] == output.parts:
+        return folder.parents[depth - 1]
+    return Path()
+
+
+def _labels(path, tree):
+    """The names of the classes, wherever the run has been moved."""
+    place = Path(tree["labels_file"])
+    if place.is_relative_to(tree["output_folder"]):
+        place = path.parent / place.relative_to(tree["output_folder"])
+    encoder = CategoricalEncoder()
+    try:
+        encoder.load(place)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"the labels {place} cannot be read: {error}")
+    return [str(encoder.ind2lab[i]) for i in range(len(encoder))]

@@ -1,0 +1,306 @@
+"""From sounds to the names of their classes, with what a run has learned."""
+
+import torch
+from torchaudio.functional import resample
+from tqdm import tqdm
+
+from speechbrain.inference.interfaces import Pretrained
+from speechbrain.utils.data_utils import batch_pad_right
+
+from .dataio import SAMPLE_RATE, check_audio, read_audio
+from .errors import InputError
+from .saved import read_run, read_saved
+from .voting import vote
+from .windows import cut, read_window
+
+TRUST = "build classes of any package that the model names: of your own only"
+
+
+class AudioClassifier(Pretrained):
+    """An adapted encoder that names what is in a sound.
+
+    Made of a finished run (``from_run``), or of an adapter folder or a
+    repository of the Hugging Face hub (``from_hparams``). Both take the
+    arguments of SpeechBrain's ``Pretrained``, ``run_opts={"device": "cuda"}``
+    for example.
+
+    Arguments
+    ---------
+    modules : dict
+        fbank, encoder, pooling and classifier.
+    hparams : dict
+        "labels", in the order of the logits; "activation", softmax or
+        sigmoid; "overlap" of the windows of the run, None if it had none.
+    **kwargs : dict
+        As for ``Pretrained``.
+
+    Example
+    -------
+    >>> from speechbrain_petl import AST, Fbank, Pooling
+    >>> classifier = AudioClassifier(
+    ...     {
+    ...         "fbank": Fbank(frames=64),
+    ...         "encoder": AST((32, 2, 2), frames=64),
+    ...         "pooling": Pooling(),
+    ...         "classifier": torch.nn.Linear(32, 2),
+    ...     },
+    ...     {
+    ...         "labels": ["cat", "dog"],
+    ...         "activation": "softmax",
+    ...         "overlap": None,
+    ...     },
+    ... )
+    >>> classifier.encode_batch(torch.randn(3, 8000)).shape
+    torch.Size([3, 32])
+    >>> probabilities, score, index, names = classifier.classify_batch(
+    ...     torch.randn(3, 24000), sample_rate=48000
+    ... )
+    >>> probabilities.shape, score.shape, len(names)
+    (torch.Size([3, 2]), torch.Size([3]), 3)
+    """
+
+    MODULES_NEEDED = ["fbank", "encoder", "pooling", "classifier"]
+    HPARAMS_NEEDED = ["labels", "activation", "overlap"]
+
+    @classmethod
+    def from_run(cls, folder, base=None, merge=True, trust=False, **kwargs):
+        """The model that a finished run has tested.
+
+        Arguments
+        ---------
+        folder : str or os.PathLike
+            The output_folder of the run.
+        base : str, optional
+            Where the pretrained weights are, if they have been moved.
+        merge : bool
+            Fold LoRA and other methods that can be into the weights.
+        trust : bool
+            Build classes of any package that the run's yaml names, not only
+            those of this one: for encoders and methods of your own.
+        **kwargs : dict
+            As for ``Pretrained``.
+
+        Returns
+        -------
+        AudioClassifier
+            Ready to use.
+        """
+        return cls.of(read_run(folder, trust), base, merge, **kwargs)
+
+    @classmethod
+    def from_hparams(
+        cls,
+        source,
+        base=None,
+        merge=True,
+        trust=False,
+        savedir=None,
+        fetch_config=None,
+        **kwargs,
+    ):
+        """The model of an adapter folder, here or on the hub, or of a run.
+
+        Arguments
+        ---------
+        source : str or os.PathLike
+            A folder that ``speechbrain_petl.share`` has written, the id of a
+            repository of one, or the output_folder of a finished run.
+        base : str, optional
+            Where the pretrained weights are, if not where the adapter says.
+        merge : bool
+            Fold LoRA and other methods that can be into the weights.
+        trust : bool
+            Build classes of any package that it names. Whoever wrote it can
+            then run any code here.
+        savedir : str, optional
+            Where to link what is downloaded, beside the hub's cache.
+        fetch_config : speechbrain.utils.fetching.FetchConfig, optional
+            With the revision of the repository, for example.
+        **kwargs : dict
+            As for ``Pretrained``.
+
+        Returns
+        -------
+        AudioClassifier
+            Ready to use.
+        """
+        fetching = {"savedir": savedir}
+        if fetch_config is not None:
+            fetching["fetch_config"] = fetch_config
+        saved = read_saved(source, trust, **fetching)
+        return cls.of(saved, base, merge, **kwargs)
+
+    @classmethod
+    def of(cls, saved, base=None, merge=True, **kwargs):
+        """The model of what was read.
+
+        Arguments
+        ---------
+        saved : speechbrain_petl.saved.Saved
+            A run or an adapter.
+        base : str or torch.nn.Module, optional
+            Where the pretrained weights are; or the encoder that has them.
+        merge : bool
+            Fold LoRA and other methods that can be into the weights.
+        **kwargs : dict
+            As for ``Pretrained``.
+
+        Returns
+        -------
+        AudioClassifier
+            Ready to use.
+        """
+        if not isinstance(base, torch.nn.Module):
+            base = saved.base(base)
+        modules = saved.modules(base)
+        if merge:
+            modules["encoder"] = modules["encoder"].merge()
+        hparams = {
+            "labels": saved.description["labels"],
+            "activation": saved.activation,
+            "overlap": saved.description["overlap"],
+        }
+        return cls(modules, hparams, **kwargs)
+
+    @torch.no_grad()
+    def encode_batch(self, wavs, wav_lens=None, sample_rate=SAMPLE_RATE):
+        """The embeddings of a batch of clips.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms (batch, sample) or one of them (sample,). What is longer
+            than the input of the model is cut; ``classify_file`` takes all.
+        wav_lens : torch.Tensor, optional
+            Length of each clip as a share of the longest (batch,).
+        sample_rate : int
+            Hz.
+
+        Returns
+        -------
+        torch.Tensor
+            Embeddings (batch, dim).
+        """
+        wavs = wavs.to(self.device).float()
+        if wavs.dim() == 1:
+            wavs = wavs.unsqueeze(0)
+        if wavs.dim() != 2 or not wavs.numel():
+            raise InputError(
+                f"waveforms of shape {tuple(wavs.shape)}: give (batch, sample)"
+            )
+        if wav_lens is None:
+            wav_lens = torch.ones(len(wavs))
+        if sample_rate != SAMPLE_RATE:
+            wavs = resample(wavs, sample_rate, SAMPLE_RATE)
+        with self.inference_ctx:
+            return embed(self.mods, wavs, wav_lens.to(self.device))
+
+    @torch.no_grad()
+    def _logits(self, wavs, wav_lens=None, sample_rate=SAMPLE_RATE):
+        embeddings = self.encode_batch(wavs, wav_lens, sample_rate)
+        with self.inference_ctx:
+            return self.mods.classifier(embeddings).float()
+
+    def classify_batch(self, wavs, wav_lens=None, sample_rate=SAMPLE_RATE):
+        """What is in each clip of a batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms (batch, sample) or one of them (sample,).
+        wav_lens : torch.Tensor, optional
+            Length of each clip as a share of the longest (batch,).
+        sample_rate : int
+            Hz.
+
+        Returns
+        -------
+        probabilities : torch.Tensor
+            Of each class (batch, class); of a model of tags, they are not
+            exclusive.
+        score : torch.Tensor
+            The highest (batch,).
+        index : torch.Tensor
+            Which it is (batch,).
+        names : list of str
+            Its name.
+        """
+        logits = self._logits(wavs, wav_lens, sample_rate)
+        return self._named(vote(logits.unsqueeze(1), self.hparams.activation))
+
+    forward = classify_batch
+
+    def classify_file(self, path, windows=None, overlap=None, batch_size=8):
+        """What is in a file of any length, rate and number of channels.
+
+        A file that is longer than the input of the model is cut into windows,
+        which vote.
+
+        Arguments
+        ---------
+        path : str or os.PathLike
+            An audio file.
+        windows : int, optional
+            Take at most so many windows, from the start; 1 is what recipes
+            test that do not cut windows.
+        overlap : float, optional
+            Share of a window that the next one repeats; by default that of
+            the run.
+        batch_size : int
+            Windows at a time.
+
+        Returns
+        -------
+        probabilities, score, index, names
+            As ``classify_batch``, for a batch of one.
+        """
+        samples = self.mods["fbank"].samples
+        window, trained = samples / SAMPLE_RATE, self.hparams.overlap
+        overlap = trained if overlap is None else overlap
+        spans = cut(check_audio(path), window, overlap or 0.0)[:windows]
+        bar = tqdm(
+            torch.arange(len(spans)).split(batch_size),
+            desc=str(path),
+            leave=False,
+            disable=None if len(spans) > batch_size else True,
+        )
+        logits = []
+        for numbers in bar:
+            wavs = [
+                # each as its kind of recipe has read it
+                read_audio(path, samples, start=spans[i][0])
+                if trained is None
+                else read_window(path, *spans[i])
+                for i in numbers
+            ]
+            logits.append(self._logits(*batch_pad_right(wavs)))
+        logits = torch.cat(logits).unsqueeze(0)
+        return self._named(vote(logits, self.hparams.activation))
+
+    def _named(self, probabilities):
+        score, index = probabilities.max(dim=1)
+        names = [self.hparams.labels[i] for i in index.tolist()]
+        return probabilities, score, index, names
+
+
+def embed(modules, wavs, lens):
+    """Waveforms to embeddings, as the recipes have it without augmentation.
+
+    Arguments
+    ---------
+    modules : dict
+        fbank, encoder and pooling.
+    wavs : torch.Tensor
+        Waveforms (batch, sample).
+    lens : torch.Tensor
+        Length of each clip as a share of the longest (batch,).
+
+    Returns
+    -------
+    torch.Tensor
+        Embeddings (batch, dim).
+    """
+    lengths = lens * wavs.shape[1]  # samples
+    features = modules["fbank"](wavs, lens)
+    tokens = modules["encoder"](features, lengths)
+    return modules["pooling"](tokens, lengths)

@@ -1,0 +1,109 @@
+"""The README.md of an adapter folder, in the form of the Hugging Face hub."""
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from .adapter_files import HASH, SIZE
+from .results import identity
+
+TASK = "audio-classification"
+CARD = """---
+{header}
+---
+
+# {method} for {dataset}, on {base}
+
+An adapter for [SpeechBrain](https://speechbrain.github.io), made with
+speechbrain_petl: the {trained:,} of {total:,} parameters that were trained, in
+{kilobytes:,.0f} kB.
+
+| test | |
+|---|---|
+{metrics}
+
+{run}.
+
+## Use
+
+```bash
+python -m speechbrain_petl.classify {name} sound.wav
+```
+
+```python
+from speechbrain_petl import AudioClassifier
+
+classifier = AudioClassifier.from_hparams("{name}")
+probabilities, score, index, names = classifier.classify_file("sound.wav")
+```
+
+## Base
+
+`{base}`{revision}, of which it needs {frozen:,} frozen parameters with the
+SHA-256 `{hash}`. Another base is refused. Its licence, and that of the data,
+come with the adapter.
+
+## Labels
+
+{labels}
+"""
+
+
+def model_card(saved, result, name, size):
+    """The text of the card.
+
+    Arguments
+    ---------
+    saved : speechbrain_petl.saved.Saved
+        The adapter.
+    result : dict
+        The result.json of its run.
+    name : str
+        How the adapter is to be loaded: a folder or a repository.
+    size : int
+        Bytes of its weights.
+
+    Returns
+    -------
+    str
+        A header in yaml and a text in Markdown.
+    """
+    described, run = saved.description, identity(result)
+    method, dataset = result["method"], result["dataset"]
+    base = described["source"] or "random weights"
+    revision = described.get("revision")
+    metrics = {k: v for k, v in result["metrics"].items() if v is not None}
+    header = ModelCardData(
+        model_name=name,
+        base_model=base if _is_repository(base) else None,
+        library_name="speechbrain",
+        pipeline_tag=TASK,
+        tags=["speechbrain", "speechbrain_petl", "adapter", method],
+        eval_results=[
+            EvalResult(TASK, _slug(dataset), dataset, _slug(metric), value)
+            for metric, value in metrics.items()
+            if metric != "loss"
+        ],
+    )
+    return CARD.format(
+        header=header.to_yaml().strip(),
+        method=method,
+        dataset=dataset,
+        base=base,
+        total=result["total_parameters"],
+        trained=result["trainable_parameters"],
+        kilobytes=size / 1000,
+        metrics="\n".join(f"| {k} | {v:.4g} |" for k, v in metrics.items()),
+        run=", ".join(f"{k}: {v}" for k, v in run.items() if v is not None),
+        name=name,
+        revision=f" at revision `{revision}`" if revision else "",
+        frozen=int(saved.metadata[SIZE]),
+        hash=saved.metadata[HASH],
+        labels=", ".join(described["labels"]),
+    )
+
+
+def _is_repository(base):
+    return base.count("/") == 1 and not base.startswith(".")
+
+
+def _slug(name):
+    return "-".join(name.lower().split())
