@@ -24,6 +24,7 @@ from speechbrain.utils.distributed import main_process_only
 
 from .adapted import count_parameters
 from .adapter_files import save_weights, weights_beside
+from .cache import cached_clips
 from .errors import InputError
 from .loop import ResumableBrain
 from .results import Predictions, predictions_beside, write_result
@@ -54,6 +55,10 @@ class PETLBrain(ResumableBrain):
         How many of the best and how many of the last checkpoints to keep.
     test_on : str
         "test"; "valid" in a search, which may not look at the test set.
+    cache : str, optional
+        "features" or "frozen": what is computed once, see ``cache.py``.
+    cache_folder : str, optional
+        Where it is kept.
     **kwargs : dict
         ``seed``, ``opt_class``, ``hparams``, ``run_opts``, ``checkpointer``,
         as for ``loop.ResumableBrain``.
@@ -74,6 +79,8 @@ class PETLBrain(ResumableBrain):
         labels=None,
         keep=1,
         test_on="test",
+        cache=None,
+        cache_folder=None,
         **kwargs,
     ):
         super().__init__(modules, **kwargs)
@@ -90,6 +97,7 @@ class PETLBrain(ResumableBrain):
         self.predictions = Predictions(labels) if labels else None
         self.keep = keep
         self.test_on = test_on
+        self.cache = (cache, cache_folder)
         self.history = []  # one dict per finished epoch
         self.seconds = 0.0  # spent in training, validation included
 
@@ -123,6 +131,11 @@ class PETLBrain(ResumableBrain):
                 f"{', '.join(datasets)}"
             )
         self.epochs = epoch_counter.limit
+        with cached_clips(self, datasets, loader, *self.cache) as datasets:
+            self._fit_and_evaluate(epoch_counter, datasets, loader)
+        return self._write_result(result, path)
+
+    def _fit_and_evaluate(self, epoch_counter, datasets, loader):
         train = self.make_dataloader(
             datasets["train"], sb.Stage.TRAIN, shuffle=True, **loader
         )
@@ -137,7 +150,6 @@ class PETLBrain(ResumableBrain):
             max_key=self.select,
             test_loader_kwargs=dict(loader),
         )
-        return self._write_result(result, path)
 
     def metrics_of(self, stage):
         """Which metrics a stage has; see ``scores_training``.

@@ -82,6 +82,8 @@ class AST(nn.Module):
         self.strides = (fstride, tstride)
         self.grid = _grid(mels, frames, fstride, tstride)
         self.gradient_checkpointing = gradient_checkpointing
+        # if set, forward takes the tokens that enter this block: see cache.py
+        self.start = None
         self.patch_embed = nn.ModuleDict(
             {"proj": nn.Conv2d(1, dim, PATCH, stride=self.strides)}
         )
@@ -138,6 +140,17 @@ class AST(nn.Module):
         torch.Tensor
             Tokens after the last LayerNorm (batch, token, dim).
         """
+        if self.start is None:
+            x, blocks = self.embed(self._checked(spectrogram)), self.blocks
+        else:
+            x, blocks = spectrogram, self.blocks[self.start :]
+        if self.gradient_checkpointing and self.training:
+            x = _checkpointed(blocks, x)
+        else:
+            x = blocks(x)
+        return self.norm(x)
+
+    def _checked(self, spectrogram):
         if spectrogram.shape[1:] != self.input_shape:
             raise InputError(
                 "the AST was built for (frames, mels) = "
@@ -145,12 +158,7 @@ class AST(nn.Module):
                 f"{tuple(spectrogram.shape[1:])}: set `frames` and `mels` "
                 "of the AST and of the filterbank alike"
             )
-        x = self.embed(spectrogram)
-        if self.gradient_checkpointing and self.training:
-            x = _checkpointed(self.blocks, x)
-        else:
-            x = self.blocks(x)
-        return self.norm(x)
+        return spectrogram
 
     def embed(self, spectrogram):
         """Patches, class tokens and positions: what the blocks take.
