@@ -61,13 +61,17 @@ def test_two_runs_of_a_cell(tmp_path):
     """Neither counts, and both are named."""
     make_folds(tmp_path, "lora", [0.5, 0.6, 0.7])
     make_run(tmp_path, "lora", 2, place="again/lora", metrics={"accuracy": 1.0})
+    settings = {"epochs": 9}
+    make_run(tmp_path, "lora", seed=2, place="a", settings=settings)
+    make_run(tmp_path, "lora", seed=2, place="b")
     text = text_of(tmp_path)
     (lora,) = cells_of(text)
-    assert lora["runs"] == "2 of 3"
+    assert lora["runs"] == "2 of 6"
+    assert "none of `a`, `b` counts (they differ in epochs): keep" in text
     assert lora[ACCURACY] == f"60.00 ± {numpy.std([50, 70], ddof=1):.2f}"
     assert (
         "fold 2, seed 1 ran 2 times, so none of `again/lora`, "
-        "`lora/fold2_seed1` counts" in text
+        "`lora/fold2_seed1` counts: keep one" in text
     )
 
 

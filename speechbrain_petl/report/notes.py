@@ -21,12 +21,17 @@ def duplicates(row):
     list of str
         A note for each.
     """
-    return [
-        f"{name_of(cell)} ran {len(runs)} times, so none of "
-        f"{', '.join(f'`{run.place}`' for run in runs)} counts: keep one"
-        for cell, runs in _ordered(row.cells)
-        if len(runs) > 1
-    ]
+    notes = []
+    for cell, runs in _ordered(row.cells):
+        if len(runs) > 1:
+            places = ", ".join(f"`{run.place}`" for run in runs)
+            others = differences([run.settings for run in runs if run.known])
+            unlike = f" (they differ in {', '.join(others)})" if others else ""
+            notes.append(
+                f"{name_of(cell)} ran {len(runs)} times, so none of "
+                f"{places} counts{unlike}: keep one"
+            )
+    return notes
 
 
 def incomplete(row):
