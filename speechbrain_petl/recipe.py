@@ -8,27 +8,31 @@ must be.
 
 import copy
 import sys
-from io import StringIO
+import traceback
 from pathlib import Path
 
 import torch
 from hyperpyyaml import resolve_references
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import TaggedScalar
-from ruamel.yaml.error import YAMLError
 
 import speechbrain as sb
 
 from .command_line import parse_arguments
 from .errors import InputError, did_you_mean
+from .yaml_files import (
+    dump_yaml,
+    load_yaml,
+    refuse_another_kind,
+    refuse_lost,
+    refuse_placeholders,
+    update_yaml,
+)
 
 BASE = "base.yaml"
 # keys that may change between a run and its continuation
-PLACES = {"data_folder", "download", "num_workers", "ckpt_interval_minutes"}
-KINDS = {  # of a value in base.yaml -> what may replace it
-    bool: (bool, "True or False"),
-    int: (int, "a whole number"),
-    float: ((float, int), "a number"),
+PLACES = {
+    *("data_folder", "download", "num_workers"),
+    *("ckpt_interval_minutes", "logger"),
 }
 
 
@@ -94,20 +98,21 @@ def check_recipe(argv):
     """
     method_file, run_opts, command_line = parse_arguments(argv)
     base_file = base_of(method_file)
-    overrides = merge(method_file, _load(command_line, "the command line"))
-    known = _load(base_file.read_text(encoding="utf-8"), base_file)
+    overrides = merge(method_file, load_yaml(command_line, "the command line"))
+    known = load_yaml(base_file.read_text(encoding="utf-8"), base_file)
     for key, value in overrides.items():
         if key not in known:
             raise InputError(
                 f"{key} is no key of {base_file}.{did_you_mean(key, known)} "
                 f"It has: {', '.join(k for k in known if k[:2] != '__')}"
             )
-        _refuse_another_kind(key, value, known[key], base_file)
-    _refuse_placeholders(known | overrides, known, base_file)
-    text = _dump(overrides)
+        refuse_another_kind(key, value, known[key], base_file)
+    refuse_placeholders(known | overrides, known, base_file)
+    refuse_lost(known, overrides, base_file)
+    text = dump_yaml(overrides)
     with open(base_file, encoding="utf-8") as file:
         resolved = resolve_references(file, text).getvalue()
-    return str(base_file), run_opts, text, _load(resolved, base_file)
+    return str(base_file), run_opts, text, load_yaml(resolved, base_file)
 
 
 def base_of(method_file):
@@ -155,8 +160,8 @@ def merge(method_file, overrides):
     merged = YAML().map()
     if Path(method_file).name != BASE:
         text = Path(method_file).read_text(encoding="utf-8")
-        merged = _load(text, method_file)
-    _update(merged, overrides)
+        merged = load_yaml(text, method_file)
+    update_yaml(merged, overrides)
     return merged
 
 
@@ -176,9 +181,9 @@ def export(method_file, overrides=None):
         The text of a yaml file that needs no other.
     """
     base_file = base_of(method_file)
-    flat = _load(base_file.read_text(encoding="utf-8"), base_file)
-    _update(flat, merge(method_file, overrides or {}))
-    return _dump(flat) + "\n"
+    flat = load_yaml(base_file.read_text(encoding="utf-8"), base_file)
+    update_yaml(flat, merge(method_file, overrides or {}))
+    return dump_yaml(flat) + "\n"
 
 
 def refuse_other_settings(settings):
@@ -191,14 +196,16 @@ def refuse_other_settings(settings):
     """
     new = copy.deepcopy(settings)
     folder = Path(new.get("output_folder", ""))
+    if folder.is_file():
+        raise InputError(f"output_folder={folder} is a file: name a folder")
     stored = folder / "hyperparams.yaml"
     finished = Path(new.get("result_file", "")).is_file()
     if not stored.is_file() or not (finished or any(folder.glob("**/CKPT+*"))):
         return
-    old = _load(stored.read_text(encoding="utf-8"), stored)
+    old = load_yaml(stored.read_text(encoding="utf-8"), stored)
     old, new = _without_places(old), _without_places(new)
     for key in sorted(old.keys() | new.keys()):
-        pair = [_dump({key: tree.get(key)}) for tree in (old, new)]
+        pair = [dump_yaml({key: tree.get(key)}) for tree in (old, new)]
         pair = [" ".join(text.split()) for text in pair]
         if pair[0] != pair[1] and not key.startswith("__"):
             raise InputError(
@@ -218,80 +225,19 @@ def run(main):
     """
     try:
         main(sys.argv[1:])
-    except InputError as error:
+    except Exception as error:
+        if not isinstance(error, InputError) and not _by_a_yaml(error):
+            raise
         sys.exit(f"error: {' '.join(str(error).split())}")
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
 
 
-def _yaml():
-    """Reads and writes as upstream's yaml checks want it."""
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.boolean_representation = ["False", "True"]
-    yaml.width = 4096  # long values stay on their line
-    yaml.indent(mapping=4, sequence=6, offset=4)
-    return yaml
-
-
-def _load(text, place):
-    try:
-        loaded = _yaml().load(text)
-    except YAMLError as error:
-        problem = getattr(error, "problem", error)
-        mark = getattr(error, "context_mark", None)
-        mark = mark or getattr(error, "problem_mark", None)
-        line = [*text.splitlines(), ""][mark.line].strip() if mark else ""
-        near = f" at `{line}`" if line else ""
-        raise InputError(f"{place} is no valid yaml{near}: {problem}")
-    if loaded is None:
-        return YAML().map()
-    if not isinstance(loaded, dict):
-        raise InputError(f"{place} is no set of `key: value`: {text!r}")
-    return loaded
-
-
-def _dump(tree):
-    out = StringIO()
-    _yaml().dump(tree, out)
-    return out.getvalue().strip()
-
-
-def _update(tree, overrides):
-    """As hyperpyyaml's, but a mapping may replace a scalar and null."""
-    for key, value in overrides.items():
-        if isinstance(value, dict) and isinstance(tree.get(key), dict):
-            _update(tree[key], value)
-        else:
-            tree[key] = value
-
-
-def _refuse_another_kind(key, value, default, base_file):
-    """A number stays a number, and True or False stay one of them."""
-    kind = next((k for k in KINDS if isinstance(default, k)), None)
-    if kind is None or isinstance(value, TaggedScalar):
-        return
-    is_bool = isinstance(value, bool)
-    if not isinstance(value, KINDS[kind][0]) or is_bool != (kind is bool):
-        raise InputError(
-            f"{key}={'null' if value is None else value}: {base_file} has "
-            f"{default} there, give {KINDS[kind][1]}"
-        )
-
-
-def _refuse_placeholders(tree, base, base_file):
-    missing = [
-        key
-        for key, value in base.items()
-        if isinstance(value, TaggedScalar)
-        and value.tag.value == "!PLACEHOLDER"
-        and tree[key] in (value, None)
-    ]
-    if missing:
-        raise InputError(
-            f"{base_file} leaves {missing[0]} to you: add --{missing[0]}=..."
-        )
+def _by_a_yaml(error):
+    """Whether HyperPyYAML could not build what a yaml file asks for."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(Path(f.filename).parent.name == "hyperpyyaml" for f in frames)
 
 
 def _without_places(tree):

@@ -30,6 +30,8 @@ data_folder: !PLACEHOLDER
 method: !PLACEHOLDER
 output_folder: !ref results/<method>
 size: base
+opt_class: !name:torch.optim.AdamW
+    weight_decay: 0.1
 petl:
     wrap: {}
     train: []
@@ -160,6 +162,15 @@ def test_a_method_file_below_the_base(folder):
         (["--debug_me=yes"], "debug_me=yes: .* give True or False"),
         (["--debug_me=1"], "debug_me=1: .* give True or False"),
         (["--data_folder="], "leaves data_folder to you"),
+        (["--petl="], "petl=null: .* has a mapping there"),
+        (["--size={a: 1}"], "size: a mapping cannot replace `base`. Change"),
+        (["--petl=[1]"], "petl=.* has a mapping there"),
+        (
+            ["--opt_class=!name:torch.optim.SGD {lr: 1}"],
+            "opt_class: !name:torch.optim.SGD .* cannot replace !name:torch.o",
+        ),
+        (["--output_folder=/etc/passwd"], "output_folder=/etc/passwd is a fil"),
+        (["--precision=fp16", "--device=cpu"], "fp16 needs a GPU: bf16 runs"),
         (["--device=cuda:99"], "--device=cuda:99 is not there"),
         (["--device=gpu"], "--device=gpu is not there"),
     ],
@@ -218,6 +229,31 @@ def test_run_prints_one_line_and_exits_with_1(monkeypatch, failing):
     with pytest.raises(SystemExit) as stop:
         recipe.run(main)
     assert stop.value.code == "error: first second ['a']"
+
+
+def test_what_a_yaml_cannot_build_is_one_line(folder, monkeypatch):
+    """A typo in a class or an argument, but no other error."""
+
+    def main(argv):
+        base, _, overrides = parse_recipe(argv)
+        with open(base, encoding="utf-8") as file:
+            load_hyperpyyaml(file, overrides)
+        raise TypeError("a bug")
+
+    for option, kind, words in (
+        ("--petl={a: !new:speechbrain_petl.ASTT {}}", SystemExit, "ASTT"),
+        (
+            "--size=!new:speechbrain_petl.AST {stride: 3}",
+            SystemExit,
+            "'stride'",
+        ),
+        ("--petl={a: !new:speechbrain_petl.AST {size: b}}", SystemExit, "='b'"),
+        ("--size=3", TypeError, "a bug"),
+    ):
+        argv = [str(folder / "lora.yaml"), "--data_folder=here", option]
+        monkeypatch.setattr(recipe.sys, "argv", ["train.py", *argv])
+        with pytest.raises(kind, match=words):
+            recipe.run(main)
 
 
 def other_settings(folder, *options):
