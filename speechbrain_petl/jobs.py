@@ -15,6 +15,7 @@ from pathlib import Path
 LOG, FAILED = "sweep.log", "sweep.failed"
 LAST_LINES = 12  # of a log in a report
 PATIENCE = 20  # seconds that train.py has to end after SIGTERM
+SRUN_RANK = "SLURM_PROCID"  # which SpeechBrain takes for torchrun's
 GRACE = 600  # seconds that Slurm may leave between a warning and the end
 
 
@@ -80,7 +81,7 @@ class Run:
         process = subprocess.Popen(
             self.command,
             cwd=self.cwd,
-            env={**os.environ, **self.env},
+            env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -91,6 +92,11 @@ class Run:
             return process.wait()
         finally:
             _stop(process)
+
+    def _environment(self):
+        env = {**os.environ, **self.env}
+        env.pop(SRUN_RANK, None)
+        return env
 
     def state(self):
         """What became of the run.

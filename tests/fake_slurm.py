@@ -111,6 +111,7 @@ def srun(*words):
     with open(path, "a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+    os.environ |= {"SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
     os.execvp(words[0], words)
 
 

@@ -5,13 +5,18 @@ import multiprocessing
 import os
 import re
 import signal
+import sys
 import time
 
 import pytest
+from method_files import ROOT
+from ruamel.yaml import YAML
+from running import load_train
 from toy_recipe import make_recipe
 
 from speechbrain_petl import InputError, sweep
 from speechbrain_petl.jobs import FAILED, LOG, signal_once
+from speechbrain_petl.recipe import BASE
 
 
 @pytest.fixture
@@ -141,6 +146,25 @@ def test_dry_run(recipe, capsys):
 )
 def test_wrong_commands_start_nothing(recipe, options, words):
     assert re.search(words, refusal(recipe, *options))
+
+
+FOLDED = {"ESC50": 5, "UrbanSound8k": 10, "IEMOCAP": 10}
+BASES = sorted((ROOT / "recipes").rglob(f"hparams/**/{BASE}"))
+
+
+@pytest.mark.parametrize("base", BASES, ids=lambda p: str(p.parent)[-20:])
+def test_every_recipe_says_how_many_folds_there_are(base):
+    """As prepare.py knows them, and only if there are folds."""
+    tree = YAML().load(base)
+    recipe = base.parents[len(base.parts) - len(ROOT.parts) - 3]
+    folds = tree["result"].get("folds")
+    assert folds == FOLDED.get(recipe.name)
+    assert (folds is None) == ("fold" not in tree)
+    if folds:
+        load_train(recipe)
+        prepare = sys.modules["prepare"]
+        known = getattr(prepare, "FOLDS", None) or prepare.SPEAKERS
+        assert folds == len(known)
 
 
 def test_no_recipe(recipe, tmp_path):

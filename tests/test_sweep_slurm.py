@@ -7,7 +7,16 @@ from pathlib import Path
 
 import fake_slurm
 import pytest
-from test_sweep import folders, in_a_fork, log, refusal, run, running, wait_for
+from test_sweep import (
+    folders,
+    in_a_fork,
+    log,
+    refusal,
+    result,
+    run,
+    running,
+    wait_for,
+)
 from toy_recipe import make_recipe
 
 from speechbrain_petl import pools, sweep
@@ -35,6 +44,8 @@ def test_an_array(recipe, capsys):
     run(recipe, *SLURM, *more, "--slurm=account=me", "--device=cuda:0")
     assert folders(recipe) == ["lora/fold1_seed1", "lora/fold2_seed1"]
     assert "2 of 2 runs are done, 0 failed" in capsys.readouterr().out
+    # SpeechBrain would take srun for torchrun
+    assert result(recipe, "lora/fold1_seed1")["launched by"] == []
     (script,) = scripts(recipe)
     for flag in (
         *("partition=gpu", "time=90", "cpus-per-task=4", "account=me"),

@@ -47,6 +47,7 @@ if method == "broken" and not Path("mended").exists():
 valid = 1 - abs(lr - 0.3)
 result = {
     "options": options,
+    "launched by": [k for k in os.environ if k.endswith("PROCID")],
     "threads": os.environ.get("OMP_NUM_THREADS"),
     "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
     "select": "accuracy",
