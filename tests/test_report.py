@@ -1,6 +1,5 @@
 """Reports: figures, tables and what stands beside them."""
 
-import json
 import sys
 
 import numpy
@@ -15,6 +14,7 @@ from result_trees import (
 )
 
 from speechbrain_petl.errors import InputError
+from speechbrain_petl.report.__main__ import main
 from speechbrain_petl.report.published import Figure
 from speechbrain_petl.report.settings import defaults
 
@@ -130,16 +130,21 @@ def test_published(tmp_path):
 
 
 def test_a_result_of_the_brain(tmp_path, esc50):
-    """What a real run leaves is what a report reads."""
+    """What a real run leaves is what a report reads, t-SNE included."""
     from tiny_runs import train
 
-    train("ESC50", esc50, tmp_path / "run", "--epochs=1", "--esc10=True")
-    (table,) = tables_of(tmp_path).values()
+    recipe = make_recipe(tmp_path)
+    folder = recipe / "results/lora"
+    result = train("ESC50", esc50, folder, "--epochs=1", "--esc10=True")
+    (table,) = tables_of(recipe / "results").values()
     assert table.title == "ESC-10, encoder AST, protocol 3-1-1"
     (row,) = table.rows
-    stored = json.loads((tmp_path / "run/result.json").read_text())
     assert row.name == "lora" and row.complete == 5
-    assert row.statistics("accuracy") == (stored["metrics"]["accuracy"], None)
+    assert row.statistics("accuracy") == (result["metrics"]["accuracy"], None)
+    main([str(recipe), f"--embeddings={folder}"])
+    pictures = sorted(recipe.glob("report/*.png"))
+    kinds = [path.stem.rpartition("_")[2] for path in pictures]
+    assert kinds == ["confusion", "learning", "tsne"]
 
 
 def test_without_scikit_learn(monkeypatch):
