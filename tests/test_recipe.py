@@ -243,7 +243,7 @@ def test_what_a_yaml_cannot_build_is_one_line(folder, monkeypatch):
     for option, kind, words in (
         ("--petl={a: !new:speechbrain_petl.ASTT {}}", SystemExit, "ASTT"),
         (
-            "--size=!new:speechbrain_petl.AST {stride: 3}",
+            "--petl={a: !new:speechbrain_petl.AST {stride: 3}}",
             SystemExit,
             "'stride'",
         ),
