@@ -83,7 +83,9 @@ def result_of(output):
 
 def weights_of(output):
     """All learned tensors of the newest checkpoint of a run."""
-    folder = max(Path(output).glob("save/CKPT+*"))
+    # not the last by name: a name is free again once its folder is deleted
+    folders = Path(output).glob("save/CKPT+*")
+    folder = max(folders, key=lambda f: (f / "CKPT.yaml").stat().st_mtime_ns)
     return {
         f"{name}.{key}": value
         for name in ("encoder", "classifier")

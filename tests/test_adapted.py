@@ -116,21 +116,21 @@ def test_merge_leaves_a_plain_encoder(parts):
 
 
 def test_lora_is_the_formula():
-    linear = nn.Linear(6, 12)
+    linear = nn.Linear(6, 18)
     layer = LoRA(linear, rank=2, alpha=8, parts="qv")
     nn.init.normal_(layer.up)
     x = torch.randn(3, 6)
     expected = linear(x)
-    for part, start in enumerate((0, 8)):
+    for part, start in enumerate((0, 12)):
         update = x @ layer.down[part].T @ layer.up[part].T * 8 / 2
-        expected[:, start : start + 4] += update
+        expected[:, start : start + 6] += update
     assert torch.allclose(layer(x), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("parts", ["", "qx", "qq"])
 def test_wrong_parts(parts):
     with pytest.raises(InputError, match="letters q, k, v"):
-        LoRA(nn.Linear(6, 12), parts=parts)
+        LoRA(nn.Linear(6, 18), parts=parts)
 
 
 def test_nothing_is_kept_below_the_lowest_trainable_site():

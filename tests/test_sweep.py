@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import sys
 import time
@@ -11,7 +12,7 @@ import time
 import pytest
 from method_files import ROOT
 from ruamel.yaml import YAML
-from running import load_train
+from running import ESC50, TINY, load_train
 from toy_recipe import make_recipe
 
 from speechbrain_petl import InputError, sweep
@@ -191,6 +192,16 @@ def test_runs_with_other_settings_are_not_taken_for_these(recipe):
     (folder / "hyperparams.yaml").write_text(stored)
     with pytest.raises(InputError, match="other settings: .* `lr: 0.1`"):
         sweep.main([str(recipe), "--methods=lora", "--lr=0.2"])
+
+
+@pytest.mark.slow
+def test_two_processes_for_each_run_of_a_real_recipe(esc50, tmp_path):
+    recipe = tmp_path / "ESC50"
+    leave_out = shutil.ignore_patterns("results", "search")
+    shutil.copytree(ESC50, recipe, ignore=leave_out)
+    options = [f"--data_folder={esc50}", *TINY]
+    run(recipe, "--methods=linear", "--gpus=2", *options)
+    assert result(recipe, "linear/fold1_seed1")["processes"] == 2
 
 
 def in_a_fork(recipe, *options):

@@ -171,6 +171,9 @@ class Fbank(nn.Module):
         wavs = nn.functional.pad(wavs, (0, max(missing, 0)))
         # Kaldi takes each window's mean away; less is left to round this way
         wavs = wavs - wavs.mean(dim=1, keepdim=True)
+        if torch.compiler.is_exporting():  # a graph has no loop over clips
+            energy = self._squares(wavs) @ self.banks
+            return energy.clamp(min=torch.finfo(torch.float32).eps).log()
         size, mels = self.frames_of(wavs.shape[1]), self.banks.shape[1]
         energy = wavs.new_empty(len(wavs) * size, mels)
         chunk = CPU_CHUNK if wavs.device.type == "cpu" else len(wavs)

@@ -1,0 +1,108 @@
+"""One measurement in a process of its own: its peak memory, its start, ...
+
+> python -m tests.benchmarks.child memory "hf sdpa" 12 8
+"""
+
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+
+
+def peak():
+    """Bytes of this process's highest resident set so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def trainer_of(name, blocks, batch, device="cpu"):
+    """A Trainer of the base width."""
+    from .subjects import MAKERS, Trainer, encoder_of
+
+    encoder = encoder_of((768, int(blocks), 12))
+    return Trainer(MAKERS[name](encoder), int(batch), device)
+
+
+def memory(name, blocks, batch):
+    """Peak of two steps, in all and beyond the model."""
+    import torch
+
+    cuda = torch.cuda.is_available()
+    from speechbrain_petl.allocator import keep_large_blocks
+
+    keep_large_blocks()
+    trainer = trainer_of(name, blocks, batch, "cuda" if cuda else "cpu")
+    start = torch.cuda.memory_allocated() if cuda else peak()
+    trainer.step()
+    trainer.step()
+    most = torch.cuda.max_memory_allocated() if cuda else peak()
+    return {"peak": most, "steps": most - start}
+
+
+def steps(name, blocks, batch, keep):
+    """Median seconds of a step, with the allocator set or as it comes."""
+    if keep == "keep":
+        from speechbrain_petl.allocator import keep_large_blocks
+
+        keep_large_blocks()
+    trainer = trainer_of(name, blocks, batch)
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        trainer.step()
+        times.append(time.perf_counter() - start)
+    return {"seconds": statistics.median(times[1:])}
+
+
+def start(name):
+    """Imports and a model that is ready to train, from no file."""
+    from functools import partial
+
+    if name == "ours":
+        from speechbrain_petl import AST, AdaptedEncoder, LoRA
+
+        lora = {"blocks.*.attn.qkv": partial(LoRA, rank=6, parts="qv")}
+        AdaptedEncoder(AST(frames=500), lora, ["norm.*"])
+    else:
+        from peft import LoraConfig, get_peft_model
+        from transformers import ASTConfig, ASTForAudioClassification
+
+        model = ASTForAudioClassification(ASTConfig(max_length=500))
+        targets = ["q_proj", "v_proj"]
+        get_peft_model(model, LoraConfig(r=6, target_modules=targets))
+    return {}
+
+
+def processes(blocks, batch):
+    """Clips a second of all processes, each with one thread, under torchrun."""
+    import torch
+    from torch.nn.parallel import DistributedDataParallel
+
+    from speechbrain_petl.allocator import keep_large_blocks
+
+    keep_large_blocks()
+    torch.set_num_threads(1)
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    trainer = trainer_of("ours", blocks, batch)
+    if world > 1:
+        torch.distributed.init_process_group("gloo")
+        trainer.model = DistributedDataParallel(trainer.model)
+    trainer.step()
+    times = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        trainer.step()
+        times.append(time.perf_counter() - begin)
+    if world > 1:
+        torch.distributed.destroy_process_group()
+    return {"clips": world * int(batch) / statistics.median(times)}
+
+
+if __name__ == "__main__":
+    what, *rest = sys.argv[1:]
+    functions = {f.__name__: f for f in (memory, steps, start, processes)}
+    result = functions[what](*rest)
+    if os.environ.get("RANK", "0") == "0":
+        print(json.dumps(result))

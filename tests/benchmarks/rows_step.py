@@ -1,0 +1,165 @@
+"""Rows of the table: training steps and inference."""
+
+from functools import partial
+
+import torch
+
+from speechbrain_petl.lobes.merging import merge_tokens
+from speechbrain_petl.precision import emulates_bf16
+
+from .measure import in_turn, matmul_rate, release, step_flops
+from .subjects import BASE, MAKERS, METHODS, Ours, Trainer, encoder_of
+
+PEERS = ("hf sdpa", "hf eager", "papers")
+
+
+def trainers(names, size, batch, device, precision="fp32"):
+    """Name -> Trainer, all with the same weights."""
+    encoder = encoder_of(size)
+    return {
+        name: Trainer(MAKERS[name](encoder), batch, device, precision)
+        for name in names
+    }
+
+
+def row(name, ratio, wanted="", note=""):
+    """A line of the table."""
+    return {"row": name, "ratio": ratio, "wanted": wanted, "note": note}
+
+
+def against(kind, times, peers, wanted, note):
+    """How many times faster than each peer ours is."""
+    rows = []
+    best = min(peers, key=times.get)
+    for peer in peers:
+        rows.append(
+            row(
+                f"{kind}: {peer} / ours",
+                times[peer] / times["ours"],
+                wanted if peer == best else "",
+                f"{times[peer]:.2f} s / {times['ours']:.2f} s, {note}",
+            )
+        )
+    return rows
+
+
+def tokens_of(trainer):
+    """Length of the sequence."""
+    return trainer.model.encoder.encoder.pos_embed.shape[1]
+
+
+def lora_step(options):
+    """The LoRA step in fp32 on AST-base, against peers and the ceiling."""
+    device, rounds = options.device, options.rounds
+    size = (BASE[0], options.blocks, BASE[2])
+    names = ("ours", *PEERS) if device == "cuda" else ("ours", *PEERS[::2])
+    subjects = trainers(names, size, options.batch, device)
+    tokens = tokens_of(subjects["ours"])
+    rates, times = [], {}
+    rates.append(matmul_rate(torch.float32, device))
+    times = in_turn({n: s.step for n, s in subjects.items()}, rounds)
+    rates.append(matmul_rate(torch.float32, device))
+    flops = step_flops(size[0], tokens, options.batch, size[1])
+    ceiling = flops / max(rates)
+    note = f"{size[1]} blocks, batch {options.batch}, medians of {rounds}"
+    rows = against("LoRA step fp32", times, names[1:], ">= 1", note)
+    share = ceiling / times["ours"]
+    note = f"{flops / 1e12:.2f} TFLOP at {max(rates) / 1e9:.0f} GFLOP/s"
+    del subjects
+    release()
+    return [*rows, row("LoRA step fp32: share of ceiling", share, 0.9, note)]
+
+
+def bf16_step(options):
+    """The same in bf16, smaller where a CPU emulates it."""
+    device, rounds = options.device, max(options.rounds, 1)
+    emulated = device == "cpu" and emulates_bf16()
+    blocks, batch = (2, 2) if emulated else (options.blocks, options.batch)
+    size = (BASE[0], blocks, BASE[2])
+    subjects = trainers(("ours", *PEERS), size, batch, device, "bf16")
+    tokens = tokens_of(subjects["ours"])
+    if emulated:  # what a Brain does: loop.py, precision.py
+        fp32 = trainers(["ours"], size, batch, device)["ours"]
+        subjects = {"ours, bf16": subjects.pop("ours"), **subjects}
+        subjects["ours"] = fp32
+    times = in_turn({n: s.step for n, s in subjects.items()}, rounds)
+    note = f"{blocks} blocks, batch {batch}, medians of {rounds}"
+    rows = []
+    if emulated:
+        note += "; bf16 is emulated here, so ours is in fp32"
+        forced = times.pop("ours, bf16")
+        best = min(times[peer] for peer in PEERS)
+        rows.append(row("LoRA step bf16 emulated: best peer", best / forced))
+    rows += against("LoRA step bf16", times, PEERS, ">= 1.1", note)
+    if not emulated:
+        ceiling = step_flops(size[0], tokens, batch, blocks)
+        ceiling /= matmul_rate(torch.bfloat16, device)
+        share = ceiling / times["ours"]
+        rows.append(row("LoRA step bf16: share of ceiling", share, 0.6))
+    del subjects
+    release()
+    return rows
+
+
+def methods(options):
+    """What other methods cost, and patch dropout, against the LoRA step."""
+    blocks = min(options.blocks, 3)
+    size = (BASE[0], blocks, BASE[2])
+    names = [*METHODS, "ours, patch dropout 0.5"]
+    subjects = trainers(names, size, options.batch // 2, options.device)
+    times = in_turn({n: s.step for n, s in subjects.items()}, options.rounds)
+    lora = times.pop("lora")
+    half = times.pop("ours, patch dropout 0.5")
+    note = f"{blocks} blocks, batch {options.batch // 2}"
+    rows = [
+        row(f"{n} step / LoRA step", t / lora, "<= 1.25", note)
+        for n, t in times.items()
+    ]
+    note += "; its accuracy: README"
+    name = "LoRA step / with patch dropout 0.5"
+    del subjects
+    release()
+    return [*rows, row(name, lora / half, ">= 1.8", note)]
+
+
+def inference(options):
+    """Logits of a batch, and what token merging saves."""
+    blocks = min(options.blocks, 4)
+    size = (BASE[0], blocks, BASE[2])
+    names = ("ours", *PEERS)
+    subjects = trainers(names, size, options.batch, options.device)
+    encoder = encoder_of(size)
+    merged = Ours(encoder)
+    merge_tokens(merged.encoder, share=0.5)
+    subjects["merged"] = Trainer(merged, options.batch, options.device)
+    functions = {n: s.infer for n, s in subjects.items()}
+    times = in_turn(functions, options.rounds + 2)
+    merging = times["ours"] / times.pop("merged")
+    note = f"{blocks} blocks, batch {options.batch}"
+    rows = against("inference fp32", times, PEERS, ">= 1", note)
+    name = "inference: ours / with half of the tokens merged"
+    del subjects, functions, merged
+    release()
+    return [*rows, row(name, merging, "", note + "; its accuracy: README")]
+
+
+def mixtures(options):
+    """Mixtures of adapters: the experts as one batch against a loop."""
+    from speechbrain_petl import DenseMoA, SoftMoA
+    from speechbrain_petl.adapters.blocks import Bottleneck
+    from speechbrain_petl.adapters.experts import Experts
+
+    x = torch.randn(2, 600, BASE[0], device=options.device, requires_grad=True)
+    rows = []
+    for kind in (DenseMoA, SoftMoA):
+        expert = partial(Bottleneck, width=6)
+        batched, loop = kind(BASE[0], expert, 7), kind(BASE[0], expert, 7)
+        loop.experts = Experts([expert(dim=BASE[0]) for _ in range(7)])
+        functions = {
+            name: lambda m=m.to(options.device): m(x).square().mean().backward()
+            for name, m in (("batched", batched), ("loop", loop))
+        }
+        times = in_turn(functions, 4 * options.rounds)
+        ratio = times["loop"] / times["batched"]
+        rows.append(row(f"{kind.__name__}, 7 experts: loop / batch", ratio))
+    return rows
