@@ -234,7 +234,9 @@ def tell(bar, running, failed, left):
     left : int
         How many wait.
     """
-    bar.set_postfix_str(f"{running} running, {failed} failed, {left} left")
+    text = f"{running} running, {failed} failed, {left} left"
+    if text != bar.postfix or sys.stderr.isatty():  # a file needs no clock
+        bar.set_postfix_str(text)
 
 
 def report(cells, runs):
