@@ -6,17 +6,25 @@ The name of the file is a checksum of all that it depends on.
 
 import hashlib
 import json
+import math
 import os
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from speechbrain.utils.distributed import (
     ddp_barrier,
     ddp_broadcast,
     if_main_process,
 )
+from speechbrain.utils.logger import get_logger
+
+from .errors import InputError
+
+logger = get_logger(__name__)
 
 
 class ClipStore:
@@ -49,37 +57,53 @@ class ClipStore:
         """Write the file, unless it is there; every process its share.
 
         The file appears under its name when it is complete, so that a killed
-        run leaves none, and several runs may fill the same one.
+        run leaves none. Of several runs that want the same one writes it, and
+        the others wait.
 
         Arguments
         ---------
         compute : callable
-            Yields pairs of ids and of their arrays (clip, ...).
+            Yields pairs of ids and of their arrays (clip, ...); those of the
+            main process are at least one.
         """
-        part = f"{self.path}.{os.getpid()}.part"
-        there, part = ddp_broadcast((self.path.is_file(), part))
-        if there:
+        if ddp_broadcast(self._is_whole()):
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        array = None
-        for keys, values in compute():
-            if array is None:
-                array = self._create(part, values.shape[1:])
-            rows = [self.rows[key] for key in keys]
-            array[rows] = values.float().cpu().numpy()
-        if array is not None:
-            array.flush()
-        ddp_barrier()
-        if if_main_process():
-            os.replace(part, self.path)
-        ddp_barrier()
+        with _alone(self.path) if if_main_process() else nullcontext():
+            if not ddp_broadcast(self._is_whole()):
+                self._write(compute())
 
-    def _create(self, part, shape):
-        shape = (len(self.rows), *shape)
-        if if_main_process():
-            np.lib.format.open_memmap(part, "w+", np.float32, shape).flush()
-        ddp_barrier()
-        return np.lib.format.open_memmap(part, "r+")
+    def _is_whole(self):
+        """Whether the file is there and as long as it says."""
+        try:
+            array = np.load(self.path, mmap_mode="r")
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, EOFError) as error:
+            logger.warning(
+                f"{self.path} is damaged, computing it anew: {error}"
+            )
+            return False
+        return array.dtype == np.float32 and len(array) == len(self.rows)
+
+    def _write(self, pairs):
+        part, pairs = f"{self.path}.part", iter(pairs)
+        pair = next(pairs, None)
+        shape = ddp_broadcast(pair and tuple(pair[1].shape[1:]))
+        with _removed_if_broken(part):
+            if if_main_process():
+                _create(part, (len(self.rows), *shape))
+            ddp_barrier()
+            array = np.lib.format.open_memmap(part, "r+")
+            while pair:
+                keys, values = pair
+                rows = [self.rows[key] for key in keys]
+                array[rows] = values.float().cpu().numpy()
+                pair = next(pairs, None)
+            array.flush()
+            ddp_barrier()
+            if if_main_process():
+                os.replace(part, self.path)
+            ddp_barrier()
 
     def __getitem__(self, key):
         if self.array is None:  # each worker opens the file by itself
@@ -90,7 +114,58 @@ class ClipStore:
         return {**self.__dict__, "array": None}
 
 
-def checksum_of(settings, files, state=None):
+@contextmanager
+def _alone(path):
+    """One run at a time; the system frees the lock of one that is killed."""
+    lock = FileLock(f"{path}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            logger.info(f"waiting for another run that computes {path}")
+            lock.acquire(poll_interval=0.5)
+    except OSError as error:
+        raise InputError(
+            f"cache_folder={path.parent} cannot be written to ({error}): "
+            "choose another one"
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _removed_if_broken(part):
+    try:
+        yield
+    except BaseException:
+        if if_main_process():
+            Path(part).unlink(missing_ok=True)
+        raise
+
+
+def _create(path, shape):
+    """A file of that size, its space set aside: a full disk shows here."""
+    size = 4 * math.prod(shape)
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    logger.info(f"caching {shape[0]} clips: {size / 1e9:.2f} GB")
+    try:
+        with open(path, "wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), file.tell(), size)
+            else:
+                file.truncate(file.tell() + size)
+    except OSError as error:
+        raise InputError(
+            f"cache_folder={os.path.dirname(path)} has no room for "
+            f"{size / 1e9:.2f} GB ({error}): choose another one, or cache=null"
+        )
+
+
+def checksum_of(settings, files, state):
     """A checksum of settings, audio files and weights.
 
     Arguments
@@ -100,7 +175,7 @@ def checksum_of(settings, files, state=None):
     files : dict
         Clip -> its manifest entry with a "wav", whose size and time of
         change stand for its content.
-    state : dict, optional
+    state : dict
         Name -> tensor.
 
     Returns
@@ -110,7 +185,7 @@ def checksum_of(settings, files, state=None):
 
     Example
     -------
-    >>> a, b = (checksum_of({"mels": m}, {}) for m in (64, 128))
+    >>> a, b = (checksum_of({"mels": m}, {}, {}) for m in (64, 128))
     >>> len(a), a == b
     (32, False)
     """
@@ -120,10 +195,10 @@ def checksum_of(settings, files, state=None):
         key: (entry, stats[key].st_size, stats[key].st_mtime_ns)
         for key, entry in files.items()
     }
-    text = json.dumps([settings, known], sort_keys=True, default=str)
+    text = json.dumps([settings, known], sort_keys=True)
     digest.update(text.encode())
-    for name, value in sorted((state or {}).items()):
-        digest.update(name.encode())
+    for name, value in sorted(state.items()):
         value = value.detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.flatten().view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -34,6 +34,11 @@ class WeightedLayers(nn.Module):
                 "stack whose layers can be weighted. Let the glob name the "
                 "stack itself: blocks."
             )
+        if getattr(target_module, "merging", 0):
+            raise InputError(
+                "WeightedLayers needs all tokens of all layers: leave "
+                "token_merging=0"
+            )
         self.pretrained_module = target_module
         self.logits = nn.Parameter(torch.zeros(len(target_module)))
 

@@ -14,6 +14,10 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
 from .attention import SelfAttention
+from .merging import (
+    FIRST as CLASS_TOKENS,
+    Blocks,
+)
 
 SIZES = {  # dim, depth, heads
     "tiny224": (192, 12, 3),
@@ -22,7 +26,6 @@ SIZES = {  # dim, depth, heads
     "base384": (768, 12, 12),
 }
 PATCH = 16  # mels and frames that one patch spans
-CLASS_TOKENS = 2  # the class and the distillation token of DeiT
 
 
 class AST(nn.Module):
@@ -54,6 +57,9 @@ class AST(nn.Module):
     gradient_checkpointing : bool
         Keep no activations inside the blocks and compute them again in the
         backward pass: less memory, about a third more time.
+    token_merging : float
+        Share of the patches that the last block does without in evaluation,
+        0 to 0.9: see ``merging.py``.
 
     Example
     -------
@@ -74,6 +80,7 @@ class AST(nn.Module):
         patch_dropout=0.0,
         dropout=0.0,
         gradient_checkpointing=False,
+        token_merging=0.0,
     ):
         super().__init__()
         dim, depth, heads = _shape(size)
@@ -100,7 +107,7 @@ class AST(nn.Module):
             else nn.Identity()
         )
         norm = partial(nn.LayerNorm, eps=1e-6)
-        self.blocks = nn.Sequential(
+        self.blocks = Blocks(
             *(
                 Block(
                     dim,
@@ -111,7 +118,8 @@ class AST(nn.Module):
                     attn_layer=SelfAttention,
                 )
                 for _ in range(depth)
-            )
+            ),
+            merging=token_merging,
         )
         self.norm = norm(dim)
         self._initialise()

@@ -8,22 +8,80 @@ counts once in attention.
 """
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
+from ..adapters.probe import WeightedLayers
 from ..errors import InputError
-from .ast import CLASS_TOKENS
+
+FIRST = 2  # the class and the distillation token, which stay
+
+
+class Blocks(nn.Sequential):
+    """A stack of blocks that may merge tokens between them, in evaluation.
+
+    Arguments
+    ---------
+    *blocks : torch.nn.Module
+        Each takes tokens (batch, token, dim) and returns as many.
+    merging : float
+        Share of the patches that the last block does without, 0 to 0.9; as
+        many are merged before each block but the first.
+
+    Example
+    -------
+    >>> blocks = Blocks(nn.Identity(), nn.Identity(), merging=0.5).eval()
+    >>> blocks(torch.randn(3, 10, 32)).shape
+    torch.Size([3, 10, 32])
+    """
+
+    def __init__(self, *blocks, merging=0.0):
+        super().__init__(*blocks)
+        if merging and (not 0 < merging <= 0.9 or len(self) < 2):
+            raise InputError(
+                f"token_merging={merging} of {len(self)} blocks: give a share "
+                "from 0 to 0.9, and at least 2 blocks"
+            )
+        self.merging = merging
+
+    def forward(self, x):
+        """Run the blocks.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens (batch, token, dim).
+
+        Returns
+        -------
+        torch.Tensor
+            Of the same shape.
+        """
+        patches = x.shape[1] - FIRST
+        count = round(self.merging / max(len(self) - 1, 1) * patches)
+        if self.training or not count:
+            return super().forward(x)
+        place = torch.arange(x.shape[1], device=x.device).expand(len(x), -1)
+        size = x.new_ones(*x.shape[:2], 1)
+        for number, block in enumerate(self):
+            if number:
+                x, size, moved = merge(x, size, count)
+                place = moved.gather(1, place)
+            x = block(x)
+        # every token has its place again
+        return x.gather(1, place.unsqueeze(2).expand(-1, -1, x.shape[2]))
 
 
 def merge_tokens(encoder, share=0.5):
-    """Let an AST merge tokens in evaluation; training stays as it is.
+    """Let an AST that is there already merge tokens in evaluation.
 
     Arguments
     ---------
     encoder : torch.nn.Module
-        An AST or an AdaptedEncoder of one. Changed in place.
+        An AST or an AdaptedEncoder of one, such as the "encoder" of the mods
+        of an ``AudioClassifier``. Changed in place.
     share : float
-        Share of the patches that the last block does without, 0 to 0.9; as
-        many are merged before each block but the first.
+        As ``merging`` of ``Blocks``; 0 for none.
 
     Returns
     -------
@@ -37,49 +95,17 @@ def merge_tokens(encoder, share=0.5):
     >>> encoder(torch.randn(3, 100, 128)).shape
     torch.Size([3, 110, 32])
     """
-    blocks = list(_blocks_of(getattr(encoder, "encoder", encoder).blocks))
-    if not 0 < share <= 0.9 or len(blocks) < 2:
+    stacks = [m for m in encoder.modules() if isinstance(m, Blocks)]
+    if not stacks:
         raise InputError(
-            f"merge_tokens: share={share} of {len(blocks)} blocks: give a "
-            "share above 0 and up to 0.9, and at least 2 blocks"
+            f"merge_tokens: {type(encoder).__name__} is no AST and has no "
+            "tokens to merge"
         )
-    merging = _Merging(share / (len(blocks) - 1))
-    blocks[0].register_forward_pre_hook(merging.start)
-    for block in blocks[1:]:
-        block.register_forward_pre_hook(merging.merge)
-    blocks[-1].register_forward_hook(merging.finish)
+    if any(isinstance(m, WeightedLayers) for m in encoder.modules()):
+        raise InputError("merge_tokens: WeightedLayers needs all tokens")
+    for stack in stacks:
+        stack.merging = Blocks(*stack, merging=share).merging
     return encoder
-
-
-class _Merging:
-    """What is where, from the first block to the last."""
-
-    def __init__(self, share):
-        self.share = share
-
-    def start(self, block, arguments):
-        """Each token is itself."""
-        x = arguments[0]
-        self.length = x.shape[1]
-        self.place = torch.arange(self.length, device=x.device)
-        self.place = self.place.expand(len(x), -1)
-        self.size = x.new_ones(*x.shape[:2], 1)
-
-    def merge(self, block, arguments):
-        """Merge so many of the most similar tokens."""
-        x, *rest = arguments
-        count = round(self.share * (self.length - CLASS_TOKENS))
-        if block.training or not count:
-            return None
-        x, self.size, moved = merge(x, self.size, count)
-        self.place = moved.gather(1, self.place)
-        return (x, *rest)
-
-    def finish(self, block, arguments, y):
-        """Give every token its place again."""
-        if block.training:
-            return None
-        return y.gather(1, self.place.unsqueeze(2).expand(-1, -1, y.shape[2]))
 
 
 def merge(x, size, count):
@@ -110,7 +136,7 @@ def merge(x, size, count):
     >>> x.flatten(), place
     (tensor([0., 1., 5., 6.]), tensor([[0, 1, 3, 3, 2]]))
     """
-    first = CLASS_TOKENS
+    first = FIRST
     directions = F.normalize(x[:, first:].float(), dim=2)
     even, odd = directions[:, ::2], directions[:, 1::2]
     count = min(count, odd.shape[1])
@@ -134,7 +160,7 @@ def merge(x, size, count):
 def _places(kept, gone, target, odd_count):
     """Where the class tokens, the even and the odd patches have gone."""
     batch, evens = len(kept), kept.shape[1] + gone.shape[1]
-    first, kept_count = CLASS_TOKENS, kept.shape[1]
+    first, kept_count = FIRST, kept.shape[1]
     place = kept.new_empty(batch, first + evens + odd_count)
     steps = torch.arange(place.shape[1], device=place.device)
     place[:, :first] = steps[:first]
@@ -148,8 +174,3 @@ def _places(kept, gone, target, odd_count):
 
 def _wide(index, like):
     return index.unsqueeze(2).expand(-1, -1, like.shape[2])
-
-
-def _blocks_of(blocks):
-    """The blocks themselves, if a prompt or a probe wraps the stack."""
-    return getattr(blocks, "pretrained_module", blocks)
