@@ -13,9 +13,13 @@ from running import run
 from test_sweep import wait_for
 from toy_recipe import make_recipe
 
-from speechbrain_petl import InputError, search, trials
-from speechbrain_petl.jobs import signal_once
-from speechbrain_petl.ranges import parse_range
+from speechbrain_petl import InputError
+from speechbrain_petl.search import (
+    __main__ as search,
+    trials,
+)
+from speechbrain_petl.search.ranges import parse_range
+from speechbrain_petl.sweep.jobs import signal_once
 
 LR = "--range=lr=0.01:1:log"
 

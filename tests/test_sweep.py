@@ -15,9 +15,10 @@ from ruamel.yaml import YAML
 from running import ESC50, TINY, load_train
 from toy_recipe import make_recipe
 
-from speechbrain_petl import InputError, sweep
-from speechbrain_petl.jobs import FAILED, LOG, signal_once
+from speechbrain_petl import InputError
 from speechbrain_petl.recipe import BASE
+from speechbrain_petl.sweep import __main__ as sweep
+from speechbrain_petl.sweep.jobs import FAILED, LOG, signal_once
 
 
 @pytest.fixture

@@ -19,7 +19,10 @@ from test_sweep import (
 )
 from toy_recipe import make_recipe
 
-from speechbrain_petl import pools, sweep
+from speechbrain_petl.sweep import (
+    __main__ as sweep,
+    pools,
+)
 
 SLURM = ["--executor=slurm", "--folds=1,2", "--methods=lora"]
 

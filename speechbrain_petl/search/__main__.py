@@ -14,16 +14,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from .cells import working_in
-from .command_line import OPTIONS
-from .errors import InputError
-from .jobs import RunFailed, signal_once
-from .ranges import parse_range
-from .recipe import (
+from ..command_line import OPTIONS
+from ..errors import InputError
+from ..recipe import (
     PLACES,
     check_recipe,
     run as run_main,
 )
+from ..sweep.cells import working_in
+from ..sweep.jobs import RunFailed, signal_once
+from .ranges import parse_range
 from .trials import Objective, finished, open_study
 
 STOPPED = 130  # exit code after Ctrl-C, as a shell's

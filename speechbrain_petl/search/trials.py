@@ -7,9 +7,9 @@ import time
 import warnings
 from pathlib import Path
 
-from .errors import InputError
-from .jobs import Run, RunFailed
-from .results import RESULT
+from ..errors import InputError
+from ..results import RESULT
+from ..sweep.jobs import Run, RunFailed
 
 FOLDER = "search"  # in the recipe's folder
 ON_VALIDATION = "--brain={test_on: valid}"

@@ -10,8 +10,8 @@ import cloudpickle
 import torch
 from submitit import AutoExecutor, SlurmJob
 
+from ..errors import InputError
 from . import jobs
-from .errors import InputError
 
 SLURM_JOB = "slurm.job"  # in a run's folder: the number of its last job
 FOREVER = 60 * 24 * 365  # minutes: a job of this machine has no limit

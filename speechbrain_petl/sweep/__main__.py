@@ -15,12 +15,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ..errors import InputError
+from ..recipe import run as run_main
 from .axes import fold_numbers, method_names, seed_numbers, shot_numbers
 from .cells import HPARAMS, fold_count, plan, working_in
-from .errors import InputError
 from .jobs import LOG, Job, signal_once
 from .pools import LocalPool, SlurmPool, visible_gpus
-from .recipe import run as run_main
 
 SUBMITIT = Path("results", ".sweep")  # in the recipe's folder
 IN_FULL = 3  # failed runs whose last lines are all shown

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from .errors import InputError
-from .recipe import check_recipe, refuse_other_settings
+from ..errors import InputError
+from ..recipe import check_recipe, refuse_other_settings
 
 HPARAMS = "hparams"
 

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from .errors import InputError, did_you_mean
-from .recipe import BASE
+from ..errors import InputError, did_you_mean
+from ..recipe import BASE
 
 
 def method_names(hparams, wanted):

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from .errors import InputError
+from ..errors import InputError
 
 HOW = "write KEY=LOW:HIGH, KEY=LOW:HIGH:log or KEY=A,B,C"
 

@@ -1,0 +1,1 @@
+"""Hyper-parameters of a method file, searched with Optuna."""

@@ -1,0 +1,1 @@
+"""Methods x folds x seeds (x shots) of a recipe by one command."""
