@@ -4,9 +4,6 @@ A method is a mapping from module names to wrappers, plus the names of the
 parameters that stay trainable.
 """
 
-import re
-from fnmatch import fnmatchcase
-
 import torch
 from torch import nn
 
@@ -18,7 +15,8 @@ from speechbrain.utils.checkpoints import (
     register_checkpoint_hooks,
 )
 
-from .errors import InputError, check_arguments, did_you_mean
+from .errors import InputError, check_arguments
+from .globs import match
 
 
 @register_checkpoint_hooks
@@ -29,6 +27,8 @@ class AdaptedEncoder(nn.Module):
     they mean what ``print(encoder)`` shows. ``|`` separates alternatives, of
     which one must match, and ``*`` crosses dots: ``blocks.?|blocks.??`` are
     the blocks, ``blocks.*`` is everything inside them.
+    ``blocks.-1`` is the last one, ``blocks.-[123].*`` is what the last three
+    hold, whatever the depth.
 
     Arguments
     ---------
@@ -62,7 +62,7 @@ class AdaptedEncoder(nn.Module):
                 f"petl: train: {train!r} is no list of globs: write [{train!r}]"
             )
         parameters = dict(encoder.named_parameters())
-        trained = {n for g in train for n in _match(g, parameters, "train")}
+        trained = {n for g in train for n in match(g, parameters, "train")}
         sites = _sites(encoder, wrap or {})
         for name, parameter in parameters.items():
             parameter.requires_grad_(name in trained)
@@ -219,29 +219,11 @@ def count_parameters(module):
     return sum(n for n, train in sizes if train), sum(n for n, _ in sizes)
 
 
-def _match(glob, names, key):
-    globs = glob.split("|")
-    found = [n for n in names if n and any(fnmatchcase(n, g) for g in globs)]
-    if not found:
-        raise InputError(
-            f"petl: {key}: the glob {glob!r} matches nothing in this encoder."
-            f"{did_you_mean(glob, _globs_of(names))} print(encoder) shows the "
-            "names."
-        )
-    return found
-
-
-def _globs_of(names):
-    """The names themselves, and the globs that one would write for them."""
-    starred = {re.sub(r"\d+", "*", name) for name in names}
-    return {*names, *starred, *(re.sub(r"[^.]+$", "*", n) for n in starred)}
-
-
 def _sites(encoder, wrap):
     modules = [name for name, _ in encoder.named_modules()]
     sites, globs = {}, {}
     for glob, wrapper in wrap.items():
-        found = _match(glob, modules, "wrap")
+        found = match(glob, modules, "wrap")
         for name in found:
             inside = next((m for m in found if m.startswith(f"{name}.")), None)
             if inside:

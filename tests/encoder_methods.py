@@ -3,7 +3,6 @@
 The methods of the AST's files are carried over by the names of their sites.
 """
 
-import re
 from dataclasses import dataclass
 from functools import partial
 
@@ -126,7 +125,7 @@ ENCODERS = {
     "beats": Encoder(beats, spectrograms, LAYERS, SPEECH),
     "stranger": Encoder(stranger, waveforms, "layers", STRANGER),
 }
-# the method files of the speech encoders, for two layers instead of twelve
+# the method files of the speech encoders
 OWN = {
     f"{name} (file)": of_file(path)
     for name, path in distinct_methods("speech").items()
@@ -135,8 +134,5 @@ OWN = {
 
 def method_of(encoder, name):
     """What a method is on an encoder."""
-    if name not in OWN:
-        return ENCODERS[encoder].carried_over(METHODS[name])
-    method = OWN[name]
-    train = [re.sub(r"layers\.11\.", "layers.1.", g) for g in method.train]
-    return Method(method.wrap, train, method.identity, method.captured)
+    own = OWN.get(name)
+    return own or ENCODERS[encoder].carried_over(METHODS[name])

@@ -64,6 +64,24 @@ def test_only_what_is_declared_trains():
     }
 
 
+def test_numbers_count_from_the_end_too():
+    """Whatever the depth; a name without a number is as it was."""
+    for depth in (2, 12):
+        encoder = AST((32, depth, 2), frames=64)
+        globs = ["blocks.-1.norm1.*|blocks.-2.norm2.bias", "norm.*"]
+        adapted = AdaptedEncoder(encoder, {"blocks.-1.attn.qkv": LoRA}, globs)
+        trained = {n for n, p in adapted.named_parameters() if p.requires_grad}
+        last = f"encoder.blocks.{depth - 1}"
+        assert trained == {
+            *(f"{last}.norm1.{w}" for w in ("weight", "bias")),
+            *(f"{last}.attn.qkv.{matrix}" for matrix in ("down", "up")),
+            f"encoder.blocks.{depth - 2}.norm2.bias",
+            *(f"encoder.norm.{w}" for w in ("weight", "bias")),
+        }
+    with pytest.raises(InputError, match="'blocks.-13.norm1.*' matches noth"):
+        AdaptedEncoder(AST((32, 12, 2)), train=["blocks.-13.norm1.*"])
+
+
 def test_checkpoint_is_what_changed(tmp_path):
     first = moved(AdaptedEncoder(tiny(), lora(), ["norm.*"]))
     checkpointer = Checkpointer(tmp_path, {"encoder": first})

@@ -1,5 +1,7 @@
 """The method files for wav2vec 2.0 and BEATs: sizes, runs, processes."""
 
+import re
+
 import pytest
 import torch
 from layouts import make_esc50
@@ -19,6 +21,7 @@ from speechbrain_petl import (
     count_parameters,
 )
 from speechbrain_petl.batches import dynamic_batches
+from speechbrain_petl.lobes.wav2vec2 import SIZES as SPEECH_SIZES
 
 DATA = {
     "ESC50": make_esc50,
@@ -44,11 +47,12 @@ SIZES = {  # thousands, as published; without the classifier
     ("ESC50", "full"): (90311, 90311792),
 }
 FILES = [path for path in method_files() if encoder_of(path) == "speech"]
+METHODS = ("bottleneck", "conformer", "full", "linear", "lora", "prefix")
 ONE_OF_EACH = ("FluentSpeechCommands", "bottleneck"), ("ESC50", "conformer")
 
 
 def command_line(path, data, output, *more):
-    """A tiny run of twelve layers, which the files name."""
+    """A tiny run of two layers."""
     tiny = "--frames=64" if path.parent.name == "beats" else "--seconds=0.3"
     small = {"ESC50": ["--esc10=True"], "AudioSet": ["--valid_clips=5"]}
     more = (*small.get(path.parts[1], ()), *more)
@@ -56,7 +60,7 @@ def command_line(path, data, output, *more):
         str(ROOT / path),
         f"--data_folder={data}",
         f"--output_folder={output}",
-        *("--source=null", "--encoder_size=[32,12,2]", tiny),
+        *("--source=null", "--encoder_size=[32,2,2]", tiny),
         *("--epochs=1", "--batch_size=4", "--num_workers=0"),
         *("--noprogressbar", *more),
     ]
@@ -100,6 +104,25 @@ def test_trained_parameters_are_as_published(recipe, method):
     assert exact // 1000 == thousands
 
 
+@pytest.mark.parametrize("size", SPEECH_SIZES)
+@pytest.mark.parametrize("method", METHODS)
+def test_files_fit_every_size(size, method):
+    """The last layer is the last one of twelve and of twenty-four."""
+    with torch.device("meta"):
+        encoder = Wav2Vec2(size)
+        path = file_of("GoogleSpeechCommands", method)
+        adapted = AdaptedEncoder(encoder, **petl_of(path))
+    last = len(encoder.encoder.transformer.layers) - 1
+    trained = {n for n, p in adapted.named_parameters() if p.requires_grad}
+    layers = {int(n) for n in re.findall(r"\.layers\.(\d+)\.", str(trained))}
+    assert (
+        f"encoder.encoder.transformer.layers.{last}.final_layer_norm.bias"
+        in trained
+    )
+    expected = {"full": {last - 2, last - 1, last}, "linear": {last}}
+    assert layers == expected.get(method, set(range(last + 1)))
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -115,7 +138,7 @@ def test_every_file_runs(path, data, tmp_path):
     result = train(path, data(path.parts[1]), tmp_path, "--debug")
     folder = path.parent.name
     assert result["method"] == f"{folder}/{path.stem}"
-    assert result["encoder"] == [32, 12, 2]
+    assert result["encoder"] == [32, 2, 2]
 
 
 def test_dynamic_batches_train(data, tmp_path):
