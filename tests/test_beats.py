@@ -4,7 +4,11 @@ from functools import partial
 
 import pytest
 import torch
-from speech_models import noise, scrambled
+from speech_models import (
+    noise,
+    ours as wav2vec2,
+    scrambled,
+)
 
 from speechbrain.lobes.models import beats as theirs
 from speechbrain_petl import (
@@ -111,8 +115,20 @@ def test_wrong_checkpoints_and_sizes(checkpoint):
     torch.save(saved, checkpoint)
     with pytest.raises(InputError, match="max_distance=1280.*has 800.*iter3"):
         load_pretrained(ours(), checkpoint)
-    with pytest.raises(InputError, match="'large' is neither base nor"):
-        BEATs("large")
+    saved["cfg"] = "none"
+    saved["model"].popitem()
+    torch.save(saved, checkpoint)
+    with pytest.raises(InputError, match="BEATs of dim 32.*depth 2: missing"):
+        load_pretrained(ours(), checkpoint)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:3000])
+    with pytest.raises(InputError, match="BEATs_iter3.pt .*cut short"):
+        load_pretrained(ours(), checkpoint)
+    torch.save(wav2vec2().state_dict(), checkpoint)
+    with pytest.raises(InputError, match="missing: patch_embedding.weight"):
+        load_pretrained(ours(), checkpoint)
+    for size in ("large", 768, [32, 2], None):
+        with pytest.raises(InputError, match="is neither one of base nor"):
+            BEATs(size)
     with pytest.raises(InputError, match="mels=120.*take 112"):
         BEATs(SIZE, mels=120)
 

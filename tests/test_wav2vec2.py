@@ -5,17 +5,11 @@ from functools import partial
 import pytest
 import torch
 import torchaudio
-from speech_models import (
-    DIM,
-    FAMILIES,
-    SIZE,
-    huggingface,
-    noise,
-    ours,
-    torchaudios,
-)
+from speech_models import FAMILIES, SIZE, huggingface, noise, ours, torchaudios
 
 from speechbrain_petl import (
+    AST,
+    BEATs,
     InputError,
     Wav2Vec2,
     Waveform,
@@ -148,18 +142,104 @@ def test_torchaudio_bundle(monkeypatch):
     with pytest.raises(InputError, match="HUBERT_BASE .*no route.*--source="):
         load_pretrained(ours(), "HUBERT_BASE")
 
+    def damaged(url, **options):
+        raise RuntimeError("PytorchStreamReader failed. Do not do this.")
 
-def test_wrong_sizes_and_weights(tmp_path):
+    monkeypatch.setattr(where, damaged)
+    with pytest.raises(InputError, match="HUBERT_BASE .*failed.*--source="):
+        load_pretrained(ours(), "HUBERT_BASE")
+
+
+@pytest.mark.parametrize(
+    "size, family, message",
+    [
+        ("wav2vec_base", None, "'wav2vec_base' is neither.*mean wav2vec2_base"),
+        ([40, 2, 2], None, "multiple of heads and of 16"),
+        ([48, 2, 5], None, "multiple of heads"),
+        ([32, 2], None, r"\[32, 2\] is neither one of wav2vec2_base"),
+        (768, None, "768 is neither"),
+        (None, None, "None is neither"),
+        (SIZE, "wavlm", "family='wavlm' is none of .*mean wavlm_"),
+    ],
+)
+def test_wrong_sizes(size, family, message):
     """Each message names the value and the remedy."""
-    with pytest.raises(InputError, match="'wav2vec_base'.*wav2vec2_base"):
-        Wav2Vec2("wav2vec_base")
-    with pytest.raises(InputError, match="multiple of heads and of 16"):
-        Wav2Vec2([40, 2, 2])
-    with pytest.raises(InputError, match="'wavlm' is neither"):
-        Wav2Vec2(SIZE, family="wavlm")
-    file = save_pretrained(ours("wavlm_base"), tmp_path / "a.safetensors")
-    with pytest.raises(InputError, match=f"Wav2Vec2 of dim {DIM}: unexpected"):
-        load_pretrained(ours("wav2vec2_base"), file)
+    with pytest.raises(InputError, match=message):
+        Wav2Vec2(size, **({"family": family} if family else {}))
+
+
+def _without(state):
+    name = "encoder.layers.1.attention.q_proj.weight"
+    return {k: v for k, v in state.items() if k != name}
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (_without, "depth 2: missing: .*layers.1.attention.q_proj.weight"),
+        (lambda s: {**s, "new": torch.ones(1)}, "depth 2: unexpected: new"),
+        (lambda s: {}, "holds no state dict"),
+        (lambda s: {**s, "step": 3}, "holds no state dict"),
+        (
+            lambda s: AST((32, 2, 2)).state_dict(),
+            "missing.*unexpected: cls_token",
+        ),
+        (lambda s: BEATs(SIZE).state_dict(), "missing: .*another shape"),
+        (lambda s: ours("wavlm_base").state_dict(), "unexpected: .*gru_rel"),
+        (lambda s: ours(size=(32, 3, 2)).state_dict(), "depth 2: unexpected"),
+        (lambda s: ours(size=(64, 2, 2)).state_dict(), r"\(64\) instead of"),
+    ],
+)
+def test_wrong_weights(change, message, tmp_path):
+    """Of other models, not all there, or too many."""
+    file = tmp_path / "model.pth"
+    torch.save(change(huggingface("wav2vec2_base").state_dict()), file)
+    with pytest.raises(InputError, match=f"model.pth .*{message}"):
+        load_pretrained(ours(), file)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
+def test_damaged_weights(suffix, tmp_path):
+    """Half of a file, nothing of it, or what git-lfs has left of it."""
+    file = tmp_path / f"model.{suffix}"
+    if suffix == "pth":
+        torch.save(ours().state_dict(), file)
+    else:
+        save_pretrained(ours(), file)
+    whole = file.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"version https://git-lfs"):
+        file.write_bytes(content)
+        with pytest.raises(InputError, match="cut short, a git-lfs pointer"):
+            load_pretrained(ours(), file)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"num_attention_heads": 4}, "num_attention_heads=4.*has 2.*enc"),
+        ({"do_stable_layer_norm": True}, "do_stable_layer_norm=True.* False"),
+        ({"conv_stride": (5, 2, 2, 2, 2, 2, 1)}, r"conv_stride=\[5, 2, "),
+    ],
+)
+def test_what_shapes_do_not_tell(change, message, tmp_path):
+    """Heads and strides of another model, of which config.json tells."""
+    theirs = huggingface("wav2vec2_base")
+    theirs.save_pretrained(tmp_path)
+    load_pretrained(ours(), tmp_path)
+    for name, value in change.items():
+        setattr(theirs.config, name, value)
+    theirs.config.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=f"model.safetensors: .*{message}"):
+        load_pretrained(ours(), tmp_path)
+
+
+def test_without_a_network(monkeypatch):
+    """What to do, and which bundle may have been meant."""
+    with pytest.raises(InputError, match="wav2vec2-base.*no conn.*--source=/"):
+        load_pretrained(ours(), "facebook/wav2vec2-base")
+    for name in ("WAV2VEC2_BAS", "wav2vec2_base"):
+        with pytest.raises(InputError, match=f"'{name}'.*mean WAV2VEC2_BASE"):
+            load_pretrained(ours(), name)
 
 
 def test_gradient_checkpointing_changes_no_gradient():

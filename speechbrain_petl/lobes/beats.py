@@ -15,7 +15,7 @@ from speechbrain.lobes.models.beats import BEATsConfig
 from ..errors import InputError
 from .fbank import HOP_SECONDS, WINDOW_SECONDS
 from .names_speech import from_beats
-from .transformer import Transformer
+from .transformer import Transformer, shape_of
 from .waveform import until
 
 # of the logarithm of Kaldi's energies of 16-bit samples, 65,536 from end to
@@ -188,16 +188,8 @@ def _config(size):
     """What differs from the size that SpeechBrain has as its default."""
     if size == "base":
         return {}
-    shape = size if isinstance(size, str) else tuple(size)
-    whole = len(shape) == 3 and all(isinstance(n, int) for n in shape)
     groups = BEATsConfig().conv_pos_groups
-    if not whole or shape[0] % shape[2] or shape[0] % groups:
-        raise InputError(
-            f"encoder size {size!r} is neither base nor [dim, depth, heads] "
-            f"with a dim that is a multiple of heads and of {groups}, such as "
-            "[32, 12, 2]"
-        )
-    dim, depth, heads = shape
+    dim, depth, heads = shape_of(size, groups, ["base"])
     return {
         "embed_dim": dim // 2,
         "encoder_embed_dim": dim,

@@ -2,7 +2,7 @@
 
 import torchaudio
 
-from ..errors import InputError
+from ..errors import InputError, did_you_mean
 
 
 def is_bundle(source):
@@ -27,6 +27,28 @@ def is_bundle(source):
     return isinstance(found, torchaudio.pipelines.Wav2Vec2Bundle)
 
 
+def bundles_like(name):
+    """The bundles whose names are nearest to a mistyped one.
+
+    Arguments
+    ---------
+    name : str
+        What was asked for.
+
+    Returns
+    -------
+    str
+        A sentence that starts with a blank, or an empty string.
+
+    Example
+    -------
+    >>> bundles_like("wavlm_base")
+    ' Did you mean WAVLM_BASE or WAVLM_BASE_PLUS or WAVLM_LARGE?'
+    """
+    known = [name for name in dir(torchaudio.pipelines) if is_bundle(name)]
+    return did_you_mean(str(name).upper(), known)
+
+
 def read_bundle(name):
     """The tensors of a bundle, from torch.hub's cache or downloaded.
 
@@ -46,9 +68,11 @@ def read_bundle(name):
         return bundle._get_state_dict(
             {"map_location": "cpu", "weights_only": True}
         )
-    except OSError as error:
+    # no network, or any of torch's exceptions at a damaged file of its cache
+    except Exception as error:
+        reason = str(error).split(". ")[0] or type(error).__name__
         raise InputError(
-            f"the weights of torchaudio's {name} are out of reach ({error}). "
+            f"the weights of torchaudio's {name} are out of reach ({reason}). "
             "Download them where there is internet and give the file: "
             "--source=/path/to/file.pth"
         ) from error

@@ -29,6 +29,7 @@ WAV2VEC2_IGNORED = (
     *("masked_spec_embed", "*.masked_spec_embed", "mask_generator.*"),
     *("quantizer.*", "project_q.*", "project_hid.*", "logit_generator.*"),
     *("aux.*", "lm_head.*", "projector.*", "classifier.*", "*.aux.*"),
+    "layer_weights",
 )
 BEATS_NAMES = {
     r"^layer_norm\.": "encoder.feature_projection.layer_norm.",

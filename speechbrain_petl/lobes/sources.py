@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
 from safetensors import safe_open
 
 from ..errors import InputError
-from .bundles import is_bundle, read_bundle
+from .bundles import bundles_like, is_bundle, read_bundle
 
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # as hubs name them
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -156,11 +156,12 @@ def _download(repository, revision):
     try:
         return _fetch(repository, revision)
     except Exception as error:
+        meant = "" if "/" in repository else bundles_like(repository)
         raise InputError(
             f"{repository!r} is no file or folder here, and as a repository "
             f"of the Hugging Face hub it is out of reach: {_reason(error)}. "
             "Download it where there is internet and give the folder: "
-            "--source=/path/to/folder"
+            f"--source=/path/to/folder.{meant}"
         ) from error
 
 

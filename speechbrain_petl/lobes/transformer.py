@@ -9,12 +9,15 @@ https://arxiv.org/abs/2212.09058. Sites: ``layers`` is the stack,
 ``intermediate_dense`` and ``output_dense``.
 """
 
+from numbers import Integral
+
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from torchaudio.models.wav2vec2 import components
 
 from ..adapters.masks import padding
 from ..adapters.sites import first_of
+from ..errors import InputError, did_you_mean
 from .relative import GatedAttention, RelativePositions
 
 
@@ -183,3 +186,37 @@ class DeepNormLayer(components.EncoderLayer):
         x = self.layer_norm(x * self.scale + self.dropout(y))
         x = self.final_layer_norm(x * self.scale + self.feed_forward(x))
         return x, position_bias
+
+
+def shape_of(size, groups, names):
+    """The numbers of a small encoder.
+
+    Arguments
+    ---------
+    size : sequence of int
+        (dim, depth, heads)
+    groups : int
+        Of the convolution for positions.
+    names : iterable of str
+        Of the sizes that it could have been instead.
+
+    Returns
+    -------
+    tuple of int
+        (dim, depth, heads)
+
+    Example
+    -------
+    >>> shape_of([32, 2, 4], 16, ["base"])
+    (32, 2, 4)
+    """
+    shape = tuple(size) if isinstance(size, (list, tuple)) else ()
+    whole = all(isinstance(n, Integral) and n > 0 for n in shape)
+    if len(shape) == 3 and whole and not (shape[0] % shape[2]):
+        if shape[0] % groups == 0:
+            return shape
+    raise InputError(
+        f"encoder size {size!r} is neither one of {', '.join(names)} nor "
+        "[dim, depth, heads] with a dim that is a multiple of heads and of "
+        f"{groups}, such as [32, 2, 4].{did_you_mean(str(size), names)}"
+    )

@@ -13,7 +13,7 @@ from torchaudio.models import wav2vec2_model
 from ..adapters.masks import padding
 from ..errors import InputError, did_you_mean
 from .names_speech import from_wav2vec2
-from .transformer import Transformer
+from .transformer import Transformer, shape_of
 from .waveform import ClipNorm, until
 
 # channels, samples or frames that a window spans, and steps by
@@ -94,6 +94,15 @@ class Wav2Vec2(nn.Module):
             encoder_layer_drop=0.0,
             aux_num_out=None,
         )
+        # what the shapes of the weights do not tell, by Hugging Face's names
+        self.stated = {
+            "num_attention_heads": heads,
+            "do_stable_layer_norm": first,
+            "conv_stride": [step for _, _, step in CONVOLUTIONS],
+            "hidden_act": "gelu",
+            "feat_extract_activation": "gelu",
+            "max_bucket_distance": WAVLM["distance"],
+        }
         self.feature_extractor = model.feature_extractor
         self.encoder = model.encoder
         self.encoder.transformer = Transformer(
@@ -160,13 +169,20 @@ class Wav2Vec2(nn.Module):
         state : dict
             State dict of one of their models.
         metadata : dict
-            Not used.
+            What Hugging Face's config.json states.
 
         Returns
         -------
         dict
             State dict with the names of this one.
         """
+        for key, own in self.stated.items():
+            if metadata.get(key, own) != own:
+                raise InputError(
+                    f"these weights are of a model with {key}="
+                    f"{metadata[key]!r}, as its config.json states, and this "
+                    f"one has {own!r}: set `encoder_size` to its size"
+                )
         state = from_wav2vec2(state)
         # Hugging Face's HuBERT large has biases where torchaudio's has none
         for name, own in self.feature_extractor.state_dict().items():
@@ -190,20 +206,13 @@ def _convolved(samples, convolutions):
 
 def _shape_of(size, family):
     """(dim, depth, heads), width of the convolutions, and the kind."""
-    for name in (family, size if isinstance(size, str) else family):
-        if name not in SIZES:
-            raise InputError(
-                f"encoder size {name!r} is neither one of {', '.join(SIZES)} "
-                f"nor [dim, depth, heads].{did_you_mean(name, SIZES)}"
-            )
-    if isinstance(size, str):
+    if isinstance(size, str) and size in SIZES:
         shape, *kind = SIZES[size]
         return shape, CONVOLUTIONS[0][0], kind
-    shape = tuple(size)
-    whole = len(shape) == 3 and all(isinstance(n, int) for n in shape)
-    if not whole or shape[0] % shape[2] or shape[0] % GROUPS:
+    shape = shape_of(size, GROUPS, SIZES)
+    if family not in SIZES:
         raise InputError(
-            f"encoder size {size!r} is no [dim, depth, heads] with a dim that "
-            f"is a multiple of heads and of {GROUPS}, such as [32, 12, 2]"
+            f"encoder: family={family!r} is none of {', '.join(SIZES)}."
+            f"{did_you_mean(family, SIZES)}"
         )
     return shape, shape[0], SIZES[family][1:]

@@ -5,12 +5,14 @@ from https://huggingface.co/MIT.
 """
 
 import math
+import re
 from pathlib import Path
 
 from safetensors.torch import save_file
 
 from ..errors import InputError
 from .ast import AST, CLASS_TOKENS
+from .bundles import is_bundle
 from .names import TRANSLATORS, kind_of
 from .positions import Axis, axes_of, resize_positions, square_axes
 from .sources import ACCEPTED, read_config, read_state
@@ -74,7 +76,11 @@ def load_pretrained(encoder, source, revision=None):
         state = _for_ast(encoder, state, metadata, file)
     else:
         if hasattr(encoder, "translate"):
-            state = encoder.translate(state, metadata)
+            beside = {} if is_bundle(source) else read_config(file)
+            try:
+                state = encoder.translate(state, {**beside, **metadata})
+            except InputError as error:
+                raise InputError(f"{file}: {error}") from error
         _check_fit(state, encoder, file)
     encoder.load_state_dict(state, strict=True)
     return encoder
@@ -157,16 +163,19 @@ def _check_fit(state, encoder, file):
     if any(problems.values()):
         found = "; ".join(f"{k}: {_few(v)}" for k, v in problems.items() if v)
         raise InputError(
-            f"{file} does not fit an {type(encoder).__name__} of dim "
-            f"{encoder.dim}{_depth(encoder)}: {found}. Set `ast_size` or "
+            f"{file} does not fit {type(encoder).__name__} of dim "
+            f"{encoder.dim}{_depth(own)}: {found}. Set `ast_size` or "
             "`encoder_size` to the size of the checkpoint, or name another. "
             f"{ACCEPTED}"
         )
 
 
-def _depth(encoder):
-    blocks = getattr(encoder, "blocks", None)
-    return "" if blocks is None else f" and depth {len(blocks)}"
+def _depth(names):
+    numbers = [
+        re.findall(r"(?<![^.])(?:blocks|layers)\.(\d+)", n) for n in names
+    ]
+    depth = max((int(found[0]) + 1 for found in numbers if found), default=0)
+    return f" and depth {depth}" if depth else ""
 
 
 def _shape(key, tensor):
