@@ -100,9 +100,12 @@ def read_audio(path, samples=None, sample_rate=SAMPLE_RATE, start=0.0):
     if samples is not None:
         stop = lead + samples
         frames = int((stop / sample_rate + MARGIN) * rate)
-    wav, rate = audio_io.load(
-        path, channels_first=False, frame_offset=first, num_frames=frames
-    )
+    try:
+        wav, rate = audio_io.load(
+            path, channels_first=False, frame_offset=first, num_frames=frames
+        )
+    except RuntimeError as error:  # what no header tells
+        raise InputError(f"{error} It is broken. {_REMEDY}")
     wav = wav.mean(dim=1)
     if rate != sample_rate:
         wav = _normalizer(sample_rate)(wav, rate)
@@ -213,7 +216,10 @@ def classification_datasets(
     for split, path in manifests.items():
         with open(path, encoding="utf-8") as file:
             entries[split] = json.load(file)
-    names = {e["label"] for split in entries.values() for e in split.values()}
+    clips = [entry for split in entries.values() for entry in split.values()]
+    names = {clip["label"] for clip in clips}
+    for clip in clips:  # of what is read, for batches of so many seconds
+        clip["duration"] = min(clip["duration"], samples / SAMPLE_RATE)
     if shots is not None:
         entries["train"] = few_shots(entries["train"], shots, seed)
     datasets = {k: DynamicItemDataset(split) for k, split in entries.items()}

@@ -46,6 +46,14 @@ def test_outputs_are_those_of_peft(tuner, inside):
     actual = scrambled(ours, prefix)(spectrograms())
     torch.testing.assert_close(actual, expected)
     assert not torch.allclose(actual, tiny_ast().eval()(spectrograms()))
+    for block in ours.blocks:
+        if inside:
+            block.mlp = block.mlp.merge()
+        else:
+            block.mlp.fc1 = block.mlp.fc1.merge()
+    merged = [type(block.mlp.fc1) for block in ours.blocks]
+    assert set(merged) == {nn.Linear}
+    torch.testing.assert_close(ours(spectrograms()), expected)
 
 
 def test_a_linear_stays_a_linear_to_others():

@@ -1,6 +1,9 @@
 """Any tuner of Hugging Face PEFT as a wrapper (https://github.com/huggingface/peft)."""
 
+import torch
 from torch import nn
+
+from speechbrain.nnet.adapters import replace_module
 
 from ..errors import InputError, did_you_mean
 
@@ -24,7 +27,6 @@ class PEFT(nn.Module):
 
     Example
     -------
-    >>> import torch
     >>> layer = PEFT(nn.Linear(32, 32), "LOHA", r=4, alpha=4)
     >>> layer(torch.randn(3, 10, 32)).shape
     torch.Size([3, 10, 32])
@@ -65,6 +67,31 @@ class PEFT(nn.Module):
             As the module returns.
         """
         return self.pretrained_module(*args, **kwargs)
+
+    @torch.no_grad()
+    def merge(self):
+        """Fold what was learned into the pretrained weights.
+
+        Returns
+        -------
+        torch.nn.Module
+            The pretrained module, which now computes what this one did; with
+            a tuner that PEFT cannot merge, this wrapper.
+        """
+        layer_of = _import_peft().tuners.tuners_utils.BaseTunerLayer
+        tuned = [
+            (name, layer)
+            for name, layer in self.named_modules()
+            if isinstance(layer, layer_of)
+        ]
+        try:
+            for _, layer in tuned:
+                layer.merge()
+        except NotImplementedError:
+            return self
+        for name, layer in tuned:
+            replace_module(self, name, layer.get_base_layer())
+        return self.pretrained_module
 
 
 def _import_peft():
