@@ -17,7 +17,9 @@ def dynamic_batches(dataset, settings, seed, processes=1):
         Clips with a "duration" (seconds).
     settings : dict
         Its arguments, such as ``max_batch_length``, the seconds of all clips
-        of a batch, and ``num_buckets``.
+        of a batch with their padding, and ``bucket_boundaries``, the seconds
+        of clips that may share one. Of the boundaries that it finds for
+        ``num_buckets`` most are longer than short clips.
     seed : int
         Seeds the order.
     processes : int
@@ -40,9 +42,10 @@ def dynamic_batches(dataset, settings, seed, processes=1):
     try:
         sampler = DynamicBatchSampler(dataset, seed=seed, **settings)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+        reason = " ".join(str(error).split()).rstrip(" .!")
         raise InputError(
-            f"dynamic_batch={settings}: {' '.join(str(error).split())} Give "
-            "{max_batch_length: seconds, num_buckets: count}"
+            f"dynamic_batch={settings}: {reason}. Give "
+            "{max_batch_length: seconds, bucket_boundaries: [seconds, ...]}"
         ) from error
     # SpeechBrain takes a process's only batch for a list of batches
     if len(sampler) <= processes > 1:

@@ -4,24 +4,28 @@ import re
 
 import pytest
 import torch
-from layouts import make_esc50
+from layouts import make_esc50, write_clip
 from layouts_audioset import make_audioset
 from layouts_fluent_speech_commands import make_fluent_speech_commands
 from layouts_google_speech_commands import make_speech_commands
 from layouts_iemocap import make_iemocap
 from method_files import ROOT, encoder_of, method_files, petl_of
-from running import load_train, result_of, torchrun
+from running import load_train, result_of, torchrun, weights_of
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain_petl import (
     AdaptedEncoder,
     BEATs,
     InputError,
+    PETLBrain,
     Wav2Vec2,
+    Waveform,
     count_parameters,
 )
 from speechbrain_petl.batches import dynamic_batches
+from speechbrain_petl.dataio import classification_datasets, write_manifest
 from speechbrain_petl.lobes.wav2vec2 import SIZES as SPEECH_SIZES
+from speechbrain_petl.yaml_files import load_yaml
 
 DATA = {
     "ESC50": make_esc50,
@@ -141,12 +145,81 @@ def test_every_file_runs(path, data, tmp_path):
     assert result["encoder"] == [32, 2, 2]
 
 
-def test_dynamic_batches_train(data, tmp_path):
-    """Clips of similar length instead of a number of clips."""
-    path = file_of("IEMOCAP", "lora")
-    dynamic = "--dynamic_batch={max_batch_length: 2, num_buckets: 3}"
-    result = train(path, data("IEMOCAP"), tmp_path, "--debug", dynamic)
-    assert result["metrics"]["loss"] > 0
+@pytest.mark.parametrize(
+    "recipe, seconds",
+    [
+        ("GoogleSpeechCommands", 1),
+        ("FluentSpeechCommands", 4),
+        ("IEMOCAP", 8),
+    ],
+)
+def test_clips_are_cut_as_in_the_papers(recipe, seconds, tmp_path):
+    """The longer one is read no further, and counts as so long in a batch."""
+    base = file_of(recipe, "lora").with_name("base.yaml")
+    tree = load_yaml((ROOT / base).read_text(encoding="utf-8"), base)
+    waveform = Waveform(tree["seconds"])
+    assert waveform.samples == 16000 * seconds
+    manifest = tmp_path / "train.json"
+    clips = {"long": seconds + 1.5, "short": 0.5}
+    for name, length in clips.items():
+        write_clip(tmp_path / f"{name}.wav", 0, (length, 16000, 1, "PCM_16"))
+    write_manifest(
+        manifest,
+        {n: {"wav": str(tmp_path / f"{n}.wav"), "label": n} for n in clips},
+    )
+    datasets, _ = classification_datasets(
+        {"train": manifest}, waveform.samples, tmp_path / "labels.txt"
+    )
+    train = datasets["train"]
+    assert [len(clip["sig"]) for clip in train] == [16000 * seconds, 8000]
+    # the boundaries that the yaml and the README name
+    text = (ROOT / base).read_text(encoding="utf-8")
+    named = re.search(r"# them (\{.*\}),", text)[1]
+    assert named in (ROOT / base.parents[2] / "README.md").read_text()
+    sampler = dynamic_batches(train, load_yaml(named, base), seed=1)
+    assert sampler.get_durations([0, 1]) == [seconds, 0.5]
+    clips = [{"duration": seconds}] * 64
+    sampler = dynamic_batches(
+        DynamicItemDataset(dict(enumerate(clips))), load_yaml(named, base), 1
+    )
+    assert len(list(sampler)[0]) == 64 // seconds
+
+
+class Killed(BaseException):
+    """Nobody catches it, as nobody does kill -9."""
+
+
+def test_dynamic_batches_after_a_kill(data, tmp_path, monkeypatch):
+    """In the midst of the second epoch; the same command goes on."""
+    path, whole, broken = (
+        file_of("IEMOCAP", "conformer"),
+        *(tmp_path / name for name in ("whole", "broken")),
+    )
+    more = (
+        "--dynamic_batch={max_batch_length: 3, bucket_boundaries: [0.2, 0.3]}",
+        *("--epochs=2", "--ckpt_interval_steps=1", "--shots=8"),
+    )
+    fit_batch, steps = PETLBrain.fit_batch, []
+
+    def counted(brain, batch):
+        steps.append(batch.id)
+        if len(steps) == kill_at:
+            raise Killed
+        return fit_batch(brain, batch)
+
+    monkeypatch.setattr(PETLBrain, "fit_batch", counted)
+    kill_at = None
+    expected = train(path, data("IEMOCAP"), whole, *more)
+    every, steps[:] = list(steps), []
+    kill_at = len(every) // 2 + 2
+    with pytest.raises(Killed):
+        train(path, data("IEMOCAP"), broken, *more)
+    done, kill_at, steps[:] = kill_at - 1, None, []
+    result = train(path, data("IEMOCAP"), broken, *more)
+    assert steps == every[done:] and len(steps) > 1
+    assert result["history"] == expected["history"]
+    weights, others = weights_of(whole), weights_of(broken)
+    assert all(torch.equal(weights[name], others[name]) for name in weights)
 
 
 def test_dynamic_batches():
