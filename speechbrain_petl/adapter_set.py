@@ -6,7 +6,7 @@ import torch
 
 from .errors import InputError, did_you_mean
 from .inference import AudioClassifier
-from .saved import read_saved
+from .reading import read_saved
 
 
 class AdapterSet:
@@ -49,7 +49,7 @@ class AdapterSet:
         source : str or os.PathLike
             A finished run, an adapter folder or a repository of one.
         **fetching : dict
-            As for ``saved.read_adapter``.
+            As for ``reading.read_adapter``.
 
         Returns
         -------

@@ -5,6 +5,7 @@ and ``!name:`` are keys of it, as in ``{"!new:speechbrain_petl.AST": {"frames":
 500}}``, which ``building`` makes objects of.
 """
 
+import json
 from pathlib import Path
 
 from speechbrain.dataio.encoder import CategoricalEncoder
@@ -57,6 +58,56 @@ def describe(path):
     described["source"] = _found(described["source"], path, tree)
     described["labels"] = _labels(path, tree)
     return described
+
+
+def check(described, place):
+    """Refuse what does not have the form of a description.
+
+    Arguments
+    ---------
+    described : dict
+        As read from a file.
+    place : str or os.PathLike
+        The file.
+    """
+    for key, form in FORMS.items():
+        if key not in described:
+            raise InputError(f"{place}: it has no {key}")
+        if not form(described[key]):
+            raise InputError(
+                f"{place}: {key} cannot be {json.dumps(described[key])}"
+            )
+
+
+def _tagged(prefix):
+    """Whether it is what a tag makes: ``{"!new:speechbrain_petl.AST": ...}``."""
+
+    def form(tree):
+        tags = list(tree) if isinstance(tree, dict) else []
+        return len(tags) == 1 and tags[0].startswith(prefix)
+
+    return form
+
+
+def _of(*kinds):
+    return lambda value: type(value) in kinds
+
+
+def _are_labels(value):
+    return _of(list)(value) and bool(value) and all(map(_of(str), value))
+
+
+FORMS = {
+    "encoder": _tagged(NEW),
+    "fbank": _tagged(NEW),
+    "pooling": _tagged(NEW),
+    "classifier": _tagged(NAME),
+    "petl": _of(dict),
+    "source": _of(str, type(None)),
+    "seed": _of(int, type(None)),
+    "overlap": _of(int, float, type(None)),
+    "labels": _are_labels,
+}
 
 
 def _plain(node, shared, path):

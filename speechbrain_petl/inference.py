@@ -9,7 +9,7 @@ from speechbrain.utils.data_utils import batch_pad_right
 
 from .dataio import SAMPLE_RATE, check_audio, read_audio
 from .errors import InputError
-from .saved import read_run, read_saved
+from .reading import read_run, read_saved
 from .voting import vote
 from .windows import cut, read_window
 

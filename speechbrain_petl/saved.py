@@ -1,33 +1,17 @@
-"""A finished run, or an adapter folder made of one: what inference is built of.
+"""A description and learned tensors: what inference builds its modules of."""
 
-An adapter folder holds adapter.json, the description, and adapter.safetensors,
-the learned tensors.
-"""
-
-import json
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
-from speechbrain.utils.fetching import fetch
-
 from .adapted import AdaptedEncoder
-from .adapter_files import (
-    ACTIVATION,
-    FORMAT,
-    SIZE,
-    WEIGHTS,
-    load_weights,
-    read_weights,
-)
+from .adapter_files import ACTIVATION, SIZE, load_weights
 from .building import build
-from .description import KEYS, MODULES, OPTIONAL, describe
-from .errors import InputError
+from .description import MODULES
+from .errors import InputError, check_arguments
 from .lobes.weights import load_pretrained
-from .results import RESULT
 
-HPARAMS, DESCRIPTION = "hyperparams.yaml", "adapter.json"
 ACTIVATIONS = ("softmax", "sigmoid")
 
 
@@ -86,7 +70,7 @@ class Saved:
             The encoder. The state of the random numbers is as before.
         """
         described = self.description
-        with torch.random.fork_rng(devices=[]):
+        with self._building():
             # without a source, a run draws its weights right after seeding
             torch.manual_seed(described["seed"] or 0)
             encoder = build(described["encoder"], trust=self.trust)
@@ -116,122 +100,33 @@ class Saved:
             fbank, encoder, pooling and classifier.
         """
         described, known = self.description, {"encoder": encoder}
-        with torch.random.fork_rng(devices=[]):
+        with self._building():
             for key in (*MODULES, "petl", "classifier"):
                 known[key] = build(described[key], known, self.trust)
             made = {key: known[key] for key in MODULES}
+            check_arguments(
+                AdaptedEncoder, encoder, **known["petl"], place="petl"
+            )
             made["encoder"] = AdaptedEncoder(encoder, **known["petl"])
             classes = len(described["labels"])
             made["classifier"] = known["classifier"](encoder.dim, classes)
         load_weights(made, self.tensors, self.metadata, self.place)
         return made
 
+    @contextmanager
+    def _building(self):
+        """The random numbers go on as before; any error is the description's.
 
-def read_run(folder, trust=False):
-    """Read a finished run.
-
-    Arguments
-    ---------
-    folder : str or os.PathLike
-        The output_folder of the run.
-    trust : bool
-        Build classes of any package, as the run's own code did.
-
-    Returns
-    -------
-    Saved
-        What it has learned.
-    """
-    folder = Path(folder).expanduser()
-    if not (folder / HPARAMS).is_file():
-        what = f"holds no {HPARAMS}" if folder.is_dir() else "is no folder"
-        raise InputError(
-            f"{folder} {what}: give the output_folder of a finished run"
-        )
-    if not (folder / RESULT).is_file():
-        raise InputError(
-            f"{folder} holds no {RESULT}: the run is not finished. Go on with "
-            "it by the command that started it."
-        )
-    weights = folder / WEIGHTS
-    if not weights.is_file():
-        raise InputError(
-            f"{folder} holds no {WEIGHTS}: its command with --test_only added "
-            "writes one"
-        )
-    description = describe(folder / HPARAMS)
-    return Saved(description, *read_weights(weights), str(folder), trust)
-
-
-def read_adapter(source, trust=False, **fetching):
-    """Read an adapter folder, from here or from the Hugging Face hub.
-
-    Arguments
-    ---------
-    source : str or os.PathLike
-        A folder, or the id of a repository.
-    trust : bool
-        Build classes of any package.
-    **fetching : dict
-        Arguments of ``speechbrain.utils.fetching.fetch``: savedir,
-        fetch_config (with the revision), ...
-
-    Returns
-    -------
-    Saved
-        What was learned.
-    """
-    path = _file(source, DESCRIPTION, fetching)
-    try:
-        described = json.loads(Path(path).read_text(encoding="utf-8"))
-        missing = {*KEYS, *MODULES, *OPTIONAL, "labels"} - described.keys()
-        if missing or described["format"] != FORMAT:
-            raise ValueError(f"it has no {', '.join(missing) or FORMAT}")
-    except (ValueError, KeyError, AttributeError) as error:
-        raise InputError(f"{path} describes no adapter: {error}")
-    weights = read_weights(_file(source, WEIGHTS, fetching))
-    return Saved(described, *weights, str(source), trust)
-
-
-def read_saved(source, trust=False, **fetching):
-    """Read a finished run, an adapter folder or a repository of one.
-
-    Arguments
-    ---------
-    source : str or os.PathLike
-        Where it is.
-    trust : bool
-        Build classes of any package.
-    **fetching : dict
-        As for ``read_adapter``.
-
-    Returns
-    -------
-    Saved
-        What was learned.
-    """
-    if (Path(source).expanduser() / HPARAMS).is_file():
-        return read_run(source, trust)
-    return read_adapter(source, trust, **fetching)
-
-
-def _file(source, name, fetching):
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        if (folder / name).is_file():
-            return folder / name
-        raise InputError(
-            f"{folder} holds neither {name} nor {HPARAMS}: give a finished "
-            "run, or a folder that speechbrain_petl.share has written"
-        )
-    if str(source).startswith((".", "/", "~")) or str(source).count("/") != 1:
-        raise InputError(f"there is no folder {source}")
-    # each version of the hub's client has its own network errors
-    try:
-        return fetch(name, str(source), **fetching)
-    except Exception as error:
-        reason = str(error).splitlines() or [""]
-        raise InputError(
-            f"{source} is no folder here, and its {name} cannot be fetched "
-            f"from the Hugging Face hub: {type(error).__name__}: {reason[0]}"
-        ) from error
+        A description may say anything to any class, each of which has its own
+        errors.
+        """
+        with torch.random.fork_rng(devices=[]):
+            try:
+                yield
+            except InputError as error:
+                raise InputError(f"{self.place}: {error}") from error
+            except Exception as error:
+                raise InputError(
+                    f"{self.place} cannot be built as it is described: "
+                    f"{type(error).__name__}: {error}"
+                ) from error

@@ -16,9 +16,9 @@ from .errors import InputError
 from .inference import TRUST, AudioClassifier
 from .lobes.sources import WEIGHT_FILES
 from .model_card import model_card
+from .reading import DESCRIPTION, read_run
 from .recipe import run
 from .results import RESULT, read_result
-from .saved import DESCRIPTION, read_run
 
 README = "README.md"
 FILES = (DESCRIPTION, WEIGHTS, README)

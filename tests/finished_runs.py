@@ -20,8 +20,9 @@ from tiny_runs import TINY, train
 from speechbrain_petl import PETLBrain
 from speechbrain_petl.adapter_files import WEIGHTS, save_weights
 from speechbrain_petl.description import describe
+from speechbrain_petl.reading import HPARAMS, read_run
 from speechbrain_petl.recipe import check_recipe
-from speechbrain_petl.saved import HPARAMS, Saved, read_run
+from speechbrain_petl.saved import Saved
 
 SHORT = ["--epochs=1", "--lr=0.05"]  # a rate that moves the weights
 RUNS = {  # kind -> recipe, layout, options

@@ -1,0 +1,128 @@
+"""Reading a finished run, an adapter folder, or a repository of the hub.
+
+An adapter folder holds adapter.json, the description, and adapter.safetensors,
+the learned tensors.
+"""
+
+import json
+from pathlib import Path
+
+from speechbrain.utils.fetching import fetch
+
+from .adapter_files import FORMAT, WEIGHTS, read_weights
+from .description import check, describe
+from .errors import InputError
+from .results import RESULT
+from .saved import Saved
+
+HPARAMS, DESCRIPTION = "hyperparams.yaml", "adapter.json"
+
+
+def read_run(folder, trust=False):
+    """Read a finished run.
+
+    Arguments
+    ---------
+    folder : str or os.PathLike
+        The output_folder of the run.
+    trust : bool
+        Build classes of any package, as the run's own code did.
+
+    Returns
+    -------
+    Saved
+        What it has learned.
+    """
+    folder = Path(folder).expanduser()
+    if not (folder / HPARAMS).is_file():
+        what = f"holds no {HPARAMS}" if folder.is_dir() else "is no folder"
+        raise InputError(
+            f"{folder} {what}: give the output_folder of a finished run"
+        )
+    if not (folder / RESULT).is_file():
+        raise InputError(
+            f"{folder} holds no {RESULT}: the run is not finished. Go on with "
+            "it by the command that started it."
+        )
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise InputError(
+            f"{folder} holds no {WEIGHTS}: its command with --test_only added "
+            "writes one"
+        )
+    description = describe(folder / HPARAMS)
+    return Saved(description, *read_weights(weights), str(folder), trust)
+
+
+def read_adapter(source, trust=False, **fetching):
+    """Read an adapter folder, from here or from the Hugging Face hub.
+
+    Arguments
+    ---------
+    source : str or os.PathLike
+        A folder, or the id of a repository.
+    trust : bool
+        Build classes of any package.
+    **fetching : dict
+        Arguments of ``speechbrain.utils.fetching.fetch``: savedir,
+        fetch_config (with the revision), ...
+
+    Returns
+    -------
+    Saved
+        What was learned.
+    """
+    path = _file(source, DESCRIPTION, fetching)
+    try:
+        described = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} describes no adapter: {error}")
+    if not isinstance(described, dict) or described.get("format") != FORMAT:
+        raise InputError(f"{path} describes no adapter: it is not {FORMAT!r}")
+    check(described, path)
+    weights = read_weights(_file(source, WEIGHTS, fetching))
+    return Saved(described, *weights, str(source), trust)
+
+
+def read_saved(source, trust=False, **fetching):
+    """Read a finished run, an adapter folder or a repository of one.
+
+    Arguments
+    ---------
+    source : str or os.PathLike
+        Where it is.
+    trust : bool
+        Build classes of any package.
+    **fetching : dict
+        As for ``read_adapter``.
+
+    Returns
+    -------
+    Saved
+        What was learned.
+    """
+    if (Path(source).expanduser() / HPARAMS).is_file():
+        return read_run(source, trust)
+    return read_adapter(source, trust, **fetching)
+
+
+def _file(source, name, fetching):
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        if (folder / name).is_file():
+            return folder / name
+        raise InputError(
+            f"{folder} holds neither {name} nor {HPARAMS}: give a finished "
+            "run, or a folder that speechbrain_petl.share has written"
+        )
+    if str(source).startswith((".", "/", "~")) or str(source).count("/") != 1:
+        raise InputError(f"there is no folder {source}")
+    # each version of the hub's client has its own network errors
+    try:
+        return fetch(name, str(source), **fetching)
+    except Exception as error:
+        reason = str(error).splitlines() or [""]
+        raise InputError(
+            f"{source} is no folder here, and its {name} cannot be fetched "
+            f"from the Hugging Face hub: {type(error).__name__}: {reason[0]}"
+        ) from error
