@@ -6,6 +6,7 @@ writes the three as one self-contained file, as a recipe that goes upstream
 must be.
 """
 
+import argparse
 import copy
 import sys
 import traceback
@@ -258,11 +259,10 @@ def main(argv):
     argv : list of str
         ``export METHOD.yaml``
     """
-    if len(argv) != 2 or argv[0] != "export":
-        raise InputError(
-            "usage: python -m speechbrain_petl.recipe export METHOD.yaml"
-        )
-    print(export(argv[1]), end="")
+    parser = argparse.ArgumentParser(prog="python -m speechbrain_petl.recipe")
+    parser.add_argument("action", choices=["export"])
+    parser.add_argument("method", help="a file of hparams, printed in full")
+    print(export(parser.parse_args(argv).method), end="")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Mean and deviation of the log-mel values of a data set, in one pass.
 
-> python -m speechbrain_petl.stats MANIFEST.json [MELS]
+> python -m speechbrain_petl.stats MANIFEST.json [--mels=128]
 
 For the ``mean`` and ``std`` of ``Fbank``. Padding is left out: it is no sound.
 """
 
+import argparse
 import json
 
 import torch
@@ -98,14 +99,14 @@ def main(argv):
     Arguments
     ---------
     argv : list of str
-        A manifest and, if not 128, the number of mel filters.
+        A manifest and options.
     """
-    if not 1 <= len(argv) <= 2:
-        raise InputError(
-            "usage: python -m speechbrain_petl.stats MANIFEST.json [MELS]"
-        )
+    parser = argparse.ArgumentParser(prog="python -m speechbrain_petl.stats")
+    parser.add_argument("manifest", help="a json file of a run's save folder")
+    parser.add_argument("--mels", type=int, default=128, help="mel filters")
+    options = parser.parse_args(argv)
     torch.set_num_threads(1)  # one clip at a time has no use for more
-    mean, std = statistics(argv[0], *map(int, argv[1:]))
+    mean, std = statistics(options.manifest, options.mels)
     print(f"mean: {mean:.7f}\nstd: {std:.7f}")
 
 

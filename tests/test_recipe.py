@@ -331,7 +331,8 @@ def test_the_export_command(capsys):
     tree = YAML().load(io.StringIO(text))
     assert tree["method"] == "lora" and tree["lr"] == 0.005
     for wrong in ([], ["export"], ["import", str(method)]):
-        with pytest.raises(InputError, match="usage: python -m speechbrain"):
+        with pytest.raises(SystemExit):
             recipe.main(wrong)
+        assert "usage: python -m speechbrain" in capsys.readouterr().err
     with pytest.raises(InputError, match="no method file"):
         recipe.main(["export", "nothing.yaml"])
