@@ -9,8 +9,8 @@ from speechbrain_petl import ClipMean, InputError
 
 IMPOSSIBLE = {"convpass_grid": "rows=12 is a grid for clips of one length"}
 QUICK = (  # on every encoder; the others are marked slow
-    *("lora", "prefix", "conformer", "prompt_deep", "soft_moa"),
-    *("token_mixer", "weighted_layers", "convpass", "prompt_shallow"),
+    *("lora", "prefix", "conformer"),
+    *("prompt_deep", "soft_moa", "token_mixer"),
 )
 NAMES = [*(name for name in METHODS if name not in IMPOSSIBLE), *OWN]
 
@@ -21,8 +21,7 @@ def pairs():
         for name in NAMES:
             if name in OWN and encoder == "stranger":
                 continue
-            quick = name in QUICK or encoder == "wavlm"
-            marks = () if quick else pytest.mark.slow
+            marks = () if name in QUICK else pytest.mark.slow
             yield pytest.param(encoder, name, marks=marks)
 
 
@@ -138,8 +137,18 @@ def test_gradient_checkpointing_changes_no_gradient(name):
     torch.testing.assert_close(gradients[1], gradients[0])
 
 
-@pytest.mark.parametrize("name", ["lora", "prefix", "soft_moa", "prompt_deep"])
-@pytest.mark.parametrize("encoder", ["wav2vec2", "beats"])
+@pytest.mark.parametrize(
+    "encoder, name",
+    [
+        ("wav2vec2", "prefix"),
+        *(
+            pytest.param(encoder, name, marks=pytest.mark.slow)
+            for encoder in ("wav2vec2", "beats")
+            for name in ("lora", "soft_moa", "prompt_deep")
+        ),
+        pytest.param("beats", "prefix", marks=pytest.mark.slow),
+    ],
+)
 def test_compile_captures_one_graph(encoder, name):
     """torch.compile(fullgraph=True), with padding."""
     torch._dynamo.reset()
