@@ -1,9 +1,9 @@
 """Runs ESC-50's recipe and kills this process on the way, as kill -9 does.
 
-> python tests/killed.py step|save NUMBER METHOD.yaml [OPTIONS]
+> python tests/killed.py step|save|cache NUMBER METHOD.yaml [OPTIONS]
 
 ``step``: before that training step; ``save``: in the midst of writing that
-file of a checkpoint.
+file of a checkpoint; ``cache``: before that batch of clips is cached.
 """
 
 import os
@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 from running import load_train
+
+from speechbrain_petl import AST
 
 torch_save = torch.save
 
@@ -38,6 +40,8 @@ def main(argv):
     if where == "step":
         brain = train.ESC50Brain
         brain.fit_batch = kill_at(int(number), brain.fit_batch)
+    elif where == "cache":
+        AST.embed = kill_at(int(number), AST.embed)
     else:
         torch.save = kill_at(int(number), torch.save)
     train.main(argv[2:])
