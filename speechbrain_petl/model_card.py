@@ -1,10 +1,15 @@
 """The README.md of an adapter folder, in the form of the Hugging Face hub."""
 
+from pathlib import Path
+
 from huggingface_hub import EvalResult, ModelCardData
 
 from .adapter_files import HASH, SIZE
 from .results import identity
 
+NEEDS = """, of which it needs {frozen:,} frozen parameters with the SHA-256
+`{hash}`. Another base is refused"""
+NO_NEED = ", all of it learned anew. It needs no other weights"
 TASK = "audio-classification"
 CARD = """---
 {header}
@@ -25,21 +30,19 @@ speechbrain_petl: the {trained:,} of {total:,} parameters that were trained, in
 ## Use
 
 ```bash
-python -m speechbrain_petl.classify {name} sound.wav
+python -m speechbrain_petl.classify {name} sound.wav{option}
 ```
 
 ```python
 from speechbrain_petl import AudioClassifier
 
-classifier = AudioClassifier.from_hparams("{name}")
+classifier = AudioClassifier.from_hparams("{name}"{argument})
 probabilities, score, index, names = classifier.classify_file("sound.wav")
 ```
 
 ## Base
 
-`{base}`{revision}, of which it needs {frozen:,} frozen parameters with the
-SHA-256 `{hash}`. Another base is refused. Its licence, and that of the data,
-come with the adapter.
+{base}{revision}{needs}. Its licence, and that of the data, come with the adapter.
 
 ## Labels
 
@@ -68,12 +71,13 @@ def model_card(saved, result, name, size):
     """
     described, run = saved.description, identity(result)
     method, dataset = result["method"], result["dataset"]
-    base = described["source"] or "random weights"
-    revision = described.get("revision")
+    source, revision = described["source"], described.get("revision")
+    base = Path(source).name if is_local(source) else source
+    place = f"/path/to/{base}" if is_local(source) else None
     metrics = {k: v for k, v in result["metrics"].items() if v is not None}
     header = ModelCardData(
         model_name=name,
-        base_model=base if _is_repository(base) else None,
+        base_model=base if source and "/" in base else None,
         library_name="speechbrain",
         pipeline_tag=TASK,
         tags=["speechbrain", "speechbrain_petl", "adapter", method],
@@ -87,7 +91,9 @@ def model_card(saved, result, name, size):
         header=header.to_yaml().strip(),
         method=method,
         dataset=dataset,
-        base=base,
+        base=base or "random weights",
+        option=f" --base={place}" if place else "",
+        argument=f', base="{place}"' if place else "",
         total=result["total_parameters"],
         trained=result["trainable_parameters"],
         kilobytes=size / 1000,
@@ -95,14 +101,34 @@ def model_card(saved, result, name, size):
         run=", ".join(f"{k}: {v}" for k, v in run.items() if v is not None),
         name=name,
         revision=f" at revision `{revision}`" if revision else "",
-        frozen=int(saved.metadata[SIZE]),
-        hash=saved.metadata[HASH],
+        needs=_needs(int(saved.metadata[SIZE]), saved.metadata[HASH]),
         labels=", ".join(described["labels"]),
     )
 
 
-def _is_repository(base):
-    return base.count("/") == 1 and not base.startswith(".")
+def is_local(source):
+    """Whether a description's source is a file that does not come with it.
+
+    Arguments
+    ---------
+    source : str or None
+        As share.py writes it.
+
+    Returns
+    -------
+    bool
+        False for a repository, a bundle of torchaudio and random weights.
+
+    Example
+    -------
+    >>> is_local("./weights.safetensors"), is_local("MIT/ast"), is_local(None)
+    (True, False, False)
+    """
+    return bool(source) and source.startswith("./")
+
+
+def _needs(frozen, digest):
+    return NEEDS.format(frozen=frozen, hash=digest) if frozen else NO_NEED
 
 
 def _slug(name):

@@ -14,7 +14,7 @@ import huggingface_hub
 from .adapter_files import FORMAT, WEIGHTS, read_weights
 from .errors import InputError
 from .inference import TRUST, AudioClassifier
-from .lobes.sources import WEIGHT_FILES
+from .lobes.sources import WEIGHT_FILES, looks_like_path
 from .model_card import model_card
 from .reading import DESCRIPTION, read_run
 from .recipe import run
@@ -111,7 +111,8 @@ def _public(description):
     """Without the paths of this machine; a repository with its revision."""
     source = description["source"]
     revision = None
-    if source and Path(source).expanduser().exists():
+    local = source and Path(source).expanduser().exists()
+    if source and (local or looks_like_path(source)):
         source = f"./{Path(source).name}"
     elif source and "/" in source:
         cached = (

@@ -115,7 +115,7 @@ def _find(source, revision):
         return _find_in_folder(path)
     if path.is_file():
         return path
-    if _looks_like_path(source):
+    if looks_like_path(source):
         raise InputError(
             f"there is no file or folder {path} to load weights from: "
             f"correct the path, or give the id of a repository. {ACCEPTED}"
@@ -123,8 +123,24 @@ def _find(source, revision):
     return _download(source, revision)
 
 
-def _looks_like_path(source):
-    """Whether a user meant a file, so that the hub must not be asked."""
+def looks_like_path(source):
+    """Whether a user meant a file, so that the hub must not be asked.
+
+    Arguments
+    ---------
+    source : str or os.PathLike
+        As for ``read_state``.
+
+    Returns
+    -------
+    bool
+        False for what may be the id of a repository.
+
+    Example
+    -------
+    >>> looks_like_path("./weights"), looks_like_path("MIT/weights")
+    (True, False)
+    """
     if isinstance(source, os.PathLike):
         return True
     return source.startswith((".", "/", "~", os.sep)) or source.endswith(
