@@ -88,13 +88,13 @@ def test_probe_on_cached_tokens(plain, cached):
 
 
 def test_what_is_cached_is_used(plain, cached, esc50, tmp_path):
-    """By a run of another seed, not by one of another mean; never blindly."""
+    """By a run of another fold, not by one of another mean."""
     _, kept = cached
     (file,) = caches(kept)
     before = file.stat().st_mtime_ns
-    more = options(kept, "frozen", "--seed=2", "--epochs=1")
-    run(esc50, tmp_path / "seed", *more, method="linear")
-    log = (tmp_path / "seed" / "log.txt").read_text()
+    more = options(kept, "frozen", "--fold=2", "--epochs=1")
+    run(esc50, tmp_path / "fold", *more, method="linear")
+    log = (tmp_path / "fold" / "log.txt").read_text()
     assert f"50 clips come from {file}" in log and "caching" not in log
     assert caches(kept) == [file] and file.stat().st_mtime_ns == before
     more = options(kept, "frozen", "--mean=-4.0", "--epochs=1")
