@@ -25,6 +25,7 @@ from speechbrain_petl import (
 from speechbrain_petl.batches import dynamic_batches
 from speechbrain_petl.dataio import classification_datasets, write_manifest
 from speechbrain_petl.lobes.wav2vec2 import SIZES as SPEECH_SIZES
+from speechbrain_petl.sweep.cells import plan, working_in
 from speechbrain_petl.yaml_files import load_yaml
 
 DATA = {
@@ -245,6 +246,21 @@ def test_dynamic_batches():
     ):
         with pytest.raises(InputError, match=message):
             dynamic_batches(dataset, wrong, seed=1, processes=70)
+
+
+def test_sweeps_have_a_folder_for_each_encoder():
+    """None but the method's for the one of the yaml."""
+    folders = []
+    with working_in(ROOT / "recipes" / "GoogleSpeechCommands"):
+        for size in ("wav2vec2_base", "hubert_base", "[32,2,2]"):
+            options = ["--data_folder=data", f"--encoder_size={size}"]
+            cells = plan(["wav2vec2/lora"], {"seed": [2]}, options)
+            folders += [cell.folder.name for cell in cells]
+    assert folders == [
+        "task35_seed2",
+        "task35_seed2_encoder_sizehubert_base",
+        "task35_seed2_encoder_size32-2-2",
+    ]
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ yaml files make of it, not a convention of ours.
 """
 
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
@@ -166,10 +167,19 @@ def _unnamed(base_file, overrides, settings):
     pattern = (YAML().load(overrides) or {}).get("output_folder")
     pattern = base["output_folder"] if pattern is None else pattern
     pattern = str(getattr(pattern, "value", pattern))
+    # `encoder: !ref <encoder_size>` is identified by another key than its own
+    values = base.get("result", {}).values()
+    texts = [str(getattr(value, "value", value)) for value in values]
+    keys = dict.fromkeys(re.findall(r"<(\w+)>", " ".join(texts)))
     return "".join(
-        f"_{key}{settings[key]}"
-        for key in settings.get("result", {})
+        f"_{key}{_in_a_name(settings[key])}"
+        for key in keys
         if key in base
         and settings[key] != base[key]
         and f"<{key}>" not in pattern
     )
+
+
+def _in_a_name(value):
+    """What a folder can be called: 32-2-2 for [32, 2, 2]."""
+    return re.sub(r"[^\w.-]+", "-", str(value)).strip("-")
