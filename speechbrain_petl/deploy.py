@@ -2,6 +2,8 @@
 
 FILE.onnx is for ONNX runtimes, FILE.pt2 for ``torch.export.load``. The graph
 takes any number of clips, and is checked against PyTorch before it is kept.
+The names of the labels are in it: in the metadata of an .onnx, in the extra
+file labels.json of a .pt2.
 """
 
 import argparse
@@ -14,14 +16,13 @@ from torch import nn
 
 from .dataio import SAMPLE_RATE
 from .errors import InputError
+from .graph_files import check_format, read_graph, write_graph
 from .inference import TRUST, AudioClassifier, embed
 from .recipe import run
 from .voting import vote
 
-ONNX, PT2 = ".onnx", ".pt2"
 BATCHES = (1, 5)  # that are checked
 TOLERANCE = 1e-4
-LABELS = "labels.json"  # inside a .pt2
 
 
 class ClassifierGraph(nn.Module):
@@ -109,12 +110,7 @@ def deploy(classifier, path, features=False):
         The largest difference of a probability from PyTorch's.
     """
     path = Path(path)
-    if path.suffix not in (ONNX, PT2):
-        raise InputError(f"{path}: the name must end in {ONNX} or {PT2}")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: there is no such folder")
-    if path.suffix == ONNX:
-        _import_onnx()
+    check_place(path)
     graph = ClassifierGraph(classifier, features).eval()
     batch = torch.export.Dim("batch")
     inputs = graph.example(2)
@@ -130,82 +126,46 @@ def deploy(classifier, path, features=False):
         "sample_rate": str(SAMPLE_RATE),
         "samples": str(graph.mods["fbank"].samples),
     }
-    write, read = FORMATS[path.suffix]
-    write(program, part, graph.INPUTS[features], about)
-    worst = _check(graph, read(part, graph.INPUTS[features]), path)
-    os.replace(part, path)
+    try:
+        write_graph(program, part, graph.INPUTS[features], about)
+        worst = _check(graph, read_graph(part, graph.INPUTS[features]), path)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
     return worst
 
 
+def check_place(path):
+    """Refuse a file that could not be written, before any long work.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        The file.
+    """
+    path = Path(path)
+    try:
+        check_format(path.suffix)
+    except InputError as error:
+        raise InputError(f"{path}: {error}")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: there is no such folder")
+
+
 def _check(graph, other, path):
-    worst = 0.0
+    differences = []
     for size in BATCHES:
         inputs = graph.example(size)
         with torch.no_grad():
             wanted = graph(*inputs)
-        worst = max(worst, float((other(*inputs) - wanted).abs().max()))
+        differences.append((other(*inputs) - wanted).abs().max())
+    worst = float(torch.stack(differences).max())  # nan if any is
     if not worst <= TOLERANCE:
         raise InputError(
             f"{path} is not written: its probabilities differ from PyTorch's "
             f"by up to {worst:.1g}"
         )
     return worst
-
-
-def _write_onnx(program, path, names, about):
-    made = torch.onnx.export(
-        program,
-        input_names=list(names),
-        output_names=["probabilities"],
-        dynamo=True,
-        verbose=False,
-        custom_translation_table={torch.ops.prims.fma.default: _fma},
-    )
-    made.model.metadata_props.update(about)
-    made.save(path)
-
-
-def _fma(a, b, c):
-    """What torch's exporter makes of addcmul, and ONNX does not have."""
-    from onnxscript import opset18 as op
-
-    return op.Add(op.Mul(a, b), c)
-
-
-def _read_onnx(path, names):
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path))
-
-    def run_session(*inputs):
-        feed = {name: x.numpy() for name, x in zip(names, inputs)}
-        return torch.from_numpy(session.run(None, feed)[0])
-
-    return run_session
-
-
-def _write_pt2(program, path, names, about):
-    extra = {f"{name}.json": text for name, text in about.items()}
-    torch.export.save(program, path, extra_files=extra)
-
-
-def _read_pt2(path, names):
-    return torch.export.load(path).module()
-
-
-FORMATS = {ONNX: (_write_onnx, _read_onnx), PT2: (_write_pt2, _read_pt2)}
-
-
-def _import_onnx():
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise InputError(
-            f"{ONNX} needs a package that is not installed ({error}): "
-            "pip install speechbrain_petl[onnx]"
-        ) from error
 
 
 def main(argv=None):
@@ -225,6 +185,7 @@ def main(argv=None):
     add("--base", help="the pretrained weights, if not where MODEL says")
     add("--trust", action="store_true", help=TRUST)
     args = parser.parse_args(argv)
+    check_place(args.file)
     classifier = AudioClassifier.from_hparams(
         args.model,
         base=args.base,
