@@ -1,7 +1,9 @@
 """The method files for wav2vec 2.0 and BEATs: sizes, runs, processes."""
 
+import json
 import re
 
+import in_turn
 import pytest
 import torch
 from layouts import make_esc50, write_clip
@@ -265,14 +267,21 @@ def test_sweeps_have_a_folder_for_each_encoder():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", DATA)
-def test_two_processes(recipe, data, tmp_path):
-    """Under torchrun, with a BatchNorm."""
-    path, two = file_of(recipe, "conformer"), tmp_path / "two"
-    argv = command_line(path, data(recipe), two)
-    program = ROOT / "recipes" / recipe / "train.py"
-    done = torchrun(argv + ["--debug"], program)
+def test_every_file_runs_on_two_processes(recipe, data, tmp_path):
+    """Under torchrun, those with a BatchNorm too."""
+    files = {path.stem: path for path in FILES if path.parts[1] == recipe}
+    lines = [
+        command_line(path, data(recipe), tmp_path / name, "--debug")
+        for name, path in files.items()
+    ]
+    (tmp_path / "lines.json").write_text(json.dumps(lines))
+    done = torchrun([str(tmp_path / "lines.json")], in_turn.__file__)
     assert done.returncode == 0, done.stderr
-    assert result_of(two)["processes"] == 2
+    assert sorted(files) == sorted(METHODS)
+    for name, path in files.items():
+        result = result_of(tmp_path / name)
+        assert result["method"] == f"{path.parent.name}/{name}"
+        assert result["processes"] == 2
 
 
 @pytest.mark.slow
