@@ -1,5 +1,7 @@
 """What holds for every method on every encoder of clips of any length."""
 
+from functools import partial
+
 import pytest
 import torch
 from adapter_methods import METHODS
@@ -84,7 +86,7 @@ def test_contract(encoder, name):
     for n, parameter in adapted.named_parameters():
         assert torch.equal(parameter, before[n]) == (n not in trained)
 
-    tokens = padded_equals_alone(case, adapted.eval())
+    pooled = padded_equals_alone(case, adapted.eval())
 
     other = case.adapt()
     other.load_adapter_state(adapted.adapter_state())
@@ -96,24 +98,26 @@ def test_contract(encoder, name):
     assert loss.isfinite()
 
     torch.testing.assert_close(
-        case.pooled(adapted.merge().eval()), tokens, atol=1e-4, rtol=1e-4
+        case.pooled(adapted.merge().eval()), pooled, atol=1e-4, rtol=1e-4
     )
 
 
 def padded_equals_alone(case, adapted):
-    """Also in a batch that is padded, and with the clips the other way."""
-    together = case.pooled(adapted)
-    features = case.of.features(SAMPLES)
-    encoder = adapted.encoder
-    for i, samples in enumerate(SAMPLES):
-        length = torch.tensor([float(samples)])
-        size = samples if features.dim() == 2 else (samples - 400) // 160 + 1
+    """Each clip's own tokens, and their mean, which is returned."""
+    features, encoder = case.of.features(SAMPLES), adapted.encoder
+    lengths = torch.tensor(SAMPLES).float()
+    tokens = adapted(features, lengths)
+    pooled = case.pooled(adapted)
+    close = partial(torch.testing.assert_close, atol=1e-4, rtol=1e-4)
+    for i, count in enumerate(encoder.tokens_of(lengths)):
+        size = SAMPLES[i]
+        size = size if features.dim() == 2 else (size - 400) // 160 + 1
+        length = lengths[i : i + 1]
         alone = adapted(features[i : i + 1, :size], length)
-        alone = ClipMean(encoder.tokens_of)(alone, length)
-        torch.testing.assert_close(
-            alone, together[i : i + 1], atol=1e-4, rtol=1e-4
-        )
-    return together
+        close(tokens[i, :count], alone[0, :count])
+        mean = ClipMean(encoder.tokens_of)(alone, length)
+        close(pooled[i : i + 1], mean)
+    return pooled
 
 
 @pytest.mark.parametrize("name", IMPOSSIBLE)
