@@ -66,8 +66,9 @@ class StoredClips(DynamicItemDataset):
     def __init__(self, dataset, store):
         self.data, self.data_ids = dataset.data, dataset.data_ids
         self.pipeline = copy.deepcopy(dataset.pipeline)
-        keys = {*self.pipeline.output_mapping, "id"} - {"sig"}
-        self.pipeline.set_output_keys(sorted(keys))
+        keys = {**self.pipeline.output_mapping, "id": "id"}  # name -> item
+        del keys["sig"]
+        self.pipeline.set_output_keys(keys)
         self.store = store
 
     def __getitem__(self, index):

@@ -41,7 +41,7 @@ def caches(folder):
     return sorted(folder.glob("*.npy"))
 
 
-def check_alike(output, expected):
+def check_alike(output, expected, **tolerance):
     """Two runs learned and measured the same."""
     result, other = result_of(output), result_of(expected)
     assert result["tested_epoch"] == other["tested_epoch"]
@@ -58,7 +58,8 @@ def check_alike(output, expected):
     weights, others = weights_of(output), weights_of(expected)
     assert weights.keys() == others.keys()
     for name, value in weights.items():
-        torch.testing.assert_close(value, others[name], **CLOSE)
+        close = tolerance or CLOSE
+        torch.testing.assert_close(value, others[name], **close)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +150,7 @@ def samples(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("dataset", LISTING)
 def test_every_recipe_that_lists_it(dataset, samples, tmp_path):
-    """A probe with and without."""
+    """A probe with and without: metrics to 1e-5, weights to 1e-3."""
     rows = rows_of(ROOT / "tests" / "recipes" / f"{dataset}.csv")
     row = next(r for r in rows if r["Hparam_file"].endswith("/linear.yaml"))
     flags = shlex.split(row["test_debug_flags"])
@@ -163,33 +164,33 @@ def test_every_recipe_that_lists_it(dataset, samples, tmp_path):
         done = run_elsewhere([*argv, output, *more], script, cwd=samples)
         assert done.returncode == 0, done.stderr
     assert "clips come from" in (tmp_path / "cached" / "log.txt").read_text()
-    check_alike(tmp_path / "cached", tmp_path / "plain")
+    # Adam makes steps of 0.02 of gradients that are all but 0
+    close = {"atol": 1e-3, "rtol": 1e-5}
+    check_alike(tmp_path / "cached", tmp_path / "plain", **close)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dataset", ["AudioSet", "seq2seq", "template"])
-def test_where_it_cannot_be(dataset, samples, tmp_path):
+@pytest.mark.parametrize(
+    "dataset, name, reason",
+    [
+        ("AudioSet", "hparams/linear", "ClipDataset holds too many clips"),
+        ("FluentSpeechCommands", "seq2seq/lora", "TimeSteps needs the clips'"),
+        ("FluentSpeechCommands", "wav2vec2/lora", "takes clips of any length"),
+    ],
+)
+def test_where_it_cannot_be(dataset, name, reason, samples, tmp_path):
     """The run says why, and goes on without."""
-    folder, reason = {
-        "AudioSet": ("AudioSet", "ClipDataset holds too many clips"),
-        "seq2seq": ("FluentSpeechCommands", "TimeSteps needs the clips'"),
-        "template": ("FluentSpeechCommands", "Wav2Vec2 takes clips of any"),
-    }[dataset]
-    rows = rows_of(ROOT / "tests" / "recipes" / f"{folder}.csv")
-    name = {
-        "AudioSet": "hparams/linear.yaml",
-        "seq2seq": "seq2seq/lora.yaml",
-        "template": "wav2vec2/lora.yaml",
-    }[dataset]
-    row = next(r for r in rows if r["Hparam_file"].endswith(name))
+    rows = rows_of(ROOT / "tests" / "recipes" / f"{dataset}.csv")
+    row = next(r for r in rows if r["Hparam_file"].endswith(f"{name}.yaml"))
     argv = [str(ROOT / row["Hparam_file"]), "--device=cpu", "--epochs=1"]
     argv += shlex.split(row["test_debug_flags"])
     argv.append("--brain={cache: features, cache_folder: kept}")
     argv.append(f"--output_folder={tmp_path / 'run'}")
-    argv += ["--wave_augment={steps: []}", "--debug"]
+    argv.append("--debug")
     done = run_elsewhere(argv, ROOT / row["Script_file"], cwd=samples)
     assert done.returncode == 0, done.stderr
-    assert f"not used, since {reason}" in done.stderr + done.stdout
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert "cache=features: not used, since" in log and reason in log
 
 
 @pytest.mark.slow

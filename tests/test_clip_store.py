@@ -178,7 +178,8 @@ def test_folder_that_cannot_be_written(tmp_path):
 def test_workers(tmp_path):
     """Each loader worker maps the file; the other items stay."""
     entries = {key: {"wav": f"{key}.wav", "target": 7} for key in KEYS}
-    data = DynamicItemDataset(entries, output_keys=["id", "sig", "target"])
+    keys = {"id": "id", "sig": "sig", "target": "target", "file": "wav"}
+    data = DynamicItemDataset(entries, output_keys=keys)
     data.add_dynamic_item(lambda wav: refuse(), takes="wav", provides="sig")
     store = store_in(tmp_path)
     store.fill(pairs)
@@ -189,6 +190,7 @@ def test_workers(tmp_path):
     for key, item in zip(KEYS, loader):
         assert torch.equal(item["sig"], values_of([key])[0])
         assert item["id"] == key and item["target"] == 7
+        assert item["file"] == f"{key}.wav"
     # nor does a worker that is not a fork get a copy of the file
     sent = pickle.dumps(store)
     assert len(sent) < 1000
