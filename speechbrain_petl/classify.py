@@ -130,11 +130,11 @@ def main(argv=None):
     table = classify(
         classifier, files, windows=args.windows, overlap=args.overlap
     )
-    for _, row in table.iterrows():
-        print(f"{row['id']}: {best(row, args.top)}")
-    if args.csv:
+    if args.csv:  # first: whoever reads what is printed may stop, as head does
         table.to_csv(f"{args.csv}.part", index=False, float_format="%.7g")
         os.replace(f"{args.csv}.part", args.csv)
+    for _, row in table.iterrows():
+        print(f"{row['id']}: {best(row, args.top)}")
 
 
 def _parse(argv):

@@ -11,7 +11,7 @@ import soundfile
 from finished_runs import clips_of_test
 from layouts import truncated_wav
 
-from speechbrain_petl import InputError, save_pretrained
+from speechbrain_petl import InputError, classify, save_pretrained
 from speechbrain_petl.classify import main
 from speechbrain_petl.reading import read_run
 from speechbrain_petl.results import PREDICTIONS
@@ -122,6 +122,19 @@ def test_what_is_wrong_is_said_before_any_work(run, clips, tmp_path):
     for wrong in ("--top=0", "--windows=0", "--top=x"):
         with pytest.raises(SystemExit):
             main([*argv, wrong])
+
+
+def test_the_csv_is_written_first(run, clips, tmp_path, monkeypatch):
+    """Whoever reads what is printed may stop, as `| head` does."""
+
+    def stop(*_):
+        raise BrokenPipeError
+
+    out = tmp_path / "out.csv"
+    monkeypatch.setattr(classify, "print", stop, raising=False)
+    with pytest.raises(BrokenPipeError):
+        main([str(run), str(clips), f"--csv={out}", "--device=cpu"])
+    assert len(pandas.read_csv(out)) == 3
 
 
 @pytest.mark.slow
