@@ -14,6 +14,7 @@ from tqdm import tqdm
 from .dataio import check_audio
 from .errors import InputError
 from .inference import TRUST, AudioClassifier
+from .lobes.merging import merge_tokens
 from .recipe import run
 
 AUDIO = (".wav", ".flac", ".ogg", ".mp3")
@@ -127,6 +128,8 @@ def main(argv=None):
         trust=args.trust,
         run_opts={"device": args.device} if args.device else None,
     )
+    if args.token_merging:
+        merge_tokens(classifier.mods["encoder"], args.token_merging)
     table = classify(
         classifier, files, windows=args.windows, overlap=args.overlap
     )
@@ -146,6 +149,7 @@ def _parse(argv):
     add("--csv", help="write the probabilities of all labels")
     add("--windows", type=int, help="take so many from the start of a file")
     add("--overlap", type=float, help="share that windows have in common")
+    add("--token_merging", type=float, help="share of an AST's patches")
     add("--base", help="the pretrained weights, if not where MODEL says")
     add("--device", help="such as cpu or cuda")
     add("--trust", action="store_true", help=TRUST)
