@@ -11,10 +11,24 @@ import sys
 import time
 
 
-def peak():
-    """Bytes of this process's highest resident set so far."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+def resident(key):
+    """Bytes of this process's memory: VmRSS now, VmHWM the highest."""
+    try:
+        with open("/proc/self/status", encoding="utf-8") as file:
+            (line,) = (n for n in file if n.startswith(key))
+        return 1024 * int(line.split()[1])
+    except FileNotFoundError:  # macOS knows the highest only, in bytes
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def forget_peak():
+    """From here on VmHWM counts, not what building the model needed."""
+    from .measure import release
+
+    release()
+    if os.path.exists("/proc/self/clear_refs"):
+        with open("/proc/self/clear_refs", "w", encoding="utf-8") as file:
+            file.write("5")
 
 
 def trainer_of(name, blocks, batch, device="cpu"):
@@ -34,10 +48,11 @@ def memory(name, blocks, batch):
 
     keep_large_blocks()
     trainer = trainer_of(name, blocks, batch, "cuda" if cuda else "cpu")
-    start = torch.cuda.memory_allocated() if cuda else peak()
+    forget_peak()
+    start = torch.cuda.memory_allocated() if cuda else resident("VmRSS")
     trainer.step()
     trainer.step()
-    most = torch.cuda.max_memory_allocated() if cuda else peak()
+    most = torch.cuda.max_memory_allocated() if cuda else resident("VmHWM")
     return {"peak": most, "steps": most - start}
 
 

@@ -1,0 +1,72 @@
+"""The benchmarks' command: its json, and that its subjects are alike."""
+
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from benchmarks.__main__ import LIBRARIES, ROWS
+from benchmarks.measure import step_flops
+from benchmarks.subjects import MAKERS, Trainer, encoder_of
+from method_files import ROOT
+
+# rows that take seconds; the others are run by hand
+SHORT = ["bf16", "mixtures", "memory", "bytes", "features", "resampling"]
+
+
+def test_rows_of_the_table():
+    """One for each thing that the README promises."""
+    assert set(SHORT) < set(ROWS) and len(ROWS) == 14
+
+
+def test_flops_of_a_step():
+    """As a step's products are counted by hand, for one token and block."""
+    size, batch, blocks = 64, 2, 3
+    one = step_flops(size, 1, batch, blocks)
+    weights = 12 * size**2  # qkv, out and the two of the feed-forward
+    forward = batch * blocks * (2 * weights + 4 * size)
+    back = batch * (blocks * (2 * weights + 8 * size) - 2 * 3 * size**2)
+    assert one == forward + back
+
+
+def test_subjects_train():
+    """Each peer updates what it trains, and leaves the rest."""
+    for name in ("ours", "hf sdpa", "papers", "ours, patch dropout 0.5"):
+        trainer = Trainer(MAKERS[name](encoder_of((32, 2, 2))), 2, "cpu")
+        before = [p.detach().clone() for p in trainer.model.parameters()]
+        trainer.step()
+        trainer.step()
+        pairs = list(zip(trainer.model.parameters(), before))
+        moved = [not torch.equal(p, old) for p, old in pairs]
+        assert moved == [p.requires_grad for p, _ in pairs], name
+        count = sum(p.numel() for p, _ in pairs if p.requires_grad)
+        # LoRA on q and v of two blocks, the LayerNorm, the head
+        assert count == 2 * 2 * 2 * 6 * 32 + 2 * 32 + (32 + 1) * 50 or (
+            name == "hf sdpa"  # whose head has a LayerNorm
+            and count == 2 * 2 * 2 * 6 * 32 + 4 * 32 + (32 + 1) * 50
+        )
+
+
+@pytest.mark.slow
+def test_command(tmp_path):
+    """Hardware, versions, date; every row a number."""
+    path = tmp_path / "benchmarks.json"
+    command = [sys.executable, "-m", "tests.benchmarks", "--quick"]
+    done = subprocess.run(
+        [*command, "--json", str(path), "--only", *SHORT],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(path.read_text())
+    assert report["date"].startswith("20") and report["cpu"]
+    assert report["threads"] >= 1 and "gpu" in report
+    assert set(report["versions"]) == set(LIBRARIES)
+    groups = [line["group"] for line in report["rows"]]
+    assert list(dict.fromkeys(groups)) == SHORT
+    for line in report["rows"]:
+        assert math.isfinite(line["ratio"]) and line["ratio"] > 0
+        assert f"{line['row']:<50}" in done.stdout
