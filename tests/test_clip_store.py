@@ -14,7 +14,7 @@ from test_ddp import in_processes
 from torch.utils.data import DataLoader
 
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain_petl.clip_store import ClipStore
+from speechbrain_petl.clip_store import ClipStore, _create
 from speechbrain_petl.errors import InputError
 from speechbrain_petl.stored import StoredClips
 
@@ -167,6 +167,13 @@ def test_full_disk(tmp_path):
     assert run.exitcode == 0
     assert str(tmp_path) in message and "has no room for 0.00 GB" in message
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_space_is_set_aside(tmp_path):
+    """Not as a hole, which a full disk would notice too late."""
+    _create(tmp_path / "a.npy", (64, 64, 64))
+    assert os.stat(tmp_path / "a.npy").st_blocks * 512 >= 4 * 64**3
+    assert np.load(tmp_path / "a.npy", mmap_mode="r").shape == (64, 64, 64)
 
 
 def test_folder_that_cannot_be_written(tmp_path):
