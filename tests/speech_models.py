@@ -22,11 +22,16 @@ def ours(family="wav2vec2_base", seed=0, size=SIZE, **options):
 
 
 def scrambled(model, seed=0):
-    """Random numbers also where a new model has zeros and ones."""
+    """Random numbers also where a new model has zeros and ones.
+
+    Large ones for relative positions and their gates, which else do little.
+    """
     generator = torch.Generator().manual_seed(seed)
-    for parameter in model.parameters():
-        if parameter.dim() < 2 or parameter.shape[:1] == (1,):
-            noise = torch.randn(parameter.shape, generator=generator)
+    for name, parameter in model.named_parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        if any(word in name for word in ("rel", "grep", "positions")):
+            parameter.data.add_(noise)
+        elif parameter.dim() < 2 or parameter.shape[:1] == (1,):
             parameter.data.add_(0.1 * noise)
     return model
 
