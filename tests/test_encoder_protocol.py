@@ -11,9 +11,11 @@ from stranger import Stranger
 
 from speechbrain_petl import (
     AST,
+    IA3,
     AdaptedEncoder,
     BEATs,
     ClipMean,
+    DoRA,
     InputError,
     LoRA,
     Prefix,
@@ -21,6 +23,7 @@ from speechbrain_petl import (
     save_pretrained,
 )
 from speechbrain_petl.lobes.encoder import Encoder
+from speechbrain_petl.lobes.merging import merge_tokens
 
 
 @pytest.mark.parametrize(
@@ -96,6 +99,14 @@ ATTENTION = "encoder.transformer.layers.*.attention"
             {f"{ATTENTION}.q_proj": partial(LoRA, parts="q")},
             r"32 outputs do not divide by three times its 32 inputs.*\[qv\]",
         ),
+        *(
+            (
+                ours,
+                {f"{ATTENTION}.k_proj": partial(method, parts="k")},
+                "32 outputs do not divide by three times its 32 inputs",
+            )
+            for method in (DoRA, IA3)
+        ),
         # the AST's sites
         (ours, {"blocks.*.attn.qkv": LoRA}, "attn.qkv' matches nothing"),
         (
@@ -109,3 +120,10 @@ def test_what_cannot_be(make, wrap, message):
     """One line that names the site and the remedy."""
     with pytest.raises(InputError, match=message):
         AdaptedEncoder(make(), wrap)
+
+
+def test_only_the_ast_merges_tokens():
+    """Of the others it is an error, as the docs say."""
+    for encoder in (ours(), Stranger()):
+        with pytest.raises(InputError, match="is no AST and has no tokens to"):
+            merge_tokens(encoder, 0.5)
