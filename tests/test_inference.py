@@ -127,6 +127,29 @@ def test_windows_vote(classifier, clip, finished):
         model.classify_file(path, overlap=1)
 
 
+def test_the_last_sample(classifier, finished, tmp_path):
+    """A clip is read as its kind of recipe does, to a sample.
+
+    A recipe with windows cuts them by the clock, others read all there is:
+    here a frame more.
+    """
+    frames, hop, rate = 12, 160, 44100
+    end = 400 + hop * (frames - 1)  # samples at 16 kHz, of which one is begun
+    path = tmp_path / "a.wav"
+    x = sound(30, 1.0, rate, seed=1)[: int((end - 0.7) * rate / 16000)]
+    soundfile.write(path, x, rate)
+    whole = read_audio(path)
+    assert len(whole) == end and len(x) / rate * 16000 < end - 0.5
+    windowed = load(finished("BrazilianAccents"))
+    for model, length in ((classifier, end), (windowed, end - 1)):
+        said = model.classify_file(path)[0]
+        answers = {
+            n: model.classify_batch(whole[:n])[0] for n in (end, end - 1)
+        }
+        assert not torch.allclose(*answers.values(), atol=1e-5)
+        torch.testing.assert_close(said, answers[length], rtol=0, atol=1e-6)
+
+
 def test_the_bar_shows_for_long_files(classifier, clip, monkeypatch):
     """And only then, and only in a terminal."""
     shown = []
