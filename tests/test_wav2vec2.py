@@ -104,7 +104,8 @@ def test_old_names_of_weight_norm(tmp_path):
         f"model.{k.replace(g, 'weight_g').replace(v, 'weight_v')}": t
         for k, t in theirs.state_dict().items()
     }
-    state |= {"lm_head.weight": torch.zeros(2), "aux.bias": torch.zeros(2)}
+    heads = ("lm_head.weight", "aux.bias", "layer_weights")
+    state |= {name: torch.zeros(2) for name in heads}
     torch.save(state, tmp_path / "old.pth")
     encoder = load_pretrained(ours(), tmp_path / "old.pth").eval()
     close(encoder(noise(1, 4000)), theirs(noise(1, 4000))[0])
