@@ -86,7 +86,8 @@ def probe(options):
     difference = abs(plain["accuracy"] - cached["accuracy"])
     note = (
         f"{whole:.0f} s (10 times {epochs} epochs) / {many['seconds']:.1f} s, "
-        f"AST {many['size']}, {many['clips']} real clips, caching included"
+        f"AST {many['size']}, {many['clips']} "
+        f"{'real' if options.clips else 'generated'} clips, caching included"
     )
     return [
         row(
