@@ -17,6 +17,7 @@ from method_files import ROOT
 from running import load_train
 from tiny_runs import TINY, train
 
+from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_petl import PETLBrain
 from speechbrain_petl.adapter_files import WEIGHTS, save_weights
 from speechbrain_petl.description import describe
@@ -116,6 +117,25 @@ def run_of(method, like, folder, recipe="ESC50"):
     learned |= {k: m for k, m in modules.items() if _trains(m)}
     save_weights(folder / WEIGHTS, learned)
     return folder
+
+
+def describe_file(path, folder):
+    """The description of a run of a method file, with two labels."""
+    base, _, overrides, _ = check_recipe(
+        [
+            str(ROOT / path),
+            f"--data_folder={folder}",
+            f"--output_folder={folder}",
+        ]
+    )
+    with open(base, encoding="utf-8") as file:
+        text = resolve_references(file, overrides).getvalue()
+    (folder / HPARAMS).write_text(text)
+    labels = CategoricalEncoder()
+    labels.update_from_iterable(["cat", "dog"])
+    (folder / "save").mkdir()
+    labels.save(folder / "save" / "labels.txt")
+    return describe(folder / HPARAMS)
 
 
 def _trains(module):
