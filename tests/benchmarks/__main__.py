@@ -71,7 +71,7 @@ def parse():
     parser.add_argument("--json", default="benchmarks.json")
     parser.add_argument("--blocks", type=int, default=12)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clips", help="ESC-50-master, for probe and epoch")
     options = parser.parse_args()
     if options.quick:

@@ -36,11 +36,21 @@ def in_turn(functions, rounds, warm=1):
     return {name: statistics.median(t) for name, t in times.items()}
 
 
-def matmul_rate(dtype, device, size=2048, rounds=5):
-    """Floating point operations a second of a large matrix product."""
-    a, b = (torch.randn(size, size, dtype=dtype, device=device) for _ in "ab")
-    took = in_turn({"product": lambda: a @ b}, rounds)["product"]
-    return 2 * size**3 / took
+class Product:
+    """A large matrix product, to be timed in turn with what needs many.
+
+    Its rate varies with the neighbours on the machine as theirs does.
+    """
+
+    def __init__(self, dtype, device, size=4096):
+        self.a, self.b = (
+            torch.randn(size, size, dtype=dtype, device=device) for _ in "ab"
+        )
+        self.flops = 2 * size**3
+
+    def __call__(self):
+        """Multiply."""
+        return self.a @ self.b
 
 
 def step_flops(size, tokens, batch, blocks):

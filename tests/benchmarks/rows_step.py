@@ -7,7 +7,7 @@ import torch
 from speechbrain_petl.lobes.merging import merge_tokens
 from speechbrain_petl.precision import emulates_bf16
 
-from .measure import in_turn, matmul_rate, release, step_flops
+from .measure import Product, in_turn, release, step_flops
 from .subjects import BASE, MAKERS, METHODS, Ours, Trainer, encoder_of
 
 PEERS = ("hf sdpa", "hf eager", "papers")
@@ -48,6 +48,14 @@ def tokens_of(trainer):
     return trainer.model.encoder.encoder.pos_embed.shape[1]
 
 
+def with_product(subjects, dtype, device, rounds):
+    """Median seconds of each step; rate of a large product in the same turns."""
+    product = Product(dtype, device)
+    steps = {name: subject.step for name, subject in subjects.items()}
+    times = in_turn({**steps, "product": product}, rounds)
+    return times, product.flops / times.pop("product")
+
+
 def lora_step(options):
     """The LoRA step in fp32 on AST-base, against peers and the ceiling."""
     device, rounds = options.device, options.rounds
@@ -55,16 +63,13 @@ def lora_step(options):
     names = ("ours", *PEERS) if device == "cuda" else ("ours", *PEERS[::2])
     subjects = trainers(names, size, options.batch, device)
     tokens = tokens_of(subjects["ours"])
-    rates, times = [], {}
-    rates.append(matmul_rate(torch.float32, device))
-    times = in_turn({n: s.step for n, s in subjects.items()}, rounds)
-    rates.append(matmul_rate(torch.float32, device))
+    times, rate = with_product(subjects, torch.float32, device, rounds)
     flops = step_flops(size[0], tokens, options.batch, size[1])
-    ceiling = flops / max(rates)
+    ceiling = flops / rate
     note = f"{size[1]} blocks, batch {options.batch}, medians of {rounds}"
     rows = against("LoRA step fp32", times, names[1:], ">= 1", note)
     share = ceiling / times["ours"]
-    note = f"{flops / 1e12:.2f} TFLOP at {max(rates) / 1e9:.0f} GFLOP/s"
+    note = f"{flops / 1e12:.2f} TFLOP at {rate / 1e9:.0f} GFLOP/s"
     del subjects
     release()
     return [*rows, row("LoRA step fp32: share of ceiling", share, 0.9, note)]
@@ -82,7 +87,7 @@ def bf16_step(options):
         fp32 = trainers(["ours"], size, batch, device)["ours"]
         subjects = {"ours, bf16": subjects.pop("ours"), **subjects}
         subjects["ours"] = fp32
-    times = in_turn({n: s.step for n, s in subjects.items()}, rounds)
+    times, rate = with_product(subjects, torch.bfloat16, device, rounds)
     note = f"{blocks} blocks, batch {batch}, medians of {rounds}"
     rows = []
     if emulated:
@@ -94,8 +99,7 @@ def bf16_step(options):
     rows += against("LoRA step bf16", times, PEERS, ">= 1.1", note)
     if not emulated:
         ceiling = step_flops(size[0], tokens, batch, blocks)
-        ceiling /= matmul_rate(torch.bfloat16, device)
-        share = ceiling / times["ours"]
+        share = ceiling / rate / times["ours"]
         rows.append(row("LoRA step bf16: share of ceiling", share, 0.6))
     del subjects
     release()
