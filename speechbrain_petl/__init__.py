@@ -1,7 +1,6 @@
 """Parameter-efficient transfer learning of audio transformers."""
 
 from .adapted import AdaptedEncoder, count_parameters
-from .adapter_set import AdapterSet
 from .adapters.adapter import Adapter
 from .adapters.blocks import Bottleneck
 from .adapters.convolution import Conformer, Convpass
@@ -17,7 +16,8 @@ from .adapters.prompt import Prompt
 from .adapters.ssf import SSF
 from .brain import PETLBrain
 from .errors import InputError
-from .inference import AudioClassifier
+from .inference.adapter_set import AdapterSet
+from .inference.classifier import AudioClassifier
 from .lobes.ast import AST
 from .lobes.augment import Augment, Mixup, RandomGain, SpecAugment, TimeShift
 from .lobes.beats import BEATs

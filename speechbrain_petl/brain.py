@@ -23,9 +23,9 @@ from speechbrain.utils.checkpoints import (
 from speechbrain.utils.distributed import main_process_only
 
 from .adapted import count_parameters
-from .adapter_files import save_weights, weights_beside
-from .cache import cached_clips
+from .cache.cached import cached_clips
 from .errors import InputError
+from .inference.adapter_files import save_weights, weights_beside
 from .loop import ResumableBrain
 from .results import Predictions, predictions_beside, write_result
 
@@ -56,7 +56,7 @@ class PETLBrain(ResumableBrain):
     test_on : str
         "test"; "valid" in a search, which may not look at the test set.
     cache : str, optional
-        "features" or "frozen": what is computed once, see ``cache.py``.
+        "features" or "frozen": what is computed once, see ``cache/cached.py``.
     cache_folder : str, optional
         Where it is kept.
     **kwargs : dict

@@ -11,9 +11,9 @@ from pathlib import Path
 import pandas
 from tqdm import tqdm
 
-from .dataio import check_audio
+from .data.dataio import check_audio
 from .errors import InputError
-from .inference import TRUST, AudioClassifier
+from .inference.classifier import TRUST, AudioClassifier
 from .lobes.merging import merge_tokens
 from .recipe import run
 

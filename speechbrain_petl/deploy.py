@@ -14,12 +14,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .dataio import SAMPLE_RATE
+from .data.dataio import SAMPLE_RATE
 from .errors import InputError
-from .graph_files import check_format, read_graph, write_graph
-from .inference import TRUST, AudioClassifier, embed
+from .inference.classifier import TRUST, AudioClassifier, embed
+from .inference.graph_files import check_format, read_graph, write_graph
+from .metrics.voting import vote
 from .recipe import run
-from .voting import vote
 
 BATCHES = (1, 5)  # that are checked
 TOLERANCE = 1e-4

@@ -22,7 +22,7 @@ from speechbrain.utils.distributed import ddp_broadcast, main_process_only
 from speechbrain.utils.logger import get_logger
 
 from .allocator import keep_large_blocks
-from .batches import dynamic_batches
+from .data.batches import dynamic_batches
 from .errors import InputError
 from .precision import leave_emulated_bf16
 

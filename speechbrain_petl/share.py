@@ -11,12 +11,12 @@ from pathlib import Path
 
 import huggingface_hub
 
-from .adapter_files import FORMAT, WEIGHTS, read_weights
 from .errors import InputError
-from .inference import TRUST, AudioClassifier
+from .inference.adapter_files import FORMAT, WEIGHTS, read_weights
+from .inference.classifier import TRUST, AudioClassifier
+from .inference.model_card import model_card
+from .inference.reading import DESCRIPTION, read_run
 from .lobes.sources import WEIGHT_FILES, looks_like_path
-from .model_card import model_card
-from .reading import DESCRIPTION, read_run
 from .recipe import run
 from .results import RESULT, read_result
 

@@ -11,10 +11,10 @@ import json
 import torch
 from tqdm import tqdm
 
+from .data.windows import read_window
 from .errors import InputError
 from .lobes.fbank import Fbank
 from .recipe import run
-from .windows import read_window
 
 
 class Moments:

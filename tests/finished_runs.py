@@ -19,11 +19,11 @@ from tiny_runs import TINY, train
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_petl import PETLBrain
-from speechbrain_petl.adapter_files import WEIGHTS, save_weights
-from speechbrain_petl.description import describe
-from speechbrain_petl.reading import HPARAMS, read_run
+from speechbrain_petl.inference.adapter_files import WEIGHTS, save_weights
+from speechbrain_petl.inference.description import describe
+from speechbrain_petl.inference.reading import HPARAMS, read_run
+from speechbrain_petl.inference.saved import Saved
 from speechbrain_petl.recipe import check_recipe
-from speechbrain_petl.saved import Saved
 
 SHORT = ["--epochs=1", "--lr=0.05"]  # a rate that moves the weights
 RUNS = {  # kind -> recipe, layout, options
@@ -110,7 +110,7 @@ def run_of(method, like, folder, recipe="ESC50"):
         text = resolve_references(file, overrides).getvalue()
     (folder / HPARAMS).write_text(text)
     saved = Saved(describe(folder / HPARAMS), {}, {}, str(folder))
-    with mock.patch("speechbrain_petl.saved.load_weights"):
+    with mock.patch("speechbrain_petl.inference.saved.load_weights"):
         modules = saved.modules(saved.base())
     scramble(modules)
     learned = {name: modules[name] for name in ("encoder", "classifier")}

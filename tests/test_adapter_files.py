@@ -13,9 +13,9 @@ from method_files import ROOT
 from safetensors import safe_open
 
 from speechbrain_petl import AudioClassifier, InputError, save_pretrained
-from speechbrain_petl.adapter_files import WEIGHTS
-from speechbrain_petl.building import build
-from speechbrain_petl.reading import (
+from speechbrain_petl.inference.adapter_files import WEIGHTS
+from speechbrain_petl.inference.building import build
+from speechbrain_petl.inference.reading import (
     DESCRIPTION,
     HPARAMS,
     read_adapter,
@@ -235,9 +235,9 @@ def test_flipped_bits_of_the_activation(copied):
         "speechbrain_petl_evil.AST",
         "speechbrain_petl.recipe.torch.hub.load",
         "speechbrain_petl.recipe.run",
-        "speechbrain_petl.inference.Pretrained",
+        "speechbrain_petl.inference.classifier.Pretrained",
         "speechbrain_petl.AudioClassifier.from_hparams",
-        "speechbrain_petl.saved.torch.nn.Linear",
+        "speechbrain_petl.inference.saved.torch.nn.Linear",
     ],
 )
 def test_a_stranger_runs_nothing(copied, monkeypatch, name):

@@ -10,8 +10,8 @@ import torch
 from finished_runs import altered, run_of
 
 from speechbrain_petl import AdapterSet, AudioClassifier, InputError
-from speechbrain_petl.adapter_files import WEIGHTS
-from speechbrain_petl.reading import HPARAMS
+from speechbrain_petl.inference.adapter_files import WEIGHTS
+from speechbrain_petl.inference.reading import HPARAMS
 
 CPU = {"device": "cpu"}
 OTHERS = ("full", "dora", "prompt_deep", "conformer", "soft_moa", "bitfit")

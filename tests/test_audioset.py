@@ -13,7 +13,7 @@ from running import torchrun, weights_of
 from tiny_runs import TINY, load_prepare, methods_of, train
 
 from speechbrain_petl import InputError, PETLBrain
-from speechbrain_petl.clips import NO_LABEL
+from speechbrain_petl.data.clips import NO_LABEL
 
 NAME = "AudioSet"
 METHODS = 9

@@ -17,7 +17,7 @@ from running import (
 from samples import write_samples
 from test_recipe_list import rows_of
 
-from speechbrain_petl.cache import cached_clips
+from speechbrain_petl.cache.cached import cached_clips
 from speechbrain_petl.errors import InputError
 
 PLAIN = "--augment={steps: []}"

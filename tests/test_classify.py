@@ -13,7 +13,7 @@ from layouts import truncated_wav
 
 from speechbrain_petl import InputError, classify, save_pretrained
 from speechbrain_petl.classify import main
-from speechbrain_petl.reading import read_run
+from speechbrain_petl.inference.reading import read_run
 from speechbrain_petl.results import PREDICTIONS
 from speechbrain_petl.share import save_adapter
 

@@ -10,7 +10,7 @@ import torch
 from layouts import ODD, truncated_wav, write_clip
 
 from speechbrain_petl import InputError
-from speechbrain_petl.dataio import (
+from speechbrain_petl.data.dataio import (
     SAMPLE_RATE,
     check_audio,
     classification_datasets,

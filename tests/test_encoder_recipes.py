@@ -24,8 +24,8 @@ from speechbrain_petl import (
     Waveform,
     count_parameters,
 )
-from speechbrain_petl.batches import dynamic_batches
-from speechbrain_petl.dataio import classification_datasets, write_manifest
+from speechbrain_petl.data.batches import dynamic_batches
+from speechbrain_petl.data.dataio import classification_datasets, write_manifest
 from speechbrain_petl.lobes.wav2vec2 import SIZES as SPEECH_SIZES
 from speechbrain_petl.sweep.cells import plan, working_in
 from speechbrain_petl.yaml_files import load_yaml

@@ -19,8 +19,8 @@ from speechbrain_petl import (
     RandomGain,
     SpecAugment,
 )
-from speechbrain_petl.clip_store import checksum_of
-from speechbrain_petl.frozen import (
+from speechbrain_petl.cache.clip_store import checksum_of
+from speechbrain_petl.cache.frozen import (
     LEVELS,
     frozen_blocks,
     obstacle_to,

@@ -12,8 +12,9 @@ from finished_runs import RUNS, TAGS, WAV2VEC2, clips_of_test, run_of
 from layouts import sound, truncated_wav
 from tiny_runs import methods_of
 
-from speechbrain_petl import AudioClassifier, InputError, inference
-from speechbrain_petl.dataio import read_audio
+from speechbrain_petl import AudioClassifier, InputError
+from speechbrain_petl.data.dataio import read_audio
+from speechbrain_petl.inference import classifier as inference
 from speechbrain_petl.results import PREDICTIONS, RESULT
 
 CPU = {"device": "cpu"}

@@ -8,9 +8,9 @@ from torchaudio.functional import edit_distance
 
 from speechbrain.decoders import S2SRNNBeamSearcher, S2SRNNGreedySearcher
 from speechbrain_petl import AST, InputError
+from speechbrain_petl.data.text import BOS, EOS, UNKNOWN, train_tokenizer
 from speechbrain_petl.lobes.sequence import SequenceDecoder, TimeSteps
-from speechbrain_petl.sequence_metrics import ExactMatch, TokenErrorRate
-from speechbrain_petl.text import BOS, EOS, UNKNOWN, train_tokenizer
+from speechbrain_petl.metrics.sequence_metrics import ExactMatch, TokenErrorRate
 
 TEXTS = ["activate | lights | kitchen", "bring | juice | none"]
 BEAM = partial(S2SRNNBeamSearcher, beam_size=4, using_eos_threshold=False)

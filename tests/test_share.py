@@ -12,8 +12,8 @@ from huggingface_hub import ModelCard
 
 from speechbrain.utils.fetching import FetchConfig
 from speechbrain_petl import AudioClassifier, InputError, save_pretrained
-from speechbrain_petl.adapter_files import HASH, WEIGHTS
-from speechbrain_petl.reading import (
+from speechbrain_petl.inference.adapter_files import HASH, WEIGHTS
+from speechbrain_petl.inference.reading import (
     DESCRIPTION,
     HPARAMS,
     read_adapter,

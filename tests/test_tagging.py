@@ -8,7 +8,11 @@ import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import distributed, multiprocessing
 
-from speechbrain_petl.tagging import DPrime, MeanAUC, MeanAveragePrecision
+from speechbrain_petl.metrics.tagging import (
+    DPrime,
+    MeanAUC,
+    MeanAveragePrecision,
+)
 
 CLIPS, CLASSES = 301, 7  # neither is even
 METRICS = {"mAP": MeanAveragePrecision, "AUC": MeanAUC, "d'": DPrime}

@@ -15,8 +15,14 @@ from sklearn.metrics import (
 from torch import distributed, multiprocessing
 from torch.nn.functional import one_hot
 
+from speechbrain_petl.metrics.voting import (
+    PerFile,
+    confusion,
+    macro_f1,
+    top,
+    uar,
+)
 from speechbrain_petl.plots import draw_confusion
-from speechbrain_petl.voting import PerFile, confusion, macro_f1, top, uar
 
 FILES, WINDOWS, CLASSES = 37, 301, 7  # neither is even
 MEASURES = {

@@ -8,15 +8,15 @@ import torch
 from layouts import sound
 
 from speechbrain_petl import InputError
-from speechbrain_petl.dataio import few_shots, read_audio
-from speechbrain_petl.stats import statistics
-from speechbrain_petl.tables import read_table
-from speechbrain_petl.windows import (
+from speechbrain_petl.data.dataio import few_shots, read_audio
+from speechbrain_petl.data.tables import read_table
+from speechbrain_petl.data.windows import (
     class_weights,
     cut,
     windowed_datasets,
     write_windows,
 )
+from speechbrain_petl.stats import statistics
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.5, 0.9])

@@ -28,10 +28,15 @@ from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
-from speechbrain_petl.clips import NO_LABEL
-from speechbrain_petl.dataio import SAMPLE_RATE, read_audio
+from speechbrain_petl.data.clips import NO_LABEL
+from speechbrain_petl.data.dataio import SAMPLE_RATE, read_audio
+from speechbrain_petl.data.shards import (
+    INDEX,
+    read_index,
+    write_index,
+    write_shard,
+)
 from speechbrain_petl.recipe import run
-from speechbrain_petl.shards import INDEX, read_index, write_index, write_shard
 
 logger = get_logger(__name__)
 

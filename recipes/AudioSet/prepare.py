@@ -29,8 +29,8 @@ from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
-from speechbrain_petl.clips import NO_LABEL, write_clips
-from speechbrain_petl.dataio import check_audio
+from speechbrain_petl.data.clips import NO_LABEL, write_clips
+from speechbrain_petl.data.dataio import check_audio
 
 logger = get_logger(__name__)
 
@@ -50,7 +50,7 @@ def prepare_audioset(
     train_set="balanced",
     valid_clips=1000,
 ):
-    """Write train.npy, valid.npy and test.npy, see speechbrain_petl.clips.
+    """Write train.npy, valid.npy and test.npy, see speechbrain_petl.data.clips.
 
     Clips that are listed but missing or broken are counted, written to
     left_out.txt, and left out. Tables that were made from the same files and

@@ -12,7 +12,7 @@ import numpy as np
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
-from speechbrain_petl.clips import NO_LABEL
+from speechbrain_petl.data.clips import NO_LABEL
 
 logger = get_logger(__name__)
 

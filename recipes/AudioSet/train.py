@@ -28,10 +28,14 @@ from speechbrain_petl import (
     load_pretrained,
 )
 from speechbrain_petl.averaging import load_average
-from speechbrain_petl.clips import ClipDataset
+from speechbrain_petl.data.clips import ClipDataset
+from speechbrain_petl.data.stream import ShardPass, TrainStream
+from speechbrain_petl.metrics.tagging import (
+    DPrime,
+    MeanAUC,
+    MeanAveragePrecision,
+)
 from speechbrain_petl.recipe import parse_recipe, run
-from speechbrain_petl.stream import ShardPass, TrainStream
-from speechbrain_petl.tagging import DPrime, MeanAUC, MeanAveragePrecision
 
 
 class AudioSetBrain(PETLBrain):

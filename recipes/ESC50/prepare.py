@@ -20,8 +20,8 @@ import pandas as pd
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
-from speechbrain_petl.archives import fetch_archive
-from speechbrain_petl.dataio import write_manifest
+from speechbrain_petl.data.archives import fetch_archive
+from speechbrain_petl.data.dataio import write_manifest
 
 logger = get_logger(__name__)
 

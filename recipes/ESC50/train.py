@@ -16,7 +16,7 @@ from torchmetrics.classification import MulticlassAccuracy
 import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
 from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
-from speechbrain_petl.dataio import classification_datasets
+from speechbrain_petl.data.dataio import classification_datasets
 from speechbrain_petl.recipe import parse_recipe, run
 
 

@@ -26,9 +26,9 @@ from itertools import product
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
-from speechbrain_petl.dataio import write_manifest
-from speechbrain_petl.splits import check_disjoint
-from speechbrain_petl.tables import listed_file, read_table
+from speechbrain_petl.data.dataio import write_manifest
+from speechbrain_petl.data.splits import check_disjoint
+from speechbrain_petl.data.tables import listed_file, read_table
 
 logger = get_logger(__name__)
 

@@ -21,7 +21,7 @@ from speechbrain_petl import (
     PETLBrain,
     load_pretrained,
 )
-from speechbrain_petl.dataio import classification_datasets
+from speechbrain_petl.data.dataio import classification_datasets
 from speechbrain_petl.recipe import parse_recipe, run
 
 

@@ -24,10 +24,15 @@ from speechbrain_petl import (
     PETLBrain,
     load_pretrained,
 )
-from speechbrain_petl.dataio import classification_datasets
+from speechbrain_petl.data.dataio import classification_datasets
+from speechbrain_petl.data.text import (
+    BOS,
+    EOS,
+    add_token_sequences,
+    train_tokenizer,
+)
+from speechbrain_petl.metrics.sequence_metrics import ExactMatch, TokenErrorRate
 from speechbrain_petl.recipe import parse_recipe, run
-from speechbrain_petl.sequence_metrics import ExactMatch, TokenErrorRate
-from speechbrain_petl.text import BOS, EOS, add_token_sequences, train_tokenizer
 
 
 class SemanticsBrain(PETLBrain):

@@ -25,9 +25,9 @@ from twelve import TEST_ROOT, twelve_classes
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
-from speechbrain_petl.archives import fetch_archive
-from speechbrain_petl.dataio import write_manifest
-from speechbrain_petl.splits import check_disjoint
+from speechbrain_petl.data.archives import fetch_archive
+from speechbrain_petl.data.dataio import write_manifest
+from speechbrain_petl.data.splits import check_disjoint
 
 logger = get_logger(__name__)
 

@@ -35,7 +35,7 @@ from collections import Counter
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
-from speechbrain_petl.dataio import write_manifest
+from speechbrain_petl.data.dataio import write_manifest
 
 logger = get_logger(__name__)
 

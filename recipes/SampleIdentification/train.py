@@ -22,9 +22,9 @@ from speechbrain_petl import (
     PETLBrain,
     load_pretrained,
 )
+from speechbrain_petl.data.windows import windowed_datasets
+from speechbrain_petl.metrics.voting import PerFile, top
 from speechbrain_petl.recipe import parse_recipe, run
-from speechbrain_petl.voting import PerFile, top
-from speechbrain_petl.windows import windowed_datasets
 
 
 class SamplesBrain(PETLBrain):

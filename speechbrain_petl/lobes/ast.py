@@ -89,7 +89,7 @@ class AST(nn.Module):
         self.strides = (fstride, tstride)
         self.grid = _grid(mels, frames, fstride, tstride)
         self.gradient_checkpointing = gradient_checkpointing
-        # if set, forward takes the tokens that enter this block: see cache.py
+        # if set, forward takes the tokens that enter this block: see cache/cached.py
         self.start = None
         self.patch_embed = nn.ModuleDict(
             {"proj": nn.Conv2d(1, dim, PATCH, stride=self.strides)}

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from speechbrain.utils.data_utils import batch_pad_right
 
-from ..dataio import read_audio
+from ..data.dataio import read_audio
 from ..errors import InputError
 
 MANIFEST = "test.json"
@@ -22,7 +22,7 @@ def embed_test_set(folder, classifier, batch_size=16):
     ---------
     folder : str
         The run's.
-    classifier : speechbrain_petl.inference.AudioClassifier
+    classifier : speechbrain_petl.inference.classifier.AudioClassifier
         Its model.
     batch_size : int
         Clips at a time.

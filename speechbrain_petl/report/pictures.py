@@ -78,7 +78,9 @@ def draw_clips(table, run, folder):
     tuple
         (path of the png file, what it shows).
     """
-    from ..inference import AudioClassifier  # builds models; tables need none
+    from ..inference.classifier import (
+        AudioClassifier,  # builds models; tables need none
+    )
 
     clips = embed_test_set(run.folder, AudioClassifier.from_run(run.folder))
     path = str(Path(folder) / f"{slug(table.title)}_tsne.png")

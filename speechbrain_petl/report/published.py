@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..data.tables import read_table
 from ..errors import InputError
-from ..tables import read_table
 
 PUBLISHED = "published.csv"
 COLUMNS = ("dataset", "protocol", "method", "metric", "percent", "paper")

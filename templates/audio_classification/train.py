@@ -27,7 +27,7 @@ from speechbrain_petl import (
     load_pretrained,
     save_pretrained,
 )
-from speechbrain_petl.dataio import classification_datasets
+from speechbrain_petl.data.dataio import classification_datasets
 from speechbrain_petl.recipe import parse_recipe, run
 
 HPARAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hparams")

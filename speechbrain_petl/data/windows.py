@@ -14,8 +14,8 @@ from tqdm import tqdm
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.encoder import CategoricalEncoder
 
+from ..errors import InputError
 from .dataio import SAMPLE_RATE, check_audio, few_shots, read_audio
-from .errors import InputError
 
 # a rest of a recording that is a smaller share of a window is left out
 LEAST_NEW = 0.1

@@ -15,8 +15,8 @@ from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.utils.distributed import if_main_process
 from speechbrain.utils.logger import get_logger
 
+from ..errors import InputError, did_you_mean
 from .clip_store import ClipStore, checksum_of
-from .errors import InputError, did_you_mean
 from .frozen import LEVELS, frozen_blocks, obstacle_to, plain, what_computes
 from .stored import Stored, StoredClips
 

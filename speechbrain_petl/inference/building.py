@@ -9,9 +9,9 @@ from functools import partial
 
 from torch import nn
 
-from .adapters.mixer import Shared
+from ..adapters.mixer import Shared
+from ..errors import InputError
 from .description import NAME, NEW, REF
-from .errors import InputError
 
 MODULES = (nn.Module, Shared)
 

@@ -4,10 +4,10 @@ from torch import nn
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 
-from .lobes.ast import AST
-from .lobes.pooling import Pooling
+from ..lobes.ast import AST
+from ..lobes.pooling import Pooling
 
-LEVELS = ("features", "frozen")  # what can be cached: see cache.py
+LEVELS = ("features", "frozen")  # what can be cached: see cache/cached.py
 COMPUTED = 1  # raise it when the code computes other values than before
 
 

@@ -7,11 +7,11 @@ from tqdm import tqdm
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.data_utils import batch_pad_right
 
-from .dataio import SAMPLE_RATE, check_audio, read_audio
-from .errors import InputError
+from ..data.dataio import SAMPLE_RATE, check_audio, read_audio
+from ..data.windows import cut, read_window
+from ..errors import InputError
+from ..metrics.voting import vote
 from .reading import read_run, read_saved
-from .voting import vote
-from .windows import cut, read_window
 
 TRUST = "build classes of any package that the model names: of your own only"
 
@@ -136,7 +136,7 @@ class AudioClassifier(Pretrained):
 
         Arguments
         ---------
-        saved : speechbrain_petl.saved.Saved
+        saved : speechbrain_petl.inference.saved.Saved
             A run or an adapter.
         base : str or torch.nn.Module, optional
             Where the pretrained weights are; or the encoder that has them.

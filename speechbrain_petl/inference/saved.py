@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import torch
 
-from .adapted import AdaptedEncoder
+from ..adapted import AdaptedEncoder
+from ..errors import InputError, check_arguments
+from ..lobes.weights import load_pretrained
 from .adapter_files import ACTIVATION, SIZE, load_weights
 from .building import build
 from .description import MODULES
-from .errors import InputError, check_arguments
-from .lobes.weights import load_pretrained
 
 ACTIVATIONS = ("softmax", "sigmoid")
 

@@ -14,8 +14,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from speechbrain.dataio.batch import PaddedBatch
 
+from ..errors import InputError
 from .clips import multi_hot
-from .errors import InputError
 from .shards import audio_of, decode_audio, labels_of, read_shard
 
 

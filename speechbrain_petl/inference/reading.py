@@ -9,10 +9,10 @@ from pathlib import Path
 
 from speechbrain.utils.fetching import fetch
 
+from ..errors import InputError
+from ..results import RESULT
 from .adapter_files import FORMAT, WEIGHTS, read_weights
 from .description import check, describe
-from .errors import InputError
-from .results import RESULT
 from .saved import Saved
 
 HPARAMS, DESCRIPTION = "hyperparams.yaml", "adapter.json"

@@ -16,7 +16,7 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.dataio.preprocess import AudioNormalizer
 
-from .errors import InputError
+from ..errors import InputError
 
 SAMPLE_RATE = 16000  # Hz, what the encoders expect
 MARGIN = 0.1  # seconds read on either side, so that a resampler sees no edge

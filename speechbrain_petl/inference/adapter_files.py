@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from .errors import InputError
+from ..errors import InputError
 
 WEIGHTS = "adapter.safetensors"
 FORMAT = "speechbrain_petl adapter 1"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from ..results import identity
 from .adapter_files import HASH, SIZE
-from .results import identity
 
 NEEDS = """, of which it needs {frozen:,} frozen parameters with the SHA-256
 `{hash}`. Another base is refused"""
@@ -55,7 +55,7 @@ def model_card(saved, result, name, size):
 
     Arguments
     ---------
-    saved : speechbrain_petl.saved.Saved
+    saved : speechbrain_petl.inference.saved.Saved
         The adapter.
     result : dict
         The result.json of its run.

@@ -15,8 +15,8 @@ from functools import partial
 import soundfile
 import torch
 
+from ..errors import InputError
 from .dataio import MARGIN, SAMPLE_RATE, _normalizer
-from .errors import InputError
 
 INDEX = "index.json"
 AUDIO = (".flac", ".wav", ".ogg", ".mp3")

@@ -10,7 +10,7 @@ from functools import partial
 
 from speechbrain.utils.data_utils import download_file
 
-from .errors import InputError
+from ..errors import InputError
 
 _BLOCK = 1 << 20  # bytes
 

@@ -59,7 +59,7 @@ class StoredClips(DynamicItemDataset):
     ---------
     dataset : speechbrain.dataio.dataset.DynamicItemDataset
         Gives all the other items.
-    store : speechbrain_petl.clip_store.ClipStore
+    store : speechbrain_petl.cache.clip_store.ClipStore
         Gives ``sig``.
     """
 

@@ -4,8 +4,8 @@ import copy
 
 import torch
 
-from .errors import InputError, did_you_mean
-from .inference import AudioClassifier
+from ..errors import InputError, did_you_mean
+from .classifier import AudioClassifier
 from .reading import read_saved
 
 

@@ -2,7 +2,7 @@
 
 from speechbrain.dataio.sampler import DynamicBatchSampler
 
-from .errors import InputError
+from ..errors import InputError
 
 
 def dynamic_batches(dataset, settings, seed, processes=1):

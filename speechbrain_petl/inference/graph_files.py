@@ -2,7 +2,7 @@
 
 import torch
 
-from .errors import InputError
+from ..errors import InputError
 
 ONNX, PT2 = ".onnx", ".pt2"
 

@@ -22,7 +22,7 @@ from speechbrain.utils.distributed import (
 )
 from speechbrain.utils.logger import get_logger
 
-from .errors import InputError
+from ..errors import InputError
 
 logger = get_logger(__name__)
 

@@ -3,7 +3,7 @@
 import csv
 import os
 
-from .errors import InputError
+from ..errors import InputError
 
 
 def read_table(path, columns, optional=()):

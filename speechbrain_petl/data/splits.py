@@ -1,6 +1,6 @@
 """What no two splits of a data set may share."""
 
-from .errors import InputError
+from ..errors import InputError
 
 
 def check_disjoint(splits, key, remedy):

@@ -12,7 +12,7 @@ import torch
 from speechbrain.tokenizers.SentencePiece import SentencePiece
 from speechbrain.utils.distributed import run_on_main
 
-from .errors import InputError
+from ..errors import InputError
 
 UNKNOWN, BOS, EOS = 0, 1, 2  # begin and end of a sequence
 

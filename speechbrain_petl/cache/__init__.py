@@ -1,0 +1,1 @@
+"""Compute what does not change from epoch to epoch once."""

@@ -1,0 +1,1 @@
+"""Metrics beyond torchmetrics': votes of windows, tags, sequences."""
