@@ -106,7 +106,7 @@ def read_audio(path, samples=None, sample_rate=SAMPLE_RATE, start=0.0):
         )
     except RuntimeError as error:  # what no header tells
         raise InputError(f"{error} It is broken. {_REMEDY}")
-    wav = wav.mean(dim=1)
+    wav = wav.mean(dim=1) if wav.shape[1] > 1 else wav[:, 0]
     if rate != sample_rate:
         wav = _normalizer(sample_rate)(wav, rate)
     return wav[lead:stop]

@@ -40,7 +40,7 @@ def trainer_of(name, blocks, batch, device="cpu"):
 
 
 def memory(name, blocks, batch):
-    """Peak of two steps, in all and beyond the model."""
+    """Peak of two steps: in all, beyond the model, and of live tensors."""
     import torch
 
     cuda = torch.cuda.is_available()
@@ -53,7 +53,22 @@ def memory(name, blocks, batch):
     trainer.step()
     trainer.step()
     most = torch.cuda.max_memory_allocated() if cuda else resident("VmHWM")
-    return {"peak": most, "steps": most - start}
+    tensors = most - start if cuda else live_tensors(trainer.step)
+    return {"peak": most, "steps": most - start, "tensors": tensors}
+
+
+def live_tensors(function):
+    """The most bytes that tensors made by a function had at one time."""
+    import torch
+
+    now = most = 0
+    with torch.profiler.profile(profile_memory=True) as profiler:
+        function()
+    for event in profiler.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            now += event.nbytes()
+            most = max(most, now)
+    return most
 
 
 def steps(name, blocks, batch, keep):

@@ -1,7 +1,6 @@
 """A run of the ESC-50 recipe on real clips, with a clock in its loop."""
 
 import json
-import os
 import sys
 import tempfile
 import time
@@ -71,6 +70,8 @@ def run(options, method, epochs, cache, size=PROBED):
     train = load_train()
     train.ESC50Brain = clocked(train.ESC50Brain)
     clips = clips_of(options)
+    # a worker would take a core from the training
+    workers = 0 if cache or options.device == "cpu" else 2
     with tempfile.TemporaryDirectory() as folder:
         arguments = [
             str(ESC50 / "hparams" / f"{method}.yaml"),
@@ -82,7 +83,7 @@ def run(options, method, epochs, cache, size=PROBED):
             f"--batch_size={BATCH}",
             "--esc10=True",
             "--augment=!new:speechbrain_petl.Augment",
-            f"--num_workers={0 if cache else min(2, os.cpu_count() - 1)}",
+            f"--num_workers={workers}",
             "--ckpt_interval_minutes=60",
             f"--device={options.device}",
             "--noprogressbar",

@@ -11,6 +11,11 @@ from .measure import elsewhere
 from .rows_step import row
 from .subjects import BASE, MAKERS, encoder_of
 
+KINDS = {  # of memory; the allocator keeps more than live tensors need
+    "peak": "all",
+    "steps": "beyond the model",
+    "tensors": "live tensors",
+}
 TORCHRUN = ("-m", "torch.distributed.run", "--standalone")
 
 
@@ -28,7 +33,7 @@ def memory(options):
     theirs = found.pop("hf sdpa")
     rows = []
     for (name, ours), most in zip(found.items(), (0.8, 0.4)):
-        for key, what in (("peak", "all"), ("steps", "beyond the model")):
+        for key, what in KINDS.items():
             note = f"{ours[key] / 2**20:.0f} / {theirs[key] / 2**20:.0f} MiB"
             wanted = f"<= {most}" if key == "peak" else ""
             title = f"peak memory, {what}: {name} / hf sdpa"
