@@ -15,6 +15,8 @@ from .description import NAME, NEW, REF
 
 MODULES = (nn.Module, Shared)
 
+PACKAGE = __package__.partition(".")[0]  # whose classes are trusted
+
 
 def build(tree, known=None, trust=False):
     """Make what a description, or a part of it, describes.
@@ -65,7 +67,7 @@ def _class(name, trust):
     if name == "torch.nn.Linear":
         return nn.Linear
     # importing a module runs it, so the name is looked at first
-    own = name.startswith(f"{__package__}.")
+    own = name.startswith(f"{PACKAGE}.")
     found = pydoc.locate(name) if own or trust else None
     if trust and found is None:
         raise InputError(
@@ -75,7 +77,7 @@ def _class(name, trust):
         return found
     raise InputError(
         f"{name} is none of the classes that a description may name: modules "
-        f"of {__package__} and torch.nn.Linear. If you know who wrote it, load "
+        f"of {PACKAGE} and torch.nn.Linear. If you know who wrote it, load "
         "it with trust=True (--trust)."
     )
 
@@ -83,7 +85,7 @@ def _class(name, trust):
 def _is_module(found):
     if not isinstance(found, type) or not issubclass(found, MODULES):
         return False
-    return found.__module__.startswith(f"{__package__}.")
+    return found.__module__.startswith(f"{PACKAGE}.")
 
 
 def _referred(path, known):
