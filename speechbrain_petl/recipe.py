@@ -33,7 +33,7 @@ BASE = "base.yaml"
 # keys that may change between a run and its continuation
 PLACES = {
     *("data_folder", "download", "num_workers"),
-    *("ckpt_interval_minutes", "logger"),
+    *("cache_folder", "ckpt_interval_minutes", "logger"),
 }
 
 
@@ -205,7 +205,11 @@ def refuse_other_settings(settings):
         return
     old = load_yaml(stored.read_text(encoding="utf-8"), stored)
     old, new = _without_places(old), _without_places(new)
-    for key in sorted(old.keys() | new.keys()):
+
+    def shortest_first(key):  # what it is, before a mapping that refers to it
+        return isinstance(new.get(key, old.get(key)), dict), key
+
+    for key in sorted(old.keys() | new.keys(), key=shortest_first):
         pair = [dump_yaml({key: tree.get(key)}) for tree in (old, new)]
         pair = [" ".join(text.split()) for text in pair]
         if pair[0] != pair[1] and not key.startswith("__"):

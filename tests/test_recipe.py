@@ -289,6 +289,20 @@ def test_other_settings_in_the_same_folder(folder, option, words):
     assert "\n" not in str(error.value)
 
 
+def test_the_option_is_named_not_what_refers_to_it(tmp_path):
+    """``brain`` and others hold the value too, and come first in the alphabet."""
+    argv = [str(ROOT / "recipes/ESC50/hparams/lora.yaml"), "--data_folder=a"]
+    argv += [f"--output_folder={tmp_path}", "--source=null"]
+    base, _, overrides = parse_recipe(argv)
+    with open(base, encoding="utf-8") as file:
+        text = resolve_references(file, overrides).getvalue()
+    (tmp_path / "hyperparams.yaml").write_text(text)
+    (tmp_path / "CKPT+1").mkdir()
+    parse_recipe([*argv, "--cache_folder=moved"])
+    with pytest.raises(InputError, match="`weight_decay: 0.1` where .* 0.2`"):
+        parse_recipe([*argv, "--weight_decay=0.2"])
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.parent.name)
 def test_no_key_is_taken_for_a_run_option(folder):
     """argparse takes every beginning of an option for the option."""
