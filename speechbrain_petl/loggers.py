@@ -101,6 +101,16 @@ class _Board(TensorboardLogger):
         super().__init__(str(folder / "tensorboard"))
 
     def log_stats(self, stats_meta, *stats):
+        """Write an epoch's statistics at its number, so that a resumed run
+        does not start again from 0.
+
+        Arguments
+        ---------
+        stats_meta : dict
+            The first value is the epoch.
+        *stats : tuple of dict
+            Of training, validation and test.
+        """
         epoch = next(iter(stats_meta.values()))
         self.global_step = {"meta": epoch - 1}
         for name, values in zip(("train", "valid", "test"), stats):

@@ -206,10 +206,10 @@ def refuse_other_settings(settings):
     old = load_yaml(stored.read_text(encoding="utf-8"), stored)
     old, new = _without_places(old), _without_places(new)
 
-    def shortest_first(key):  # what it is, before a mapping that refers to it
+    def _shortest_first(key):  # what it is, before a mapping that refers to it
         return isinstance(new.get(key, old.get(key)), dict), key
 
-    for key in sorted(old.keys() | new.keys(), key=shortest_first):
+    for key in sorted(old.keys() | new.keys(), key=_shortest_first):
         pair = [dump_yaml({key: tree.get(key)}) for tree in (old, new)]
         pair = [" ".join(text.split()) for text in pair]
         if pair[0] != pair[1] and not key.startswith("__"):

@@ -78,7 +78,7 @@ def test_numbers_count_from_the_end_too():
             f"encoder.blocks.{depth - 2}.norm2.bias",
             *(f"encoder.norm.{w}" for w in ("weight", "bias")),
         }
-    with pytest.raises(InputError, match="'blocks.-13.norm1.*' matches noth"):
+    with pytest.raises(InputError, match="'blocks.-13.norm1.*' matches no"):
         AdaptedEncoder(AST((32, 12, 2)), train=["blocks.-13.norm1.*"])
 
 

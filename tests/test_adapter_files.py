@@ -163,7 +163,7 @@ def test_other_frames_are_another_base(copied):
             "speechbrain_petl.Ast",
         ),
         ({"encoder": {"!new:speechbrain_petl.InputError": {}}}, "InputErr"),
-        ({"pooling": clip_mean("encoder.nothing")}, "refers to encoder.noth"),
+        ({"pooling": clip_mean("encoder.nothing")}, "refers to encoder.no"),
         ({"pooling": clip_mean("encoder.__class__")}, "refers to encoder.__"),
         ({"fbank": {"!ref": "encoder"}}, "fbank cannot be"),
         ({"fbank": None}, "fbank"),

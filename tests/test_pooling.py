@@ -42,8 +42,8 @@ def test_all_modes_are_tested():
 
 def test_wrong_values_are_explained():
     """The message names the value and the remedy."""
-    with pytest.raises(InputError, match="'speach'.*Did you mean speech"):
-        Pooling("speach")
+    with pytest.raises(InputError, match="'speeech'.*Did you mean speech"):
+        Pooling("speeech")
     with pytest.raises(InputError, match="mode='prompts'.*keep=True"):
         Pooling("prompts")
 

@@ -117,7 +117,7 @@ def test_shots_are_recordings():
         ("id,path\na,b,c\n", "line 2: 3 values for 2 columns"),
         ("id,path\na, \n", "line 2: path is empty"),
         ('id,path\na,"b\n', "is no csv file in UTF-8: unexpected end"),
-        ("id,path\na,caf\xe9\n", "is no csv file in UTF-8: .*decode"),
+        ("id,path\na,\xe9t\xe9\n", "is no csv file in UTF-8: .*decode"),
     ],
 )
 def test_malformed_tables(text, message, tmp_path):

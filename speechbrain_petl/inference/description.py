@@ -82,11 +82,11 @@ def check(described, place):
 def _tagged(prefix):
     """Whether it is what a tag makes: ``{"!new:speechbrain_petl.AST": ...}``."""
 
-    def form(tree):
+    def _form(tree):
         tags = list(tree) if isinstance(tree, dict) else []
         return len(tags) == 1 and tags[0].startswith(prefix)
 
-    return form
+    return _form
 
 
 def _of(*kinds):

@@ -81,11 +81,11 @@ def _read_onnx(path, names):
 
     session = onnxruntime.InferenceSession(str(path))
 
-    def run_session(*inputs):
+    def _run_session(*inputs):
         feed = {name: x.numpy() for name, x in zip(names, inputs)}
         return torch.from_numpy(session.run(None, feed)[0])
 
-    return run_session
+    return _run_session
 
 
 def _write_pt2(program, path, names, about):

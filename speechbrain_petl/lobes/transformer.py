@@ -104,17 +104,17 @@ class Transformer(nn.Module):
     def _run(self, x, mask, bias, valid):
         """The layers, or a wrapper of them, with or without activations."""
 
-        def inside(layers, x):
+        def _inside(layers, x):
             with padding(valid):
                 return first_of(
                     layers(x, attention_mask=mask, position_bias=bias)
                 )
 
         if not (self.gradient_checkpointing and self.training):
-            return inside(self.layers, x)
+            return _inside(self.layers, x)
         whole = not isinstance(self.layers, Layers)
         for layer in [self.layers] if whole else self.layers:
-            x = checkpoint(inside, layer, x, use_reentrant=False)
+            x = checkpoint(_inside, layer, x, use_reentrant=False)
         return x
 
 

@@ -223,9 +223,9 @@ def _sorted(rows, select):
     """The best first; a loss is best when it is low."""
     sign = 1 if select == LOSS else -1
 
-    def rank(row):
+    def _rank(row):
         value = row.statistics(select)[0]
         place = (value is None, sign * value if value is not None else 0)
         return (*place, row.method, row.shots or float("inf"))
 
-    return sorted(rows, key=rank)
+    return sorted(rows, key=_rank)

@@ -53,7 +53,7 @@ def update(path, texts):
     _check(path, old)
     words, used = [], set()
 
-    def fill(block):
+    def _fill(block):
         dataset = block["dataset"]
         fitting = [t for t in texts if dataset in (None, t[0])]
         if not fitting:
@@ -63,7 +63,7 @@ def update(path, texts):
         body = "\n\n".join(text for _, text in fitting)
         return f"{block['open']}\n\n{body}\n\n{block['close']}"
 
-    new = BLOCK.sub(fill, old)
+    new = BLOCK.sub(_fill, old)
     for name in sorted({name for name, _ in texts} - used):
         words.append(f"{path} has no `<!-- report {name} -->`: not written")
     if new == old:

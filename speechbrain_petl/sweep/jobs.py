@@ -234,11 +234,11 @@ def signal_once(number):
         SIGINT or SIGTERM.
     """
 
-    def first(signum, frame):
+    def _first(signum, frame):
         signal.signal(signum, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    signal.signal(number, first)
+    signal.signal(number, _first)
 
 
 def _stop(process):
