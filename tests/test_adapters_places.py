@@ -61,8 +61,8 @@ def test_adapter_passes_on_arguments_and_tuples():
 
 def test_adapter_errors_name_the_remedy():
     """A wrong place, an instance for a callable, an unknown width."""
-    with pytest.raises(InputError, match="where='paralllel'.*parallel"):
-        Adapter(nn.Linear(DIM, DIM), Bottleneck, "paralllel")
+    with pytest.raises(InputError, match="where='parall'.*parallel"):
+        Adapter(nn.Linear(DIM, DIM), Bottleneck, "parall")
     with pytest.raises(InputError, match="!name: instead of !new:"):
         Adapter(nn.Linear(DIM, DIM), Bottleneck(DIM))
     with pytest.raises(InputError, match="GELU.*set dim"):
