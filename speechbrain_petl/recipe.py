@@ -8,6 +8,7 @@ must be.
 
 import argparse
 import copy
+import gc
 import sys
 import traceback
 from pathlib import Path
@@ -237,6 +238,7 @@ def run(main):
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+            gc.collect()  # ends its threads: one alive at exit may abort it
 
 
 def _by_a_yaml(error):

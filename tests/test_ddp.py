@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import re
 import socket
+from pathlib import Path
 
 import killed
 import pandas
@@ -17,6 +18,7 @@ from torch import nn
 from toy import ToyBrain, network, toy_brain, train
 
 from speechbrain.utils.distributed import ddp_init_group
+from speechbrain_petl import recipe
 
 GLOBAL_BATCH, PROCESSES = 8, 2
 PLAIN = ["--augment={steps: []}"]  # its draws depend on the process
@@ -130,7 +132,8 @@ def in_processes(function, folder, count=PROCESSES):
         )
         ddp_init_group({"distributed_backend": "gloo"})
         function(folder, rank)
-        torch.distributed.destroy_process_group()
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=start, args=(r,)) for r in range(count)]
@@ -142,6 +145,33 @@ def in_processes(function, folder, count=PROCESSES):
     for process in processes:
         process.kill()
     assert codes == [0] * count, codes
+
+
+def trained_and_left(folder, rank):
+    """As a recipe ends: no thread of the process group outlives it."""
+
+    before = []
+
+    def main(argv):
+        """Train."""
+        train(toy_brain(folder / str(rank)))
+        before.extend(thread_names())
+
+    recipe.run(main)
+    assert any("gloo" in name for name in before), before
+    assert not any("gloo" in name for name in thread_names())
+
+
+def thread_names():
+    """The threads of this process, those of libraries too."""
+    tasks = Path("/proc/self/task").glob("*/comm")
+    return [path.read_text(encoding="utf-8").strip() for path in tasks]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="no /proc")
+def test_nothing_of_the_process_group_is_left_at_exit(tmp_path):
+    """Its threads, alive while Python ends, can abort the process."""
+    in_processes(trained_and_left, tmp_path)
 
 
 def normalised():
