@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas
 from tqdm import tqdm
 
-from .data.dataio import check_audio
+from .data.audio import check_audio
 from .errors import InputError
 from .inference.classifier import TRUST, AudioClassifier
 from .lobes.merging import merge_tokens

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .data.dataio import SAMPLE_RATE
+from .data.audio import SAMPLE_RATE
 from .errors import InputError
 from .inference.classifier import TRUST, AudioClassifier, embed
 from .inference.graph_files import check_format, read_graph, write_graph

@@ -8,7 +8,7 @@ import torch
 from finished_runs import RUNS, WAV2VEC2, run_of
 
 from speechbrain_petl import AudioClassifier, InputError, deploy
-from speechbrain_petl.data.dataio import SAMPLE_RATE
+from speechbrain_petl.data.audio import SAMPLE_RATE
 
 CPU = {"device": "cpu"}
 PT2, ONNX = ".pt2", ".onnx"

@@ -13,7 +13,7 @@ from layouts import sound, truncated_wav
 from tiny_runs import methods_of
 
 from speechbrain_petl import AudioClassifier, InputError
-from speechbrain_petl.data.dataio import read_audio
+from speechbrain_petl.data.audio import read_audio
 from speechbrain_petl.inference import classifier as inference
 from speechbrain_petl.results import PREDICTIONS, RESULT
 

@@ -8,7 +8,8 @@ import torch
 from layouts import sound
 
 from speechbrain_petl import InputError
-from speechbrain_petl.data.dataio import few_shots, read_audio
+from speechbrain_petl.data.audio import read_audio
+from speechbrain_petl.data.dataio import few_shots
 from speechbrain_petl.data.tables import read_table
 from speechbrain_petl.data.windows import (
     class_weights,

@@ -28,8 +28,8 @@ from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
+from speechbrain_petl.data.audio import SAMPLE_RATE, read_audio
 from speechbrain_petl.data.clips import NO_LABEL
-from speechbrain_petl.data.dataio import SAMPLE_RATE, read_audio
 from speechbrain_petl.data.shards import (
     INDEX,
     read_index,

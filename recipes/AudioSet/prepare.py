@@ -29,8 +29,8 @@ from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
+from speechbrain_petl.data.audio import check_audio
 from speechbrain_petl.data.clips import NO_LABEL, write_clips
-from speechbrain_petl.data.dataio import check_audio
 
 logger = get_logger(__name__)
 

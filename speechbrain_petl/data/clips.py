@@ -9,7 +9,7 @@ import os
 import numpy as np
 import torch
 
-from .dataio import read_audio
+from .audio import read_audio
 
 NO_LABEL = 0xFFFF  # fills the rows of clips with few labels
 

@@ -1,115 +1,18 @@
-"""From audio files to batches: check, read, manifest, dataset."""
+"""From audio files to datasets: manifests, few shots, labels."""
 
 import json
 import os
 import random
-import struct
-from functools import lru_cache, partial
-from math import gcd
+from functools import partial
 
-import soundfile
 import torch
 from tqdm import tqdm
 
-from speechbrain.dataio import audio_io
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain.dataio.preprocess import AudioNormalizer
 
 from ..errors import InputError
-
-SAMPLE_RATE = 16000  # Hz, what the encoders expect
-MARGIN = 0.1  # seconds read on either side, so that a resampler sees no edge
-_REMEDY = "Copy or download it again."
-_UNKNOWN_SIZE = 0xFFFFFFFF  # a streamed wav does not know its length
-
-
-def check_audio(path):
-    """Duration of an audio file, or an error if it is not all there.
-
-    Reads the header only. SpeechBrain's reader returns what is left of a
-    truncated wav without a word, so its size is checked here.
-
-    Arguments
-    ---------
-    path : str
-        An audio file.
-
-    Returns
-    -------
-    float
-        Seconds.
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "a.wav"
-    >>> soundfile.write(path, [0.0] * 8000, 16000)
-    >>> check_audio(path)
-    0.5
-    """
-    if not os.path.isfile(path):
-        raise InputError(f"the audio file {path} is missing. {_REMEDY}")
-    if not os.path.getsize(path):
-        raise InputError(f"the audio file {path} has 0 bytes. {_REMEDY}")
-    try:
-        info = soundfile.info(str(path))
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.rstrip(".")
-        raise InputError(f"{path} is no audio file: {reason}. {_REMEDY}")
-    if not info.frames:
-        raise InputError(f"the audio file {path} holds no samples. {_REMEDY}")
-    missing = _missing_bytes(path)
-    if missing:
-        raise InputError(
-            f"the audio file {path} is truncated: {missing} bytes of its "
-            f"samples are missing. {_REMEDY}"
-        )
-    return info.frames / info.samplerate
-
-
-def read_audio(path, samples=None, sample_rate=SAMPLE_RATE, start=0.0):
-    """Read a file as mono at one rate, no more of it than is needed.
-
-    Arguments
-    ---------
-    path : str
-        An audio file of any rate, width and number of channels.
-    samples : int, optional
-        Keep at most that many samples.
-    sample_rate : int
-        Hz.
-    start : float
-        Seconds of the file to leave out.
-
-    Returns
-    -------
-    torch.Tensor
-        Waveform (sample,).
-
-    Example
-    -------
-    >>> path = getfixture("tmp_path") / "stereo.wav"
-    >>> soundfile.write(path, [[0.0, 0.1]] * 4410, 44100)
-    >>> read_audio(path).shape
-    torch.Size([1600])
-    """
-    first, lead, frames, stop = 0, 0, -1, None
-    if samples is not None or start:
-        rate = soundfile.info(str(path)).samplerate
-        first, lead = _offset(start, rate, sample_rate)
-    if samples is not None:
-        stop = lead + samples
-        frames = int((stop / sample_rate + MARGIN) * rate)
-    try:
-        wav, rate = audio_io.load(
-            path, channels_first=False, frame_offset=first, num_frames=frames
-        )
-    except RuntimeError as error:  # what no header tells
-        raise InputError(f"{error} It is broken. {_REMEDY}")
-    wav = wav.mean(dim=1) if wav.shape[1] > 1 else wav[:, 0]
-    if rate != sample_rate:
-        wav = _normalizer(sample_rate)(wav, rate)
-    return wav[lead:stop]
+from .audio import SAMPLE_RATE, check_audio, read_audio
 
 
 def write_manifest(path, items):
@@ -162,7 +65,7 @@ def few_shots(entries, shots, seed):
     of_label = {}
     for key in sorted(entries):
         entry = entries[key]
-        for label in entry.get("labels") or [entry["label"]]:
+        for label in _names(entry):
             # a dict without values: each clip once, in order
             of_label.setdefault(label, {})[entry.get("file", key)] = None
     drawn = set()
@@ -180,6 +83,41 @@ def few_shots(entries, shots, seed):
         for key in sorted(entries)
         if entries[key].get("file", key) in drawn
     }
+
+
+def read_manifests(manifests, labels_file, shots=None, seed=0):
+    """The splits of a data set, and the sorted label set of all of them.
+
+    Arguments
+    ---------
+    manifests : dict
+        split -> path of a manifest whose entries have a "label" or "labels".
+    labels_file : str
+        Where to store the label set, for inference.
+    shots : int, optional
+        Train on so many clips of each class only; the label set is whole.
+    seed : int
+        Of the choice of these clips.
+
+    Returns
+    -------
+    datasets : dict
+        split -> speechbrain.dataio.dataset.DynamicItemDataset
+    labels : speechbrain.dataio.encoder.CategoricalEncoder
+        The label set.
+    """
+    entries = {}
+    for split, path in manifests.items():
+        with open(path, encoding="utf-8") as file:
+            entries[split] = json.load(file)
+    clips = [entry for split in entries.values() for entry in split.values()]
+    labels = CategoricalEncoder()
+    labels.update_from_iterable(sorted({n for c in clips for n in _names(c)}))
+    labels.expect_len(len(labels))
+    labels.save(labels_file)
+    if shots is not None:
+        entries["train"] = few_shots(entries["train"], shots, seed)
+    return {k: DynamicItemDataset(v) for k, v in entries.items()}, labels
 
 
 def classification_datasets(
@@ -212,66 +150,25 @@ def classification_datasets(
     labels : speechbrain.dataio.encoder.CategoricalEncoder
         The label set.
     """
-    entries = {}
-    for split, path in manifests.items():
-        with open(path, encoding="utf-8") as file:
-            entries[split] = json.load(file)
-    clips = [entry for split in entries.values() for entry in split.values()]
-    names = {clip["label"] for clip in clips}
-    for clip in clips:  # of what is read, for batches of so many seconds
-        clip["duration"] = min(clip["duration"], samples / SAMPLE_RATE)
-    if shots is not None:
-        entries["train"] = few_shots(entries["train"], shots, seed)
-    datasets = {k: DynamicItemDataset(split) for k, split in entries.items()}
-    labels = CategoricalEncoder()
-    labels.update_from_iterable(sorted(names))
-    labels.expect_len(len(names))
-    labels.save(labels_file)
+    datasets, labels = read_manifests(manifests, labels_file, shots, seed)
     for data in datasets.values():
+        for clip in data.data.values():  # what is read, for dynamic batches
+            clip["duration"] = min(clip["duration"], samples / SAMPLE_RATE)
         read = partial(read_audio, samples=samples)
         data.add_dynamic_item(read, takes="wav", provides="sig")
         data.add_dynamic_item(
             labels.encode_label, takes="label", provides="target"
         )
-        shares = partial(_one_hot, classes=len(names))
+        shares = partial(_one_hot, classes=len(labels))
         data.add_dynamic_item(shares, takes="target", provides="shares")
         data.set_output_keys(["id", "sig", "target", "shares"])
     return datasets, labels
 
 
-def _offset(start, rate, sample_rate):
-    """The first frame to read, and how many samples before ``start`` it is.
-
-    It lies where both rates have a sample, so that resampling from there gives
-    the samples that resampling the whole file does.
-    """
-    common = gcd(rate, sample_rate)
-    periods = int(max(start - MARGIN, 0) * common)
-    lead = round(start * sample_rate) - periods * (sample_rate // common)
-    return periods * (rate // common), lead
+def _names(entry):
+    """The labels of a clip that has one or several."""
+    return entry.get("labels") or [entry["label"]]
 
 
 def _one_hot(target, classes):
     return torch.nn.functional.one_hot(torch.tensor(target), classes).float()
-
-
-@lru_cache
-def _normalizer(sample_rate):
-    """One set of resampling kernels per process."""
-    return AudioNormalizer(sample_rate)
-
-
-def _missing_bytes(path):
-    """How many bytes the data chunk of a wav lacks (0 for other formats)."""
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        riff, _, wave = struct.unpack("<4sI4s", file.read(12).ljust(12, b"\0"))
-        if riff != b"RIFF" or wave != b"WAVE":
-            return 0
-        while len(header := file.read(8)) == 8:
-            name, length = struct.unpack("<4sI", header)
-            if name == b"data":
-                known = length != _UNKNOWN_SIZE
-                return max(0, file.tell() + length - size) if known else 0
-            file.seek(length + length % 2, os.SEEK_CUR)
-    return 0

@@ -16,7 +16,7 @@ import soundfile
 import torch
 
 from ..errors import InputError
-from .dataio import MARGIN, SAMPLE_RATE, _normalizer
+from .audio import MARGIN, SAMPLE_RATE, resampler
 
 INDEX = "index.json"
 AUDIO = (".flac", ".wav", ".ogg", ".mp3")
@@ -133,7 +133,7 @@ def audio_of(path, key, files):
 
 
 def decode_audio(data, samples=None, place="the audio"):
-    """Decode an audio file that is in memory, as ``dataio.read_audio`` does.
+    """Decode an audio file that is in memory, as ``audio.read_audio`` does.
 
     Arguments
     ---------
@@ -166,7 +166,7 @@ def decode_audio(data, samples=None, place="the audio"):
         raise InputError(f"{place} is no audio: {error.error_string}")
     wav = torch.from_numpy(wav).mean(dim=1)
     if rate != SAMPLE_RATE:
-        wav = _normalizer(SAMPLE_RATE)(wav, rate)
+        wav = resampler(SAMPLE_RATE)(wav, rate)
     return wav[:samples]
 
 

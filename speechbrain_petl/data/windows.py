@@ -11,11 +11,9 @@ from functools import partial
 import torch
 from tqdm import tqdm
 
-from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain.dataio.encoder import CategoricalEncoder
-
 from ..errors import InputError
-from .dataio import SAMPLE_RATE, check_audio, few_shots, read_audio
+from .audio import SAMPLE_RATE, check_audio, read_audio
+from .dataio import read_manifests
 
 # a rest of a recording that is a smaller share of a window is left out
 LEAST_NEW = 0.1
@@ -145,21 +143,7 @@ def windowed_datasets(manifests, labels_file, shots=None, seed=0):
     labels : speechbrain.dataio.encoder.CategoricalEncoder
         The label set.
     """
-    entries = {}
-    for split, path in manifests.items():
-        with open(path, encoding="utf-8") as file:
-            entries[split] = json.load(file)
-    labels = CategoricalEncoder()
-    labels.update_from_iterable(
-        sorted(
-            _labels_of(e for split in entries.values() for e in split.values())
-        )
-    )
-    labels.expect_len(len(labels))
-    labels.save(labels_file)
-    if shots is not None:
-        entries["train"] = few_shots(entries["train"], shots, seed)
-    datasets = {k: DynamicItemDataset(split) for k, split in entries.items()}
+    datasets, labels = read_manifests(manifests, labels_file, shots, seed)
     for data in datasets.values():
         files = {entry["file"] for entry in data.data.values()}
         index = {name: i for i, name in enumerate(sorted(files))}
@@ -205,10 +189,6 @@ def class_weights(data, labels):
     shares = (_shares(e["labels"], labels) for e in data.data.values())
     sizes = sum(shares).clamp(min=1)
     return sizes.sum() / (len(sizes) * sizes)
-
-
-def _labels_of(entries):
-    return {label for entry in entries for label in entry["labels"]}
 
 
 def _shares(names, encoder):

@@ -7,7 +7,7 @@ from tqdm import tqdm
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.data_utils import batch_pad_right
 
-from ..data.dataio import SAMPLE_RATE, check_audio, read_audio
+from ..data.audio import SAMPLE_RATE, check_audio, read_audio
 from ..data.windows import cut, read_window
 from ..errors import InputError
 from ..metrics.voting import vote

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from speechbrain.utils.data_utils import batch_pad_right
 
-from ..data.dataio import read_audio
+from ..data.audio import read_audio
 from ..errors import InputError
 
 MANIFEST = "test.json"

@@ -22,7 +22,8 @@ import soundfile
 from tqdm import tqdm
 
 from speechbrain_petl import InputError
-from speechbrain_petl.data.dataio import SAMPLE_RATE, write_manifest
+from speechbrain_petl.data.audio import SAMPLE_RATE
+from speechbrain_petl.data.dataio import write_manifest
 
 SECONDS = 1.0
 CLIPS = {  # a class: clips of each split

@@ -11,7 +11,7 @@ from torchaudio.compliance import kaldi
 from transformers import ASTFeatureExtractor
 
 from speechbrain_petl import Fbank
-from speechbrain_petl.data.dataio import read_audio
+from speechbrain_petl.data.audio import read_audio
 
 from .esc10 import run
 from .measure import in_turn, seconds
