@@ -16,7 +16,7 @@ LOW_HZ = 20.0  # where the first mel filter starts
 PREEMPHASIS = 0.97
 WINDOWS = {"hanning": 1.0, "povey": 0.85}  # powers of the Hann window
 WINDOW_SECONDS, HOP_SECONDS = 0.025, 0.010
-BAND = 16  # mel filters computed together, see _bands
+BAND = 32  # mel filters computed together, see _bands
 CPU_CHUNK = 2  # clips whose intermediate results fit a core's cache
 
 
@@ -67,7 +67,6 @@ class Fbank(nn.Module):
                 f"window={window!r} is not one of {', '.join(WINDOWS)}"
             )
         self.frames, self.mean, self.std = frames, mean, std
-        self.scale = scale
         self.sample_rate = sample_rate
         self.window_size = round(WINDOW_SECONDS * sample_rate)
         self.hop = round(HOP_SECONDS * sample_rate)
@@ -81,9 +80,9 @@ class Fbank(nn.Module):
         # real and imaginary parts are squared and summed in the same product
         banks = nn.functional.pad(banks, (0, 1)).T.repeat_interleave(2, dim=0)
         self.bands = _bands(banks)
-        # the settings rebuild them, so no checkpoint needs to hold them
-        window = nn.functional.pad(window, (0, self.fft_size - len(window)))
-        self.register_buffer("window", window, persistent=False)
+        # the settings rebuild them, so no checkpoint needs to hold them; the
+        # window begins with a zero, which needs no place
+        self.register_buffer("window", scale * window[1:], persistent=False)
         self.register_buffer("banks", banks.contiguous(), persistent=False)
 
     @property
@@ -142,60 +141,85 @@ class Fbank(nn.Module):
         torch.Tensor
             Spectrogram (batch, frame, mel), fp32.
         """
-        with torch.autocast(wavs.device.type, enabled=False):
-            logmel = self.log_mel(self.scale * wavs.float())
-        size = logmel.shape[1]
-        if lens is not None:
-            valid = self.frames_of((lens * wavs.shape[1]).round().long())
-            steps = torch.arange(size, device=wavs.device)
-            past = steps >= valid.unsqueeze(1)
-            logmel = logmel.masked_fill(past.unsqueeze(2), 0.0)
-        logmel = nn.functional.pad(logmel, (0, 0, 0, self.frames - size))
-        return (logmel - self.mean) / (2 * self.std)
+        out = self._transform(
+            wavs, self.frames, 1 / (2 * self.std), self.padding_value
+        )
+        if lens is None:
+            return out
+        valid = self.frames_of((lens * wavs.shape[1]).round().long())
+        past = torch.arange(self.frames, device=wavs.device) >= valid[:, None]
+        return out.masked_fill_(past.unsqueeze(2), self.padding_value)
 
+    @torch.no_grad()
     def log_mel(self, wavs):
         """The plain log-mel spectrogram, at most ``frames`` long.
 
         Arguments
         ---------
         wavs : torch.Tensor
-            Waveforms (batch, sample), fp32.
+            Waveforms (batch, sample).
 
         Returns
         -------
         torch.Tensor
-            Log-mel energies (batch, frame, mel).
+            Log-mel energies (batch, frame, mel), fp32.
         """
-        wavs = wavs[:, : self.samples]
-        missing = self.window_size - wavs.shape[1]
-        wavs = nn.functional.pad(wavs, (0, max(missing, 0)))
+        frames = min(self.frames_of(wavs.shape[1]), self.frames)
+        return self._transform(wavs, frames, 1.0, 0.0)
+
+    def _transform(self, wavs, frames, scale, offset):
+        """scale * log-mel + offset in so many frames, and offset after them."""
+        wavs = wavs[:, : self.samples].float()
+        if wavs.shape[1] < self.window_size:
+            missing = self.window_size - wavs.shape[1]
+            wavs = nn.functional.pad(wavs, (0, missing))
+        size, mels = self.frames_of(wavs.shape[1]), self.banks.shape[1]
+        with torch.autocast(wavs.device.type, enabled=False):
+            if torch.compiler.is_exporting():  # a graph has no loop over clips
+                squares = self._squares(self._windows(wavs))
+                out = scale * _log(squares @ self.banks) + offset
+                last = (0, 0, 0, frames - size)
+                return nn.functional.pad(out, last, value=offset)
+            out = wavs.new_empty(len(wavs), frames, mels)
+            out[:, size:] = offset
+            chunk = CPU_CHUNK if wavs.device.type == "cpu" else len(wavs)
+            # rows of zeros after the windows, as the transform pads them
+            rows = wavs.new_zeros(chunk, size, self.fft_size)
+            energy = wavs.new_empty(chunk * size, mels)
+            banks = [(b, self.banks[b, f], f) for b, f in self.bands]
+            offset = wavs.new_tensor(offset)
+            for part, place in zip(wavs.split(chunk), out.split(chunk)):
+                row, sums = rows[: len(part)], energy[: len(part) * size]
+                self._windows(part, out=row[..., 1 : self.window_size])
+                squares = self._squares(row).flatten(0, 1)
+                for bins, bank, filters in banks:
+                    torch.mm(squares[:, bins], bank, out=sums[:, filters])
+                sums = _log(sums).view(len(part), size, mels)
+                torch.add(offset, sums, alpha=scale, out=place[:, :size])
+        return out
+
+    def _windows(self, wavs, out=None):
+        """Windows (batch, frame, sample) without mean, pre-emphasised."""
         # Kaldi takes each window's mean away; less is left to round this way
         wavs = wavs - wavs.mean(dim=1, keepdim=True)
-        if torch.compiler.is_exporting():  # a graph has no loop over clips
-            energy = self._squares(wavs) @ self.banks
-            return energy.clamp(min=torch.finfo(torch.float32).eps).log()
-        size, mels = self.frames_of(wavs.shape[1]), self.banks.shape[1]
-        energy = wavs.new_empty(len(wavs) * size, mels)
-        chunk = CPU_CHUNK if wavs.device.type == "cpu" else len(wavs)
-        for part, out in zip(wavs.split(chunk), energy.split(chunk * size)):
-            squares = self._squares(part).flatten(0, 1)
-            for bins, filters in self.bands:
-                bank = self.banks[bins, filters]
-                torch.mm(squares[:, bins], bank, out=out[:, filters])
-            out.clamp_(min=torch.finfo(torch.float32).eps).log_()
-        return energy.view(len(wavs), size, mels)
-
-    def _squares(self, wavs):
-        """Squared real and imaginary parts (batch, frame, 2 * bin)."""
         mean = wavs.unfold(1, self.window_size, self.hop).mean(2, keepdim=True)
         # Pre-emphasis of the whole clip equals Kaldi's of each window but for
         # a window's first sample, which the window multiplies by zero.
         x = torch.sub(wavs[:, 1:], wavs[:, :-1], alpha=PREEMPHASIS)
-        x = nn.functional.pad(x, (1, self.fft_size - self.window_size))
-        x = x.unfold(1, self.fft_size, self.hop) * self.window
+        x = x.unfold(1, len(self.window), self.hop)
+        x = torch.mul(x, self.window, out=out)
         # what is left of a window's mean after pre-emphasis
-        x.addcmul_(mean, self.window, value=PREEMPHASIS - 1)
-        return torch.view_as_real(torch.fft.rfft(x)).square_().flatten(2)
+        return x.addcmul_(mean, self.window, value=PREEMPHASIS - 1)
+
+    def _squares(self, x):
+        """Squared real and imaginary parts (batch, frame, 2 * bin)."""
+        x = torch.view_as_real(torch.fft.rfft(x, n=self.fft_size))
+        return x.square_().flatten(2)
+
+
+def _log(energy):
+    """The logarithm of energies, in their place, none of them zero."""
+    return energy.clamp_(min=torch.finfo(torch.float32).eps).log_()
 
 
 def _bands(banks):
