@@ -2,15 +2,13 @@
 
 import os
 import struct
-from functools import lru_cache
 from math import gcd
 
 import soundfile
-
-from speechbrain.dataio import audio_io
-from speechbrain.dataio.preprocess import AudioNormalizer
+import torch
 
 from ..errors import InputError
+from .resample import resample
 
 SAMPLE_RATE = 16000  # Hz, what the encoders expect
 MARGIN = 0.1  # seconds read on either side, so that a resampler sees no edge
@@ -61,19 +59,24 @@ def check_audio(path):
     return info.frames / info.samplerate
 
 
-def read_audio(path, samples=None, sample_rate=SAMPLE_RATE, start=0.0):
+def read_audio(
+    file, samples=None, sample_rate=SAMPLE_RATE, start=0.0, place=None
+):
     """Read a file as mono at one rate, no more of it than is needed.
 
     Arguments
     ---------
-    path : str
-        An audio file of any rate, width and number of channels.
+    file : str or file
+        An audio file of any rate, width and number of channels: its path, or
+        its bytes in an ``io.BytesIO``.
     samples : int, optional
         Keep at most that many samples.
     sample_rate : int
         Hz.
     start : float
         Seconds of the file to leave out.
+    place : str, optional
+        What an error calls the file; its path otherwise.
 
     Returns
     -------
@@ -87,40 +90,28 @@ def read_audio(path, samples=None, sample_rate=SAMPLE_RATE, start=0.0):
     >>> read_audio(path).shape
     torch.Size([1600])
     """
-    first, lead, frames, stop = 0, 0, -1, None
-    if samples is not None or start:
-        rate = soundfile.info(str(path)).samplerate
-        first, lead = _offset(start, rate, sample_rate)
-    if samples is not None:
-        stop = lead + samples
-        frames = int((stop / sample_rate + MARGIN) * rate)
     try:
-        wav, rate = audio_io.load(
-            path, channels_first=False, frame_offset=first, num_frames=frames
+        with soundfile.SoundFile(file) as audio:
+            rate, frames = audio.samplerate, -1
+            first, lead = _offset(start, rate, sample_rate)
+            if samples is not None:
+                stop = (lead + samples) / sample_rate + MARGIN
+                frames = int(stop * rate)
+            audio.seek(min(first, audio.frames))
+            # libsndfile takes several times as long to make floats of these
+            whole = audio.subtype == "PCM_16"
+            wav = audio.read(frames, "int16" if whole else "float32")
+    except soundfile.LibsndfileError as error:  # what no header tells
+        reason = error.error_string.rstrip(".")
+        raise InputError(
+            f"{place or file} is no audio file, or broken: {reason}. {_REMEDY}"
         )
-    except RuntimeError as error:  # what no header tells
-        raise InputError(f"{error} It is broken. {_REMEDY}")
-    wav = wav.mean(dim=1) if wav.shape[1] > 1 else wav[:, 0]
-    if rate != sample_rate:
-        wav = resampler(sample_rate)(wav, rate)
-    return wav[lead:stop]
-
-
-@lru_cache
-def resampler(sample_rate):
-    """One set of resampling kernels per process.
-
-    Arguments
-    ---------
-    sample_rate : int
-        Hz, after resampling.
-
-    Returns
-    -------
-    speechbrain.dataio.preprocess.AudioNormalizer
-        Takes waveforms and their rate.
-    """
-    return AudioNormalizer(sample_rate)
+    wav = torch.from_numpy(wav)
+    if whole:
+        wav = wav.float().div_(2**15)
+    if wav.ndim > 1:
+        wav = wav.mean(dim=1)
+    return resample(wav, rate, sample_rate)[lead:][:samples]
 
 
 def _offset(start, rate, sample_rate):

@@ -12,11 +12,7 @@ import tarfile
 from collections import Counter
 from functools import partial
 
-import soundfile
-import torch
-
 from ..errors import InputError
-from .audio import MARGIN, SAMPLE_RATE, resampler
 
 INDEX = "index.json"
 AUDIO = (".flac", ".wav", ".ogg", ".mp3")
@@ -130,44 +126,6 @@ def audio_of(path, key, files):
         if extension in files:
             return files[extension]()
     raise InputError(f"{path}: the clip {key} has no {' or '.join(AUDIO)}")
-
-
-def decode_audio(data, samples=None, place="the audio"):
-    """Decode an audio file that is in memory, as ``audio.read_audio`` does.
-
-    Arguments
-    ---------
-    data : bytes
-        A wav, flac or ogg file of any rate and number of channels.
-    samples : int, optional
-        Keep at most that many samples.
-    place : str
-        Where it comes from, for the error message.
-
-    Returns
-    -------
-    torch.Tensor
-        Waveform (sample,) at 16 kHz.
-
-    Example
-    -------
-    >>> out = io.BytesIO()
-    >>> soundfile.write(out, [[0.0, 0.1]] * 44100, 44100, format="FLAC")
-    >>> decode_audio(out.getvalue(), samples=1600).shape
-    torch.Size([1600])
-    """
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            rate, frames = file.samplerate, -1
-            if samples is not None:
-                frames = int((samples / SAMPLE_RATE + MARGIN) * rate)
-            wav = file.read(frames, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise InputError(f"{place} is no audio: {error.error_string}")
-    wav = torch.from_numpy(wav).mean(dim=1)
-    if rate != SAMPLE_RATE:
-        wav = resampler(SAMPLE_RATE)(wav, rate)
-    return wav[:samples]
 
 
 def write_index(folder):

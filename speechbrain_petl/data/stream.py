@@ -5,6 +5,7 @@ buffer. The order is a function of seed, epoch, number of processes and of
 workers, so that a run can go on in the middle of an epoch.
 """
 
+import io
 import random
 from itertools import count
 from math import ceil
@@ -15,8 +16,9 @@ from torch.utils.data import IterableDataset, get_worker_info
 from speechbrain.dataio.batch import PaddedBatch
 
 from ..errors import InputError
+from .audio import read_audio
 from .clips import multi_hot
-from .shards import audio_of, decode_audio, labels_of, read_shard
+from .shards import audio_of, labels_of, read_shard
 
 
 class ShardStream(IterableDataset):
@@ -77,7 +79,7 @@ class ShardStream(IterableDataset):
         place = f"{path}: {key}"
         return {
             "id": key,
-            "sig": decode_audio(audio, self.samples, place),
+            "sig": read_audio(io.BytesIO(audio), self.samples, place=place),
             "shares": multi_hot(labels, len(self.index_of)),
         }
 

@@ -1,13 +1,13 @@
 """From sounds to the names of their classes, with what a run has learned."""
 
 import torch
-from torchaudio.functional import resample
 from tqdm import tqdm
 
 from speechbrain.inference.interfaces import Pretrained
 from speechbrain.utils.data_utils import batch_pad_right
 
 from ..data.audio import SAMPLE_RATE, check_audio, read_audio
+from ..data.resample import resample
 from ..data.windows import cut, read_window
 from ..errors import InputError
 from ..metrics.voting import vote
@@ -191,7 +191,8 @@ class AudioClassifier(Pretrained):
         if wav_lens is None:
             wav_lens = torch.ones(len(wavs))
         if sample_rate != SAMPLE_RATE:
-            wavs = resample(wavs, sample_rate, SAMPLE_RATE)
+            wavs = [resample(wav, sample_rate, SAMPLE_RATE) for wav in wavs]
+            wavs = torch.stack(wavs)
         with self.inference_ctx:
             return embed(self.mods, wavs, wav_lens.to(self.device))
 
