@@ -61,10 +61,36 @@ def test_position_matters():
     assert (encoder(x).mean(1) - encoder(x.flip(1)).mean(1)).abs().max() > 1e-4
 
 
-def test_gradient_checkpointing_changes_nothing_but_memory():
+def kept_bytes(encoder, x):
+    """What autograd keeps of a step, each tensor once, without the weights."""
+    own = {p.data_ptr() for p in encoder.parameters()}
+    kept = {}
+
+    def pack(tensor):
+        if tensor.untyped_storage().data_ptr() not in own:
+            kept[tensor.data_ptr()] = tensor.nbytes
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        encoder(x).square().sum()
+    return sum(kept.values())
+
+
+def test_gradient_checkpointing_keeps_less():
+    """All blocks' inputs, or all but the insides of the feed-forwards."""
+    x, kept = torch.randn(2, 64, 128), {}
+    for level in (False, "mlp", True):
+        encoder = AST((64, 8, 2), frames=64, gradient_checkpointing=level)
+        kept[level] = kept_bytes(encoder, x)
+    assert kept["mlp"] < 0.7 * kept[False]
+    assert kept[True] < 0.3 * kept[False]
+
+
+@pytest.mark.parametrize("level", [True, "mlp"])
+def test_gradient_checkpointing_changes_nothing_but_memory(level):
     torch.manual_seed(0)
     plain = AST(TINY, frames=64)
-    saving = AST(TINY, frames=64, gradient_checkpointing=True)
+    saving = AST(TINY, frames=64, gradient_checkpointing=level)
     saving.load_state_dict(plain.state_dict())
     x = torch.randn(2, 64, 128)
     for encoder in (plain, saving):
@@ -88,6 +114,7 @@ def test_patch_dropout_in_training_only():
         ({"size": [32, 2]}, "dim, depth, heads"),
         ({"size": TINY, "frames": 15}, "at least 16"),
         ({"size": TINY, "mels": 8}, "at least 16"),
+        ({"gradient_checkpointing": "all"}, "'all' is neither"),
     ],
 )
 def test_wrong_sizes(arguments, message):

@@ -67,11 +67,16 @@ def test_what_is_updated(esc50, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "option", ["patch_dropout", "gradient_checkpointing", "token_merging"]
+    "option, value",
+    [
+        ("patch_dropout", 0.25),
+        ("gradient_checkpointing", True),
+        ("gradient_checkpointing", "mlp"),
+        ("token_merging", 0.25),
+    ],
 )
-def test_options_of_the_command_line(option, tmp_path):
+def test_options_of_the_command_line(option, value, tmp_path):
     """Of the encoder of any recipe for the AST."""
-    value = True if option == "gradient_checkpointing" else 0.25
     argv = arguments("data", tmp_path, f"--encoder={{{option}: {value}}}")
     path, _, overrides = parse_recipe(argv)
     with open(path, encoding="utf-8") as file:
@@ -81,4 +86,4 @@ def test_options_of_the_command_line(option, tmp_path):
     elif option == "patch_dropout":
         assert encoder.patch_drop.prob == value
     else:
-        assert encoder.gradient_checkpointing
+        assert encoder.gradient_checkpointing == value

@@ -251,3 +251,9 @@ def test_gradient_checkpointing_changes_no_gradient():
         encoder.train()(noise(2, 6000), lengths)[0].sum().backward()
         gradients.append({n: p.grad for n, p in encoder.named_parameters()})
     torch.testing.assert_close(gradients[1], gradients[0])
+
+
+def test_checkpointing_of_feed_forwards_is_the_asts():
+    """Not silently something else."""
+    with pytest.raises(InputError, match="'mlp' is neither True nor False"):
+        ours(gradient_checkpointing="mlp")

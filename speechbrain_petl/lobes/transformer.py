@@ -53,6 +53,11 @@ class Transformer(nn.Module):
         gradient_checkpointing=False,
     ):
         super().__init__()
+        if gradient_checkpointing not in (True, False):
+            raise InputError(
+                f"gradient_checkpointing={gradient_checkpointing!r} is neither "
+                "True nor False, all that this encoder knows"
+            )
         self.gradient_checkpointing = gradient_checkpointing
         self.pos_conv_embed = theirs.pos_conv_embed
         self.layer_norm = theirs.layer_norm

@@ -102,7 +102,7 @@ def run(options, method, epochs, cache, size=PROBED):
     return {
         "seconds": took if cache else result["seconds"],
         "accuracy": result["metrics"]["accuracy"],
-        "epoch": total / len(brain.stages),
+        "epoch": min(brain.stages[1:] or brain.stages),
         "waiting": 1 - brain.inside / total,
         "files": files[: len(files) * 3 // 5],  # as many as are trained on
         "batch": BATCH,

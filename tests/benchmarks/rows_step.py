@@ -11,6 +11,7 @@ from .measure import Product, in_turn, release, step_flops
 from .subjects import BASE, MAKERS, METHODS, Ours, Trainer, encoder_of
 
 PEERS = ("hf sdpa", "hf eager", "papers")
+CHECKPOINTING = ("ours, checkpointing mlp", "ours, checkpointing")
 
 
 def trainers(names, size, batch, device, precision="fp32"):
@@ -110,16 +111,18 @@ def methods(options):
     """What other methods cost, and patch dropout, against the LoRA step."""
     blocks = min(options.blocks, 3)
     size = (BASE[0], blocks, BASE[2])
-    names = [*METHODS, "ours, patch dropout 0.5"]
+    names = [*METHODS, "ours, patch dropout 0.5", *CHECKPOINTING]
     subjects = trainers(names, size, options.batch // 2, options.device)
     times = in_turn({n: s.step for n, s in subjects.items()}, options.rounds)
     lora = times.pop("lora")
     half = times.pop("ours, patch dropout 0.5")
+    dearer = {n: times.pop(n) / lora for n in CHECKPOINTING}
     note = f"{blocks} blocks, batch {options.batch // 2}"
     rows = [
         row(f"{n} step / LoRA step", t / lora, "<= 1.25", note)
         for n, t in times.items()
     ]
+    rows += [row(f"LoRA step, {n} / without", r) for n, r in dearer.items()]
     note += "; its accuracy: README"
     name = "LoRA step / with patch dropout 0.5"
     del subjects

@@ -74,6 +74,7 @@ def encoder_of(size):
 MAKERS = {
     "ours": Ours,
     "ours, checkpointing": partial(Ours, gradient_checkpointing=True),
+    "ours, checkpointing mlp": partial(Ours, gradient_checkpointing="mlp"),
     "ours, patch dropout 0.5": partial(Ours, patch_dropout=0.5),
     "hf sdpa": lambda e: Logits(huggingface(e, "sdpa")),
     "hf eager": lambda e: Logits(huggingface(e, "eager")),
