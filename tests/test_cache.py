@@ -1,10 +1,14 @@
 """A run whose clips come from a cache is the run that computes them."""
 
 import shlex
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import killed
+import numpy as np
 import pytest
 import torch
+from layouts import write_clip
 from method_files import ROOT
 from running import (
     arguments,
@@ -16,8 +20,13 @@ from running import (
 )
 from samples import write_samples
 from test_recipe_list import rows_of
+from torch import nn
 
+from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain_petl import AST, Augment, Fbank, Pooling
 from speechbrain_petl.cache.cached import cached_clips
+from speechbrain_petl.data.audio import read_audio
 from speechbrain_petl.errors import InputError
 
 PLAIN = "--augment={steps: []}"
@@ -83,7 +92,8 @@ def test_probe_on_cached_tokens(plain, cached):
     """To 1e-5 of the metrics."""
     output, kept = cached
     check_alike(output, plain)
-    assert len(caches(kept)) == 1
+    (file,) = caches(kept)  # one vector per clip
+    assert np.load(file, mmap_mode="r").shape == (50, 32)
     result = result_of(output)
     assert result["total_parameters"] == result_of(plain)["total_parameters"]
 
@@ -101,6 +111,57 @@ def test_what_is_cached_is_used(plain, cached, esc50, tmp_path):
     more = options(kept, "frozen", "--mean=-4.0", "--epochs=1")
     run(esc50, tmp_path / "mean", *more, method="linear")
     assert len(caches(kept)) == 2
+
+
+@pytest.mark.parametrize("mode", ["cls", "speech"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_pooling_before_the_last_scale(mode, wrapped, tmp_path):
+    """The embedding, and gradients of the LayerNorm; tokens if it is wrapped."""
+    torch.manual_seed(0)
+    encoder = AST((32, 2, 2), frames=64).requires_grad_(False)
+    nn.init.normal_(encoder.norm.weight).requires_grad_(True)
+    nn.init.normal_(encoder.norm.bias)
+    if wrapped:
+        encoder.norm = nn.Sequential(encoder.norm)
+    modules = nn.ModuleDict(
+        {
+            "fbank": Fbank(frames=64),
+            "encoder": encoder,
+            "pooling": Pooling(mode),
+            "wave_augment": Augment(),
+            "augment": Augment(),
+        }
+    )
+    brain = SimpleNamespace(
+        modules=modules,
+        raw_modules=modules,
+        rank=0,
+        processes=1,
+        device="cpu",
+        noprogressbar=True,
+        eval_precision="fp32",
+        evaluation_ctx=nullcontext(),
+    )
+    clips = {name: {"wav": str(tmp_path / f"{name}.wav")} for name in "abcd"}
+    for target, clip in enumerate(clips.values()):
+        write_clip(clip["wav"], target)
+    data = DynamicItemDataset(clips, output_keys=["id", "sig"])
+    data.add_dynamic_item(read_audio, takes="wav", provides="sig")
+    found = []
+    for level in (None, "frozen"):
+        with cached_clips(
+            brain, {"test": data}, {"batch_size": 2}, level, tmp_path
+        ) as used:
+            batch = PaddedBatch(list(used["test"]))
+            features = brain.modules.fbank(*batch.sig)
+            embedding = brain.modules.pooling(brain.modules.encoder(features))
+            embedding.square().sum().backward()
+        weight = next(encoder.norm.parameters())
+        found.append((embedding.detach(), weight.grad.clone()))
+        weight.grad = None
+    torch.testing.assert_close(*found, atol=1e-5, rtol=1e-5)
+    (file,) = caches(tmp_path)
+    assert np.load(file).shape == ((4, 62, 32) if wrapped else (4, 32))
 
 
 def test_features_with_augmentation(esc50, tmp_path):

@@ -1,13 +1,15 @@
 """Compute what does not change from epoch to epoch once, and train on that.
 
 Two levels: ``features``, what the filterbank returns; and ``frozen``, what the
-encoder has computed where its first trained parameter comes in, which leaves a
-linear probe next to nothing to do.
+encoder has computed where its first trained parameter comes in. Where that is
+after all blocks, as in a linear probe, it is one vector per clip: the mean of
+its normalised tokens.
 """
 
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -17,8 +19,15 @@ from speechbrain.utils.logger import get_logger
 
 from ..errors import InputError, did_you_mean
 from .clip_store import ClipStore, checksum_of
-from .frozen import LEVELS, frozen_blocks, obstacle_to, plain, what_computes
-from .stored import Stored, StoredClips
+from .frozen import (
+    LEVELS,
+    all_frozen,
+    frozen_blocks,
+    obstacle_to,
+    plain,
+    what_computes,
+)
+from .stored import Affine, Stored, StoredClips
 
 logger = get_logger(__name__)
 
@@ -28,7 +37,8 @@ def cached_clips(brain, datasets, loader, level, folder):
     """Datasets whose ``sig`` is what a Brain would compute of it.
 
     Inside, the Brain's filterbank passes on what it is given, and so do, at
-    the level ``frozen``, the frozen blocks of its encoder. Where augmentation
+    the level ``frozen``, the frozen blocks of its encoder and, if these are
+    all, the pooling. Where augmentation
     or dropout comes before the level, the datasets stay as they are, and a
     line of the log says why. The frozen blocks compute in the precision of
     evaluation.
@@ -70,13 +80,24 @@ def cached_clips(brain, datasets, loader, level, folder):
         return
     blocks = frozen_blocks(modules.encoder) if level == "frozen" else None
     store = _filled(brain, datasets, loader, blocks, folder)
-    fbank, encoder = modules.fbank, plain(modules.encoder)
-    brain.modules["fbank"] = Stored(fbank)
-    encoder.start = blocks
-    try:
+    with _standing_in(brain, blocks):
         yield {k: StoredClips(data, store) for k, data in datasets.items()}
+
+
+@contextmanager
+def _standing_in(brain, blocks):
+    """A Brain that goes on from what is stored."""
+    fbank, pooling = brain.modules["fbank"], brain.modules["pooling"]
+    encoder = plain(brain.raw_modules.encoder)
+    norm, whole = encoder.norm, all_frozen(brain.raw_modules, blocks)
+    brain.modules["fbank"], encoder.start = Stored(fbank), blocks
+    if whole:
+        brain.modules["pooling"], encoder.norm = Stored(pooling), Affine(norm)
+    try:
+        yield
     finally:
         brain.modules["fbank"], encoder.start = fbank, None
+        brain.modules["pooling"], encoder.norm = pooling, norm
 
 
 def _filled(brain, datasets, loader, blocks, folder):
@@ -101,7 +122,7 @@ def _filled(brain, datasets, loader, blocks, folder):
 def _computed(brain, datasets, loader, blocks):
     """Ids and arrays of this process's share of the clips."""
     modules = brain.raw_modules
-    ast = plain(modules.encoder)
+    ast, whole = plain(modules.encoder), all_frozen(modules, blocks)
     was_training = ast.training
     ast.eval()
     for split, data in datasets.items():
@@ -119,5 +140,9 @@ def _computed(brain, datasets, loader, blocks):
                 values = modules.fbank(wavs, lens)
                 if blocks:
                     values = ast.blocks[:blocks](ast.embed(values))
+                if whole:  # the mean of what is scaled is the scaled mean
+                    shape, eps = values.shape[2:], ast.norm.eps
+                    values = nn.functional.layer_norm(values, shape, eps=eps)
+                    values = modules.pooling(values)
             yield batch.id, values
     ast.train(was_training)

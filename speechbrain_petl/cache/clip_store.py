@@ -150,7 +150,7 @@ def _create(path, shape):
     """A file of that size, its space set aside: a full disk shows here."""
     size = 4 * math.prod(shape)
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    logger.info(f"caching {shape[0]} clips: {size / 1e9:.2f} GB")
+    logger.info(f"caching {shape[0]} clips: {size / 1e6:.1f} MB")
     try:
         with open(path, "wb") as file:
             np.lib.format.write_array_header_1_0(file, header)

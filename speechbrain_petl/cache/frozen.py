@@ -8,7 +8,7 @@ from ..lobes.ast import AST
 from ..lobes.pooling import Pooling
 
 LEVELS = ("features", "frozen")  # what can be cached: see cache/cached.py
-COMPUTED = 1  # raise it when the code computes other values than before
+COMPUTED = 2  # raise it when the code computes other values than before
 
 
 def obstacle_to(level, modules, datasets):
@@ -91,13 +91,35 @@ def frozen_blocks(encoder):
     return len(ast.blocks)
 
 
+def all_frozen(modules, blocks):
+    """Whether what is frozen ends in the mean of normalised tokens.
+
+    Then nothing but the scale and the shift of the last LayerNorm is between
+    the blocks and the mean, and it makes no difference which comes first.
+
+    Arguments
+    ---------
+    modules : torch.nn.ModuleDict
+        "encoder" and "pooling".
+    blocks : int or None
+        How many of the blocks are.
+
+    Returns
+    -------
+    bool
+        True for a linear probe.
+    """
+    ast = plain(modules.encoder)
+    return bool(blocks == len(ast.blocks) and type(ast.norm) is nn.LayerNorm)
+
+
 def what_computes(modules, blocks):
     """All that what is cached depends on, but the clips.
 
     Arguments
     ---------
     modules : torch.nn.ModuleDict
-        "fbank" and "encoder".
+        "fbank", "encoder" and "pooling".
     blocks : int or None
         How many blocks; None for features.
 
@@ -121,6 +143,8 @@ def what_computes(modules, blocks):
         # a repr tells the modules and their sizes, but not the heads
         settings["encoder"] = [blocks, ast.strides, heads, repr(stack)]
         state |= _below(ast) | stack.state_dict(prefix="blocks.")
+    if all_frozen(modules, blocks):
+        settings["pooling"] = [repr(modules.pooling.tokens), ast.norm.eps]
     return settings, state
 
 

@@ -8,12 +8,12 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 
 
 class Stored(nn.Module):
-    """Stands for a filterbank whose output is in the batch already.
+    """Stands for a filterbank or a pooling whose output is stored.
 
     Arguments
     ---------
-    fbank : torch.nn.Module
-        The filterbank, for those who ask for its settings.
+    module : torch.nn.Module
+        The module, for those who ask for its settings.
 
     Example
     -------
@@ -24,15 +24,15 @@ class Stored(nn.Module):
     (torch.Size([1, 2, 3]), 2)
     """
 
-    def __init__(self, fbank):
+    def __init__(self, module):
         super().__init__()
-        self.fbank = fbank
+        self.module = module
 
     def __getattr__(self, name):
         try:
             return super().__getattr__(name)
         except AttributeError:
-            return getattr(super().__getattr__("fbank"), name)
+            return getattr(super().__getattr__("module"), name)
 
     def forward(self, stored, lens=None):
         """What is stored.
@@ -40,7 +40,7 @@ class Stored(nn.Module):
         Arguments
         ---------
         stored : torch.Tensor
-            Spectrograms or tokens (batch, ...).
+            Spectrograms, tokens or embeddings (batch, ...).
         lens : torch.Tensor, optional
             Not used.
 
@@ -50,6 +50,41 @@ class Stored(nn.Module):
             The same.
         """
         return stored
+
+
+class Affine(nn.Module):
+    """What is left of a LayerNorm where the input is normalised already.
+
+    Arguments
+    ---------
+    norm : torch.nn.LayerNorm
+        Whose weight and bias it has.
+
+    Example
+    -------
+    >>> import torch
+    >>> Affine(nn.LayerNorm(32))(torch.ones(3, 32)).shape
+    torch.Size([3, 32])
+    """
+
+    def __init__(self, norm):
+        super().__init__()
+        self.weight, self.bias = norm.weight, norm.bias
+
+    def forward(self, x):
+        """Scale and shift.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Normalised (..., dim).
+
+        Returns
+        -------
+        torch.Tensor
+            Of the same shape.
+        """
+        return x * self.weight + self.bias
 
 
 class StoredClips(DynamicItemDataset):
