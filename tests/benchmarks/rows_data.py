@@ -102,16 +102,20 @@ def probe(options):
 
 def epoch(options):
     """Epochs over the ESC-10 clips, a small AST: ours and the plain peer."""
-    read = run(options, "lora", 3, cache=None, size=SMALL)
-    cached = run(options, "lora", 3, cache="features", size=SMALL)
-    took = plain_epoch(options, read["files"], read["batch"])
-    rows = []
-    for name, ours in (("ours", read), ("ours, cached features", cached)):
-        note = f"{took:.1f} / {ours['epoch']:.1f} s, AST {list(SMALL)}"
-        ratio = took / ours["epoch"]
+    runs, plain = {"ours": [], "ours, cached features": []}, []
+    for _ in range(2):  # in turn
+        for found, cache in zip(runs.values(), (None, "features")):
+            found.append(run(options, "lora", 3, cache=cache, size=SMALL))
+        plain.append(plain_epoch(options, found[0]["files"], found[0]["batch"]))
+    took, rows = min(plain), []
+    for name, found in runs.items():
+        ours = min(r["epoch"] for r in found)
+        note = f"{took:.1f} / {ours:.1f} s, AST {list(SMALL)}, best of 4"
+        ratio = took / ours
         rows.append(row(f"epoch: plain peer / {name}", ratio, ">= 1.5", note))
+        waiting = min(r["waiting"] for r in found)
         name = f"epoch: share of time waiting for data, {name}"
-        rows.append(row(name, ours["waiting"], "small"))
+        rows.append(row(name, waiting, "small"))
     return rows
 
 

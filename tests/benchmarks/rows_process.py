@@ -48,19 +48,16 @@ def allocator(options):
     """A step as it comes: a Brain sets the allocator, the peers do not."""
     blocks, batch = min(options.blocks, 2), options.batch
     clean = {k: v for k, v in os.environ.items() if "MALLOC" not in k}
-    found = {
-        (name, keep): child(
-            "steps", name, blocks, batch, keep, environment=clean
-        )["seconds"]
-        for name, keep in (
-            ("ours", "keep"),
-            ("hf sdpa", "keep"),
-            ("ours", "as it comes"),
-            ("hf sdpa", "as it comes"),
-        )
-    }
+    found = {}
+    for _ in range(3):  # in turn
+        for name in ("ours", "hf sdpa"):
+            for keep in ("keep", "as it comes"):
+                arguments = ("steps", name, blocks, batch, keep)
+                took = child(*arguments, environment=clean)["seconds"]
+                best = found.get((name, keep), took)
+                found[name, keep] = min(took, best)
     ours = found["ours", "keep"]
-    note = f"{blocks} blocks, batch {batch}, a process each"
+    note = f"{blocks} blocks, batch {batch}, best of 3 processes each"
     plain = found["ours", "as it comes"] / ours
     theirs = found["hf sdpa", "as it comes"] / ours
     return [
@@ -72,10 +69,10 @@ def allocator(options):
 def start(options):
     """From nothing to a model that can train."""
     walls = {}
-    for name in ("ours", "hf", "ours", "hf"):
+    for name in ("ours", "hf") * 3:
         wall = elsewhere(("start", name))[1]
         walls[name] = min(wall, walls.get(name, wall))
-    note = f"{walls['hf']:.1f} s / {walls['ours']:.1f} s, the better of two"
+    note = f"{walls['hf']:.1f} s / {walls['ours']:.1f} s, the best of three"
     return [row("start-up: hf / ours", walls["hf"] / walls["ours"], "", note)]
 
 
