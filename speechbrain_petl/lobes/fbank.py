@@ -175,41 +175,68 @@ class Fbank(nn.Module):
             wavs = nn.functional.pad(wavs, (0, missing))
         size, mels = self.frames_of(wavs.shape[1]), self.banks.shape[1]
         with torch.autocast(wavs.device.type, enabled=False):
-            if torch.compiler.is_exporting():  # a graph has no loop over clips
-                squares = self._squares(self._windows(wavs))
-                out = scale * _log(squares @ self.banks) + offset
+            if torch.compiler.is_exporting():
+                out = scale * self._in_a_graph(wavs) + offset
                 last = (0, 0, 0, frames - size)
                 return nn.functional.pad(out, last, value=offset)
             out = wavs.new_empty(len(wavs), frames, mels)
             out[:, size:] = offset
-            chunk = CPU_CHUNK if wavs.device.type == "cpu" else len(wavs)
-            # rows of zeros after the windows, as the transform pads them
-            rows = wavs.new_zeros(chunk, size, self.fft_size)
-            energy = wavs.new_empty(chunk * size, mels)
-            banks = [(b, self.banks[b, f], f) for b, f in self.bands]
-            offset = wavs.new_tensor(offset)
-            for part, place in zip(wavs.split(chunk), out.split(chunk)):
-                row, sums = rows[: len(part)], energy[: len(part) * size]
-                self._windows(part, out=row[..., 1 : self.window_size])
-                squares = self._squares(row).flatten(0, 1)
-                for bins, bank, filters in banks:
-                    torch.mm(squares[:, bins], bank, out=sums[:, filters])
-                sums = _log(sums).view(len(part), size, mels)
-                torch.add(offset, sums, alpha=scale, out=place[:, :size])
+            parts = wavs.split(
+                CPU_CHUNK if wavs.device.type == "cpu" else len(wavs)
+            )
+            compute, offset = self._in_buffers(parts[0]), out.new_tensor(offset)
+            for part, place in zip(parts, out.split(len(parts[0]))):
+                if len(part) < len(parts[0]):  # the last
+                    compute = self._in_buffers(part)
+                place = place[:, :size]
+                torch.add(offset, compute(part), alpha=scale, out=place)
         return out
 
-    def _windows(self, wavs, out=None):
-        """Windows (batch, frame, sample) without mean, pre-emphasised."""
-        # Kaldi takes each window's mean away; less is left to round this way
+    def _in_buffers(self, like):
+        """A function from clips of this shape to their log-mel energies.
+
+        What it needs room for is made once. The views of it, too: to make
+        them for every chunk takes as long as a tenth of the arithmetic.
+        """
+        clips, samples = like.shape
+        size, mels = self.frames_of(samples), self.banks.shape[1]
+        centred = like.new_empty(clips, samples)
+        emphasised = like.new_empty(clips, samples - 1)
+        mean = like.new_empty(clips, size, 1)
+        # the transform pads windows with zeros; one stands before them, since
+        # a window's first sample is multiplied by zero
+        rows = like.new_zeros(clips, size, self.fft_size)
+        energy = like.new_empty(clips * size, mels)
+        later, earlier = centred[:, 1:], centred[:, :-1]
+        whole = centred.unfold(1, self.window_size, self.hop)
+        windows = emphasised.unfold(1, len(self.window), self.hop)
+        placed = rows[..., 1 : self.window_size]
+        # what is left of a window's mean after pre-emphasis
+        share = (PREEMPHASIS - 1) / self.window_size * self.window
+        bands = [(b, self.banks[b, f], energy[:, f]) for b, f in self.bands]
+
+        def log_mel(wavs):
+            # Kaldi takes each window's mean away; that of the clip goes first,
+            # which leaves less to round
+            torch.sub(wavs, wavs.mean(dim=1, keepdim=True), out=centred)
+            torch.sum(whole, 2, keepdim=True, out=mean)
+            # pre-emphasis of the clip is that of each window but for its first
+            torch.sub(later, earlier, alpha=PREEMPHASIS, out=emphasised)
+            torch.mul(windows, self.window, out=placed).addcmul_(mean, share)
+            squares = self._squares(rows).flatten(0, 1)
+            for bins, bank, out in bands:
+                torch.mm(squares[:, bins], bank, out=out)
+            return _log(energy).view(clips, size, mels)
+
+        return log_mel
+
+    def _in_a_graph(self, wavs):
+        """The same for any number of clips, without loops and buffers."""
         wavs = wavs - wavs.mean(dim=1, keepdim=True)
         mean = wavs.unfold(1, self.window_size, self.hop).mean(2, keepdim=True)
-        # Pre-emphasis of the whole clip equals Kaldi's of each window but for
-        # a window's first sample, which the window multiplies by zero.
         x = torch.sub(wavs[:, 1:], wavs[:, :-1], alpha=PREEMPHASIS)
-        x = x.unfold(1, len(self.window), self.hop)
-        x = torch.mul(x, self.window, out=out)
-        # what is left of a window's mean after pre-emphasis
-        return x.addcmul_(mean, self.window, value=PREEMPHASIS - 1)
+        x = x.unfold(1, len(self.window), self.hop) - (1 - PREEMPHASIS) * mean
+        return _log(self._squares(x * self.window) @ self.banks)
 
     def _squares(self, x):
         """Squared real and imaginary parts (batch, frame, 2 * bin)."""
