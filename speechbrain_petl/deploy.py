@@ -33,23 +33,33 @@ class ClassifierGraph(nn.Module):
     classifier : AudioClassifier
         The model.
     features : bool
-        Take what the filterbank returns, not waveforms.
+        Take what the front end returns, not waveforms.
 
     Example
     -------
-    >>> ClassifierGraph.INPUTS[False]
+    >>> from types import SimpleNamespace
+    >>> from speechbrain_petl import ClipMean, Wav2Vec2
+    >>> pooling = ClipMean(Wav2Vec2((32, 2, 2)).tokens_of)
+    >>> hparams = SimpleNamespace(activation="softmax")
+    >>> classifier = SimpleNamespace(mods={"pooling": pooling}, hparams=hparams)
+    >>> ClassifierGraph(classifier).inputs
     ('wavs', 'lens')
+    >>> ClassifierGraph(classifier, features=True).inputs
+    ('features', 'lengths')
     """
-
-    # of waveforms (batch, sample) and shares of the longest (batch,), or of
-    # spectrograms (batch, frame, mel)
-    INPUTS = {False: ("wavs", "lens"), True: ("features",)}
 
     def __init__(self, classifier, features=False):
         super().__init__()
         self.mods = classifier.mods
         self.features = features
         self.activation = classifier.hparams.activation
+        # waveforms (batch, sample) and shares of the longest (batch,); or
+        # features (batch, ...) and, where padding is left out, the samples of
+        # each clip (batch,)
+        self.inputs = ("wavs", "lens")
+        if features:
+            padded = hasattr(self.mods["pooling"], "tokens_of")
+            self.inputs = ("features", "lengths") if padded else ("features",)
 
     def forward(self, *inputs):
         """Classify a batch.
@@ -57,7 +67,7 @@ class ClassifierGraph(nn.Module):
         Arguments
         ---------
         *inputs : tuple of torch.Tensor
-            As named in INPUTS.
+            As named in ``inputs``.
 
         Returns
         -------
@@ -66,7 +76,7 @@ class ClassifierGraph(nn.Module):
         """
         if self.features:
             tokens = self.mods["encoder"](*inputs)
-            embeddings = self.mods["pooling"](tokens)
+            embeddings = self.mods["pooling"](tokens, *inputs[1:])
         else:
             embeddings = embed(self.mods, *inputs)
         logits = self.mods["classifier"](embeddings)
@@ -83,13 +93,16 @@ class ClassifierGraph(nn.Module):
         Returns
         -------
         tuple of torch.Tensor
-            As named in INPUTS.
+            As named in ``inputs``.
         """
         fbank = self.mods["fbank"]
         generator = torch.Generator().manual_seed(batch)
         wavs = torch.randn(batch, fbank.samples, generator=generator) / 10
         lens = torch.linspace(1.0, 0.3, batch)
-        return (fbank(wavs, lens),) if self.features else (wavs, lens)
+        if not self.features:
+            return wavs, lens
+        inputs = fbank(wavs, lens), lens * fbank.samples
+        return inputs[: len(self.inputs)]
 
 
 def deploy(classifier, path, features=False):
@@ -102,7 +115,8 @@ def deploy(classifier, path, features=False):
     path : str or os.PathLike
         The file; its name ends in .onnx or .pt2.
     features : bool
-        Leave the filterbank out: the graph takes normalised spectrograms.
+        Leave the front end out: the graph takes normalised spectrograms or
+        waveforms and, where padding is left out, the samples of each clip.
 
     Returns
     -------
@@ -127,8 +141,8 @@ def deploy(classifier, path, features=False):
         "samples": str(graph.mods["fbank"].samples),
     }
     try:
-        write_graph(program, part, graph.INPUTS[features], about)
-        worst = _check(graph, read_graph(part, graph.INPUTS[features]), path)
+        write_graph(program, part, graph.inputs, about)
+        worst = _check(graph, read_graph(part, graph.inputs), path)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -180,7 +194,7 @@ def main(argv=None):
     add = parser.add_argument
     add("model", help="a finished run, an adapter folder or NAME/REPOSITORY")
     add("file", help="to write: its name ends in .onnx or .pt2")
-    add("--features", action="store_true", help="leave the filterbank out")
+    add("--features", action="store_true", help="leave the front end out")
     add("--no_merge", action="store_true", help="leave the adapter in place")
     add("--base", help="the pretrained weights, if not where MODEL says")
     add("--trust", action="store_true", help=TRUST)

@@ -41,15 +41,26 @@ RUNS = {  # kind -> recipe, layout, options
         ["--valid_clips=5", "--average=1"],
     ),
 }
-WAV2VEC2 = "wav2vec2"
+SPEECH = {  # folder of the method files -> the same; encoders of any length
+    "wav2vec2": (
+        "GoogleSpeechCommands",
+        make_speech_commands,
+        ["--encoder_size=[32,12,2]", "--seconds=0.2"],
+    ),
+    "beats": (
+        "ESC50",
+        make_esc50,
+        ["--encoder_size=[32,2,2]", "--frames=64", "--esc10=True"],
+    ),
+}
 TAGS = "tags.json"  # what an AudioSet run said, which writes no predictions
 
 
 def finish(kind, folder):
     """Train a recipe on its tiny data; returns the output folder."""
     folder = Path(folder)
-    if kind == WAV2VEC2:
-        return _finish_wav2vec2(folder)
+    if kind in SPEECH:
+        return _finish_speech(kind, folder)
     recipe, layout, options = RUNS[kind]
     said = []
     score = PETLBrain.score
@@ -68,17 +79,16 @@ def finish(kind, folder):
     return folder / "run"
 
 
-def _finish_wav2vec2(folder):
-    recipe = ROOT / "recipes" / "GoogleSpeechCommands"
-    data = make_speech_commands(folder / "data")
+def _finish_speech(kind, folder):
+    recipe, layout, options = SPEECH[kind]
+    recipe = ROOT / "recipes" / recipe
     load_train(recipe).main(
         [
-            str(recipe / "hparams" / "wav2vec2" / "linear.yaml"),
-            f"--data_folder={data}",
+            str(recipe / "hparams" / kind / "linear.yaml"),
+            f"--data_folder={layout(folder / 'data')}",
             f"--output_folder={folder / 'run'}",
-            *("--source=null", "--encoder_size=[32,12,2]", "--seconds=0.2"),
-            *("--batch_size=8", "--num_workers=0", "--device=cpu"),
-            *("--noprogressbar", *SHORT),
+            *("--source=null", "--batch_size=8", "--num_workers=0"),
+            *("--device=cpu", "--noprogressbar", *options, *SHORT),
         ]
     )
     return folder / "run"
