@@ -5,20 +5,47 @@ from functools import partial
 import pytest
 import torch
 import torchaudio
-from speech_models import FAMILIES, SIZE, huggingface, noise, ours, torchaudios
+import transformers
+from speech_models import (
+    FAMILIES,
+    SIZE,
+    huggingface,
+    noise,
+    ours,
+    scrambled,
+    torchaudios,
+)
+from torch.nn import functional as F
+from torchaudio.models.wav2vec2.components import SelfAttention
 
+from speechbrain.integrations.huggingface import wav2vec2 as sb_wav2vec2
+from speechbrain.integrations.huggingface.hubert import HuBERT
 from speechbrain_petl import (
     AST,
     BEATs,
     InputError,
+    Prefix,
     Wav2Vec2,
     Waveform,
     load_pretrained,
     save_pretrained,
 )
 from speechbrain_petl.lobes import bundles
+from speechbrain_petl.lobes.relative import GatedAttention
 from speechbrain_petl.lobes.wav2vec2 import SIZES
 
+HEADS = [
+    *(
+        f"{model}For{task}"
+        for model in ("Wav2Vec2", "WavLM")
+        for task in (
+            *("CTC", "XVector"),
+            *("AudioFrameClassification", "SequenceClassification"),
+        )
+    ),
+    *("Wav2Vec2ForPreTraining", "HubertForCTC"),
+    "HubertForSequenceClassification",
+]
 every_family = pytest.mark.parametrize("family", FAMILIES)
 close = partial(torch.testing.assert_close, atol=1e-4, rtol=1e-4)
 
@@ -71,6 +98,26 @@ def test_padded_batch_equals_one_by_one(family, lengths):
         )
 
 
+@pytest.mark.parametrize("family", ["wav2vec2_base", "hubert_large"])
+def test_equals_speechbrain(family, tmp_path):
+    """Its interface, front end included, of clips of any loudness alone.
+
+    In a batch it takes the padding into the mean and the variance.
+    """
+    theirs = {"wav2vec2_base": sb_wav2vec2.Wav2Vec2, "hubert_large": HuBERT}
+    huggingface(family).save_pretrained(tmp_path)
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(tmp_path)
+    lobe = theirs[family](str(tmp_path), save_path=str(tmp_path), freeze=True)
+    assert lobe.normalize_wav
+    encoder = load_pretrained(ours(family), tmp_path).eval()
+    lengths, loudness = torch.tensor([8000, 5000]), [[1.0], [0.003]]
+    wavs = torch.tensor(loudness) * (noise(2, 8000) + 0.1)
+    tokens = encoder(Waveform(seconds=1.0)(wavs, lengths / 8000), lengths)
+    for wav, length, row in zip(wavs, lengths, tokens):
+        alone = lobe(wav[None, :length])[0]
+        close(row[: len(alone)], alone)
+
+
 def test_waveforms_are_standardised():
     """As by a LayerNorm over the samples of a clip, cut and padded."""
     clip = noise(5000) + 2
@@ -80,6 +127,8 @@ def test_waveforms_are_standardised():
     close(y[0], torch.nn.functional.layer_norm(clip[:4000], [4000]))
     close(y[1, :2500], torch.nn.functional.layer_norm(clip[:2500], [2500]))
     assert not y[1, 2500:].any()
+    with pytest.raises(InputError, match="seconds=0: nothing is left of a"):
+        Waveform(seconds=0)
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -91,6 +140,19 @@ def test_sizes_are_torchaudios(name):
     state = encoder.translate(dict(theirs.state_dict()), {})
     shapes = {k: v.shape for k, v in encoder.state_dict().items()}
     assert {k: v.shape for k, v in state.items()} == shapes
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_models_for_a_task(head, tmp_path):
+    """Whatever transformers puts around an encoder, it is the encoder."""
+    family = f"{head.partition('For')[0].lower()}_base"
+    config = huggingface(family).config
+    config.use_weighted_layer_sum = True
+    theirs = scrambled(getattr(transformers, head)(config)).eval()
+    theirs.save_pretrained(tmp_path)
+    encoder = load_pretrained(ours(family), tmp_path).eval()
+    wavs = noise(1, 4000)
+    close(encoder(wavs), theirs.base_model(wavs).last_hidden_state)
 
 
 def test_old_names_of_weight_norm(tmp_path):
@@ -241,6 +303,26 @@ def test_without_a_network(monkeypatch):
     for name in ("WAV2VEC2_BAS", "wav2vec2_base"):
         with pytest.raises(InputError, match=f"'{name}'.*mean WAV2VEC2_BASE"):
             load_pretrained(ours(), name)
+
+
+@pytest.mark.parametrize("gate", ["input", "query"])
+def test_learned_tokens_have_no_position(gate):
+    """With a prefix, the bias of the others is what it was."""
+    torch.manual_seed(0)
+    attention = scrambled(GatedAttention(SelfAttention(32, num_heads=2), gate))
+    heads, names = attention._heads, ("q_proj", "k_proj", "v_proj")
+    x, bias = noise(3, 10, 32), noise(1, 2, 10, 10, seed=1)
+    q, *own = (heads(getattr(attention, name)(x)) for name in names)
+    y = Prefix(attention, tokens=4)(x, position_bias=(bias,))[0]
+    rows = (getattr(attention, name).rows for name in names[1:])
+    k, v = (
+        torch.cat([mine, heads(learned.expand(3, -1, -1))], dim=2)
+        for mine, learned in zip(own, rows)
+    )
+    gates = attention._gates(q if gate == "query" else heads(x))
+    mask = F.pad(gates * bias, (0, 4))
+    expected = F.scaled_dot_product_attention(q, k, v, mask)
+    close(y, attention.out_proj(expected.transpose(1, 2).flatten(2)))
 
 
 def test_gradient_checkpointing_changes_no_gradient():

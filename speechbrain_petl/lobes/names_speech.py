@@ -24,12 +24,13 @@ WAV2VEC2_NAMES = {
     r"layers\.0\.attention\.rel_attn_embed\.": "positions.embedding.",
     **WEIGHT_NORM,
 }
-# heads of pretraining, of recognition and of classification
+# heads of pretraining, of recognition, of classification and of x-vectors
 WAV2VEC2_IGNORED = (
     *("masked_spec_embed", "*.masked_spec_embed", "mask_generator.*"),
     *("quantizer.*", "project_q.*", "project_hid.*", "logit_generator.*"),
     *("aux.*", "lm_head.*", "projector.*", "classifier.*", "*.aux.*"),
-    "layer_weights",
+    *("tdnn.*", "objective.*", "feature_extractor.weight"),
+    *("feature_extractor.bias", "layer_weights"),
 )
 BEATS_NAMES = {
     r"^layer_norm\.": "encoder.feature_projection.layer_norm.",

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ..adapters.masks import valid_tokens
+from ..errors import InputError
 
 EPSILON = 1e-5  # of the LayerNorm over the samples that the models were fed
 
@@ -16,8 +17,10 @@ class Waveform(nn.Module):
     """Waveforms (batch, sample) with zero mean and unit variance, each clip.
 
     What comes after the end of a clip is zero. The large models have been
-    trained on that; to the base ones it makes no difference, since their
-    first layer normalises too. Runs in fp32 and without gradient.
+    trained on that. The base ones normalise in their first layer too; those
+    trained on that alone (WavLM, torchaudio's bundles) could tell that a clip
+    is very quiet, by the epsilon of that layer, and here cannot. Runs in fp32
+    and without gradient.
 
     Arguments
     ---------
@@ -38,6 +41,11 @@ class Waveform(nn.Module):
     def __init__(self, seconds, sample_rate=16000):
         super().__init__()
         self.samples = round(seconds * sample_rate)
+        if self.samples < 1:
+            raise InputError(
+                f"seconds={seconds}: nothing is left of a clip that is cut "
+                "there, give more than 0"
+            )
         self.sample_rate = sample_rate
 
     @torch.no_grad()
