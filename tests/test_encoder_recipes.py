@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import in_turn
 import pytest
@@ -13,11 +14,17 @@ from layouts_google_speech_commands import make_speech_commands
 from layouts_iemocap import make_iemocap
 from method_files import ROOT, encoder_of, method_files, petl_of
 from running import load_train, result_of, torchrun, weights_of
+from speech_models import noise
 
+from speechbrain import Stage
+from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain_petl import (
     AdaptedEncoder,
+    Augment,
     BEATs,
+    ClipMean,
+    Fbank,
     InputError,
     PETLBrain,
     Wav2Vec2,
@@ -198,6 +205,39 @@ def test_clips_are_cut_as_in_the_papers(recipe, seconds, tmp_path):
         DynamicItemDataset(dict(enumerate(clips))), load_yaml(named, base), 1
     )
     assert len(list(sampler)[0]) == 64 // seconds
+
+
+@pytest.mark.parametrize("recipe", DATA)
+def test_padding_has_no_effect_on_what_is_predicted(recipe):
+    """A recipe tells the encoder and the pooling how long clips are."""
+    beats = file_of(recipe, "lora").parent.name == "beats"
+    torch.manual_seed(0)
+    encoder = (BEATs if beats else Wav2Vec2)((32, 2, 2)).eval()
+    pooling, head = ClipMean(encoder.tokens_of), torch.nn.Linear(32, 3)
+    fbank = Fbank(frames=64) if beats else Waveform(seconds=0.5)
+    modules = SimpleNamespace(
+        fbank=fbank,
+        encoder=encoder,
+        pooling=pooling,
+        classifier=head,
+        wave_augment=Augment(),
+        augment=Augment(),
+    )
+    brain = SimpleNamespace(device="cpu", modules=modules)
+    clips = [noise(8000), 3 * noise(4000, seed=1)]
+    batch = PaddedBatch([{"sig": c, "shares": torch.eye(3)[0]} for c in clips])
+    train = load_train(ROOT / "recipes" / recipe)
+    (kind,) = (
+        k
+        for k in vars(train).values()
+        if isinstance(k, type) and PETLBrain in k.__bases__
+    )
+    logits, _ = kind.compute_forward(brain, batch, Stage.TEST)
+    for clip, actual in zip(clips, logits):
+        length = torch.tensor([len(clip)])
+        tokens = encoder(fbank(clip[None]), length)
+        expected = head(pooling(tokens, length))[0]
+        torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
 
 
 class Killed(BaseException):
