@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import torch
+from benchmarks import __main__ as command
 from benchmarks.__main__ import LIBRARIES, ROWS
 from benchmarks.measure import step_flops
 from benchmarks.subjects import MAKERS, Trainer, encoder_of
@@ -70,3 +71,28 @@ def test_command(tmp_path):
     for line in report["rows"]:
         assert math.isfinite(line["ratio"]) and line["ratio"] > 0
         assert f"{line['row']:<50}" in done.stdout
+
+
+def test_rows_of_another_run_are_kept(tmp_path, monkeypatch):
+    """Those that are not measured again, on the same machine only."""
+    path = tmp_path / "benchmarks.json"
+
+    def measured(value, *only, cpu="a"):
+        def rows(options):
+            return [{"row": "r", "ratio": value, "wanted": "", "note": ""}]
+
+        report = {"date": "2026", "threads": 1, "gpu": None, "versions": {}}
+        monkeypatch.setattr(
+            command, "surroundings", lambda device: {**report, "cpu": cpu}
+        )
+        monkeypatch.setattr(command, "ROWS", {"step": rows, "start": rows})
+        argv = ["benchmarks", "--json", str(path)]
+        more = ["--only", *only] if only else []
+        monkeypatch.setattr(sys, "argv", argv + more)
+        command.main()
+        found = json.loads(path.read_text())["rows"]
+        return {line["group"]: line["ratio"] for line in found}
+
+    assert measured(1.0) == {"step": 1.0, "start": 1.0}
+    assert measured(2.0, "step") == {"step": 2.0, "start": 1.0}
+    assert measured(3.0, "start", cpu="b") == {"start": 3.0}

@@ -14,10 +14,12 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
 from .attention import SelfAttention
+from .feed_forward import FeedForward
 from .merging import (
     FIRST as CLASS_TOKENS,
     Blocks,
 )
+from .recompute import normalised
 
 SIZES = {  # dim, depth, heads
     "tiny224": (192, 12, 3),
@@ -122,13 +124,14 @@ class AST(nn.Module):
                     proj_drop=dropout,
                     norm_layer=norm,
                     attn_layer=SelfAttention,
+                    mlp_layer=FeedForward,
                 )
                 for _ in range(depth)
             ),
             merging=token_merging,
         )
         for block in self.blocks:
-            block.recompute = gradient_checkpointing == "mlp"
+            block.recompute = gradient_checkpointing
         self.norm = norm(dim)
         self._initialise()
 
@@ -198,20 +201,20 @@ class AST(nn.Module):
 
 
 class ASTBlock(Block):
-    """timm's block, which may compute its feed-forward twice.
+    """timm's block, which keeps less for the gradient.
 
-    With ``recompute``, a training step keeps what enters the feed-forward
-    and its LayerNorm, not what is inside, four times as wide.
+    With ``recompute`` "mlp", a training step keeps what enters the
+    feed-forward and its LayerNorm, not what is inside, four times as wide.
 
     Example
     -------
     >>> block = ASTBlock(32, num_heads=2)
-    >>> block.recompute = True
+    >>> block.recompute = "mlp"
     >>> block(torch.randn(3, 10, 32)).shape
     torch.Size([3, 10, 32])
     """
 
-    recompute = False
+    recompute = False  # or "mlp"; True if the whole block is computed twice
 
     def forward(self, x):
         """Attend, then transform each token.
@@ -226,10 +229,15 @@ class ASTBlock(Block):
         torch.Tensor
             Of the same shape.
         """
-        x = x + self.attn(self.norm1(x))
+        if self.recompute is True:  # what a block inside keeps is given up
+            x = x + self.attn(self.norm1(x))
+            return x + self._feed_forward(x)
+        with normalised(self.norm1, x) as y:
+            x = x + self.attn(y)
         if self.recompute and self.training and torch.is_grad_enabled():
             return x + checkpoint(self._feed_forward, x, use_reentrant=False)
-        return x + self._feed_forward(x)
+        with normalised(self.norm2, x) as y:
+            return x + self.mlp(y)
 
     def _feed_forward(self, x):
         return self.mlp(self.norm2(x))

@@ -49,19 +49,11 @@ class SelfAttention(Attention):
             Of the same shape.
         """
         plain = attn_mask is None and not is_causal
-        if plain and self._trains_on_cpu(x):
+        drops = self.training and self.attn_drop.p
+        if plain and not drops and torch.is_grad_enabled() and runs_on_cpu(x):
             y = CpuAttention.apply(self.qkv(x), self.num_heads)
             return self.proj_drop(self.proj(y))
         return super().forward(x, attn_mask=attn_mask, is_causal=is_causal)
-
-    def _trains_on_cpu(self, x):
-        return (
-            x.device.type == "cpu"
-            and torch.is_grad_enabled()
-            and not (self.training and self.attn_drop.p)
-            and not torch.compiler.is_compiling()
-            and not torch.jit.is_tracing()
-        )
 
 
 class CpuAttention(torch.autograd.Function):
@@ -143,3 +135,28 @@ def _batched_backward(grad, q, k, v):
     )
     grad_k = grad_logits.transpose(2, 3) @ q
     return (grad_logits @ k).mul_(scale), grad_k, grad_v
+
+
+def runs_on_cpu(x):
+    """Whether what is computed of a tensor is neither on a GPU nor a graph.
+
+    Arguments
+    ---------
+    x : torch.Tensor
+        Any tensor.
+
+    Returns
+    -------
+    bool
+        False also under ``torch.compile`` and in exports.
+
+    Example
+    -------
+    >>> runs_on_cpu(torch.zeros(1))
+    True
+    """
+    return (
+        x.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
+    )

@@ -40,6 +40,7 @@ ROWS = {
     "probe": rows_data.probe,
     "epoch": rows_data.epoch,
 }
+SAME = ("cpu", "threads", "gpu", "versions")  # else no row is kept
 LIBRARIES = ("torch", "torchaudio", "timm", "transformers", "peft")
 
 
@@ -68,16 +69,32 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=ROWS, metavar="ROW")
     parser.add_argument("--quick", action="store_true", help="2 blocks")
-    parser.add_argument("--json", default="benchmarks.json")
+    parser.add_argument("--json", help="benchmarks.json, or none if --quick")
     parser.add_argument("--blocks", type=int, default=12)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clips", help="ESC-50-master, for probe and epoch")
     options = parser.parse_args()
+    options.json = options.json or (not options.quick and "benchmarks.json")
     if options.quick:
         options.blocks, options.batch, options.rounds = 2, 4, 1
     options.device = "cuda" if torch.cuda.is_available() else "cpu"
     return options
+
+
+def rows_of_others(options, report):
+    """What the json file holds of the same machine, but for what is measured.
+
+    Each row has the date of its own.
+    """
+    if not options.json or not os.path.exists(options.json):
+        return []
+    with open(options.json, encoding="utf-8") as file:
+        old = json.load(file)
+    if any(old.get(key) != report[key] for key in SAME):
+        return []
+    measured = options.only or ROWS
+    return [row for row in old["rows"] if row["group"] not in measured]
 
 
 def main():
@@ -85,19 +102,23 @@ def main():
     options = parse()
     keep_large_blocks()
     report = {**surroundings(options.device), "rows": []}
+    report["rows"] = rows_of_others(options, report)
     print(json.dumps({k: v for k, v in report.items() if k != "rows"}))
     for name in tqdm(options.only or ROWS, desc="rows", disable=None):
         begin = time.perf_counter()
         for line in ROWS[name](options):
-            report["rows"].append({**line, "group": name})
+            dated = {"group": name, "date": report["date"]}
+            report["rows"].append({**line, **dated})
             print(
                 f"{line['row']:<50}{line['ratio']:>8.2f}"
                 f"  {line['wanted']!s:<8}{line['note']}",
                 flush=True,
             )
         print(f"# {name}: {time.perf_counter() - begin:.0f} s", flush=True)
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=1)
+        if options.json:
+            with open(options.json, "w", encoding="utf-8") as file:
+                json.dump(report, file, indent=1)
+                file.write("\n")
 
 
 if __name__ == "__main__":

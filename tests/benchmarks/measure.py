@@ -8,6 +8,7 @@ import sys
 import time
 
 import torch
+from tqdm import tqdm
 
 
 def synchronise():
@@ -28,7 +29,8 @@ def seconds(function):
 def in_turn(functions, rounds, warm=1):
     """Median seconds of each function, all called in turn."""
     times = {name: [] for name in functions}
-    for number in range(warm + rounds):
+    every = tqdm(range(warm + rounds), desc="rounds", leave=False, disable=None)
+    for number in every:
         for name, function in functions.items():
             took = seconds(function)
             if number >= warm:

@@ -5,50 +5,25 @@
 
 As ratios to one plain forward of the frozen encoder (a full fine-tuning step is
 about three): each method takes one step in turn, in one process, on the same
-input; medians over the rounds. Then mixtures of adapters, batched against the
-same experts in a Python loop.
+input; medians over the rounds.
 """
 
 import argparse
-import statistics
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from method_files import ROOT, petl_of  # noqa: E402
 
-from speechbrain_petl import (  # noqa: E402
-    AST,
-    AdaptedEncoder,
-    Bottleneck,
-    DenseMoA,
-    SoftMoA,
-    count_parameters,
-)
-from speechbrain_petl.adapters.experts import Experts  # noqa: E402
+from benchmarks.measure import in_turn  # noqa: E402
+from speechbrain_petl import AST, AdaptedEncoder, count_parameters  # noqa: E402
 
 HPARAMS = ROOT / "recipes" / "ESC50" / "hparams"
 FRAMES, DIM = 500, 768
-
-
-def seconds(functions, rounds):
-    """Median seconds of each function, all called in turn."""
-    times = {name: [] for name in functions}
-    for number in tqdm(range(rounds + 1), desc="rounds"):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            if torch.cuda.is_available():
-                torch.cuda.synchronize()
-            if number:  # the first round warms up
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(t) for name, t in times.items()}
 
 
 def step(module, x):
@@ -70,35 +45,15 @@ def methods(blocks, batch, rounds, device):
             adapted = adapted.to(device).train()
             trainable[path.stem] = count_parameters(adapted)[0]
             functions[path.stem] = partial(step, adapted, x)
-    times = seconds(functions, rounds)
+    times = in_turn(functions, rounds)
     base = times.pop("frozen forward")
     print(f"frozen forward: {base * 1000:.0f} ms = 1")
     for name, value in sorted(times.items(), key=lambda item: item[1]):
         print(f"{name:<20}{value / base:>7.2f}{trainable[name]:>12,}")
 
 
-def mixtures(batch, rounds, device):
-    """Print a row for each kind and number of experts."""
-    x = torch.randn(batch, 600, DIM, device=device, requires_grad=True)
-    functions = {}
-    for kind in (DenseMoA, SoftMoA):
-        for count in (2, 7, 15):
-            expert = partial(Bottleneck, width=6)
-            mixture = kind(DIM, expert, count).to(device)
-            loop = kind(DIM, expert, count)
-            loop.experts = Experts([expert(dim=DIM) for _ in range(count)])
-            name = f"{kind.__name__}, {count} experts"
-            functions[name] = partial(step, mixture, x)
-            functions[name, "loop"] = partial(step, loop.to(device), x)
-    times = seconds(functions, rounds)
-    print("mixture alone: loop over batched")
-    for name in functions:
-        if isinstance(name, str):
-            print(f"{name:<24}{times[name, 'loop'] / times[name]:>7.2f}")
-
-
 def main():
-    """Parse the command line and print both tables."""
+    """Parse the command line and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--blocks", type=int, default=2)
     parser.add_argument("--batch", type=int, default=2)
@@ -107,7 +62,6 @@ def main():
     device = "cuda" if torch.cuda.is_available() else "cpu"
     print(f"torch {torch.__version__} on {device}, {options}")
     methods(options.blocks, options.batch, options.rounds, device)
-    mixtures(options.batch, options.rounds, device)
 
 
 if __name__ == "__main__":
