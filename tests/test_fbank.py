@@ -106,6 +106,11 @@ def test_too_many_mels_are_refused():
         Fbank(mels=1000)
 
 
+def test_no_frames_are_refused():
+    with pytest.raises(InputError, match="frames=0"):
+        Fbank(frames=0)
+
+
 @pytest.mark.slow
 def test_is_faster_than_clip_by_clip():
     wavs, fbank, times = sounds(32), Fbank(frames=500), {}

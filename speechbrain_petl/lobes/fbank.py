@@ -66,6 +66,8 @@ class Fbank(nn.Module):
             raise InputError(
                 f"window={window!r} is not one of {', '.join(WINDOWS)}"
             )
+        if frames < 1:
+            raise InputError(f"frames={frames}: a spectrogram has at least one")
         self.frames, self.mean, self.std = frames, mean, std
         self.sample_rate = sample_rate
         self.window_size = round(WINDOW_SECONDS * sample_rate)
@@ -215,7 +217,7 @@ class Fbank(nn.Module):
         share = (PREEMPHASIS - 1) / self.window_size * self.window
         bands = [(b, self.banks[b, f], energy[:, f]) for b, f in self.bands]
 
-        def log_mel(wavs):
+        def _log_mel(wavs):
             # Kaldi takes each window's mean away; that of the clip goes first,
             # which leaves less to round
             torch.sub(wavs, wavs.mean(dim=1, keepdim=True), out=centred)
@@ -228,7 +230,7 @@ class Fbank(nn.Module):
                 torch.mm(squares[:, bins], bank, out=out)
             return _log(energy).view(clips, size, mels)
 
-        return log_mel
+        return _log_mel
 
     def _in_a_graph(self, wavs):
         """The same for any number of clips, without loops and buffers."""
