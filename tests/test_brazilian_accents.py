@@ -179,7 +179,7 @@ def test_wrong_arguments(data, prepare, tmp_path):
     """A folder, a csv file or a ratio that there is not."""
     with pytest.raises(InputError, match="nowhere is no folder"):
         prepare("/nowhere", tmp_path, WINDOW)
-    with pytest.raises(InputError, match=r"has no meta.csv \(it has: ba, "):
+    with pytest.raises(InputError, match=r"holds no meta.csv \(it has: ba, "):
         prepare(data, tmp_path, WINDOW, metadata="meta.csv")
     with pytest.raises(InputError, match="test_ratio=0.95 must be above 0"):
         prepare(data, tmp_path, WINDOW, test_ratio=0.95)
