@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from running import torchrun, weights_of
 from tiny_runs import TINY, load_prepare, methods_of, train
 
 from speechbrain_petl import InputError, PETLBrain
-from speechbrain_petl.data.clips import NO_LABEL, write_clips
+from speechbrain_petl.data.clips import NO_LABEL, ClipDataset, write_clips
 
 NAME = "AudioSet"
 METHODS = 9
@@ -79,6 +80,23 @@ def test_deterministic_and_kept(data, prepare, tmp_path, caplog):
         for split, path in first.items():
             assert open(path, "rb").read() == open(again[split], "rb").read()
     assert "Delete" in caplog.text and str(tmp_path / "1") in caplog.text
+
+
+def test_balanced_sampling(data, prepare, tmp_path):
+    """From files; test_stream.py has the same of shards."""
+    table = prepare(str(data), str(tmp_path), valid_clips=0)["train"]
+    clips = ClipDataset(table, len(LABELS), samples=160)
+    make_sampler = sys.modules["train"].AudioSetBrain.make_sampler
+    options = SimpleNamespace(balance=True, clips_per_epoch=20_000)
+    brain = SimpleNamespace(hparams=options)
+    drawn = np.bincount(list(make_sampler(brain, clips, seed=1)))
+    weights = clips.weights()
+    assert weights.max() > 1.5 * weights.min()
+    np.testing.assert_allclose(
+        drawn / drawn.sum(), weights / weights.sum(), atol=0.01
+    )
+    options.clips_per_epoch = None
+    assert len(make_sampler(brain, clips, seed=1)) == len(clips)
 
 
 def test_killed_while_it_wrote(data, prepare, tmp_path, monkeypatch):

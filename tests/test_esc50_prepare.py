@@ -157,7 +157,10 @@ def test_wrong_folder(prepare, esc50, tmp_path):
         ([("3,0,dog,True", "3,0,dog,yes")], "line 22: .* esc10=yes, not"),
         ([("1-1000-A-0.wav", "")], "line 2: filename is empty"),
         ([("2-2000-A-0.wav", "1-1000-A-0.wav")], "line 12: .* listed twice"),
-        ([("2-2000-A-0.wav", "2-9-A-0.wav")], "line 12: the audio file .* mis"),
+        (
+            [("2-2000-A-0.wav", "2-9-A-0.wav")],
+            "line 12: the audio file .* is mi",
+        ),
         ([("dog", "rooster")], "has 9 of 10 classes"),
         ([(",1,0,dog", ",1,0,rain")], "fold 1 has no clip of dog"),
     ],
