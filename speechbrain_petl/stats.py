@@ -3,11 +3,14 @@
 > python -m speechbrain_petl.stats MANIFEST.json [--mels=128]
 
 For the ``mean`` and ``std`` of ``Fbank``. Padding is left out: it is no sound.
+A table of clips (``data.clips``), such as AudioSet's, is a manifest too.
 """
 
 import argparse
 import json
+import os
 
+import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -70,7 +73,7 @@ def statistics(manifest, mels=128):
     Arguments
     ---------
     manifest : str
-        A json file that a prepare.py wrote.
+        A json or npy file that a prepare.py wrote.
     mels : int
         Number of mel filters.
 
@@ -79,18 +82,26 @@ def statistics(manifest, mels=128):
     tuple of float
         (mean, std)
     """
-    try:
-        with open(manifest, encoding="utf-8") as file:
-            entries = json.load(file)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{manifest} is no manifest: {error}")
     fbank, moments = Fbank(mels=mels), Moments()
-    for entry in tqdm(entries.values(), desc="reading"):
+    for entry in tqdm(_entries(manifest), desc="reading"):
+        if isinstance(entry, bytes):
+            entry = {"wav": os.fsdecode(entry)}
         span = entry.get("start", 0.0), entry.get("stop")
         wav = read_window(entry["wav"], *span)
         fbank.frames = fbank.frames_of(len(wav))
         moments.update(fbank.log_mel(wav.unsqueeze(0)))
     return moments.mean, moments.std
+
+
+def _entries(manifest):
+    """What is in a manifest, or the paths as bytes that a table has."""
+    try:
+        if str(manifest).endswith(".npy"):
+            return np.load(manifest, mmap_mode="r")["file"]
+        with open(manifest, encoding="utf-8") as file:
+            return json.load(file).values()
+    except (OSError, ValueError, IndexError, AttributeError) as error:
+        raise InputError(f"{manifest} is no manifest: {error}")
 
 
 def main(argv):
@@ -102,7 +113,7 @@ def main(argv):
         A manifest and options.
     """
     parser = argparse.ArgumentParser(prog="python -m speechbrain_petl.stats")
-    parser.add_argument("manifest", help="a json file of a run's save folder")
+    parser.add_argument("manifest", help="train.json of a run's save folder")
     parser.add_argument("--mels", type=int, default=128, help="mel filters")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)  # one clip at a time has no use for more

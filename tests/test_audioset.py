@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from running import torchrun, weights_of
 from tiny_runs import TINY, load_prepare, methods_of, train
 
 from speechbrain_petl import InputError, PETLBrain
-from speechbrain_petl.data.clips import NO_LABEL
+from speechbrain_petl.data.clips import NO_LABEL, ClipDataset, write_clips
 
 NAME = "AudioSet"
 METHODS = 9
@@ -79,6 +80,43 @@ def test_deterministic_and_kept(data, prepare, tmp_path, caplog):
         for split, path in first.items():
             assert open(path, "rb").read() == open(again[split], "rb").read()
     assert "Delete" in caplog.text and str(tmp_path / "1") in caplog.text
+
+
+def test_balanced_sampling(data, prepare, tmp_path):
+    """From files; test_stream.py has the same of shards."""
+    table = prepare(str(data), str(tmp_path), valid_clips=0)["train"]
+    clips = ClipDataset(table, len(LABELS), samples=160)
+    make_sampler = sys.modules["train"].AudioSetBrain.make_sampler
+    options = SimpleNamespace(balance=True, clips_per_epoch=20_000)
+    brain = SimpleNamespace(hparams=options)
+    drawn = np.bincount(list(make_sampler(brain, clips, seed=1)))
+    weights = clips.weights()
+    assert weights.max() > 1.5 * weights.min()
+    np.testing.assert_allclose(
+        drawn / drawn.sum(), weights / weights.sum(), atol=0.01
+    )
+    options.clips_per_epoch = None
+    assert len(make_sampler(brain, clips, seed=1)) == len(clips)
+
+
+def test_killed_while_it_wrote(data, prepare, tmp_path, monkeypatch):
+    """The tables of other options are not taken for those of the stamp."""
+    options = (str(data), str(tmp_path), None, "balanced")
+    first = prepare(*options, 5)["train"]
+    whole = open(first, "rb").read()
+    module, write = sys.modules["prepare"], write_clips
+
+    def killed(path, *args):
+        write(path, *args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_clips", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(*options, 0)
+    assert open(first, "rb").read() != whole
+    assert open(prepare(*options, 5)["train"], "rb").read() == whole
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_missing_and_broken_clips_are_reported(prepare, tmp_path, caplog):
@@ -186,6 +224,8 @@ def test_packing(data, shards, tmp_path):
         assert mine.read_bytes() == theirs.read_bytes(), name
     with pytest.raises(InputError, match="another --clips"):
         pack(str(data), str(again), ["balanced"], clips=3)
+    with pytest.raises(InputError, match="clips_folder=/nowhere is no folder"):
+        pack(str(data), str(again), ["balanced"], clips_folder="/nowhere")
     split_shards = pack_module().split_shards
     splits, counts = split_shards(str(shards), "balanced", valid_clips=5)
     assert not set(splits["train"]) & set(splits["valid"])
@@ -208,6 +248,32 @@ def test_trains(data, shards, tmp_path, packed):
     assert result["clips"]["test"] == CLIPS["eval"] - 1
     labels = (tmp_path / "save" / "labels.txt").read_text()
     assert f"'{NAMES[2]}' => 2" in labels
+
+
+@pytest.mark.parametrize("option", ["--clips=0", "--jobs=0"])
+def test_wrong_numbers_of_packing(data, tmp_path, option, capsys):
+    """Said before anything is written."""
+    with pytest.raises(SystemExit):
+        pack_module().main([str(data), str(tmp_path / "new"), option])
+    assert f"{option[:-2]}: give 1 or more" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "average=0",
+        "batch_size=0",
+        "clips_per_epoch=-3",
+        "clips_per_epoch=0",
+        "clips_per_epoch=2.5",
+        "shuffle_buffer=0",
+    ],
+)
+def test_wrong_numbers(data, tmp_path, option):
+    """Alike for files and for shards."""
+    with pytest.raises(InputError, match=f"{option}: give a whole number, 1"):
+        train(NAME, data, tmp_path, f"--{option}")
 
 
 def test_every_clip_is_scored_once(data, shards, tmp_path):

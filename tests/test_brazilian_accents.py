@@ -1,5 +1,6 @@
 """Brazilian accents: splits, errors, and training on a tiny layout."""
 
+import math
 import sys
 from pathlib import Path
 
@@ -179,7 +180,7 @@ def test_wrong_arguments(data, prepare, tmp_path):
     """A folder, a csv file or a ratio that there is not."""
     with pytest.raises(InputError, match="nowhere is no folder"):
         prepare("/nowhere", tmp_path, WINDOW)
-    with pytest.raises(InputError, match=r"has no meta.csv \(it has: ba, "):
+    with pytest.raises(InputError, match=r"holds no meta.csv \(it has: ba, "):
         prepare(data, tmp_path, WINDOW, metadata="meta.csv")
     with pytest.raises(InputError, match="test_ratio=0.95 must be above 0"):
         prepare(data, tmp_path, WINDOW, test_ratio=0.95)
@@ -210,6 +211,27 @@ def test_train(data, tmp_path):
     assert right == pytest.approx(result["metrics"]["accuracy"])
     labels = (tmp_path / "save" / "labels.txt").read_text()
     assert [line[1:3] for line in labels.splitlines()[:5]] == list(LABELS)
+
+
+@pytest.mark.parametrize("balance", [True, False])
+def test_classes_count_alike(balance, tmp_path):
+    """The loss weighs them by the inverse of their training windows."""
+    # two of each label to train on, but one of sp; the test's have one window
+    rows = [row for row in given(rows_of()) if row["id"] != "sp0_1"]
+    data = make_brazilian_accents(tmp_path, rows)
+    options = ["--epochs=1", f"--balance={balance}"]
+    result = train(NAME, data, tmp_path / "run", *options)
+    weights = dict.fromkeys(LABELS, 1.0)
+    if balance:
+        weights = {**dict.fromkeys(LABELS, 9 / 10), "sp": 9 / 5}
+    table = pandas.read_csv(tmp_path / "run" / "predictions.csv")
+    losses = [
+        weights[row["label"]] * -math.log(row[f"p({row['label']})"])
+        for _, row in table.iterrows()
+    ]
+    assert len(losses) == 22
+    mean = sum(losses) / len(losses)
+    assert result["metrics"]["loss"] == pytest.approx(mean, rel=1e-4)
 
 
 @pytest.mark.slow

@@ -151,10 +151,18 @@ def test_wrong_folder(prepare, esc50, tmp_path):
     [
         ([("filename,fold", "filename,flod")], "no column fold"),
         ([(",1,0,dog", ",6,0,dog")], "line 2: .*fold=6"),
-        ([("1-1000-A-0.wav", "")], "line 2: filename=nan"),
-        ([("2-2000-A-0.wav", "1-1000-A-0.wav")], "1-1000-A-0.wav twice"),
+        ([(",3,10,rain", ",x,10,rain")], "line 24: .*3-3002.* fold=x"),
+        ([("\n3-3002", "\n\n3-3002"), (",3,10,", ",x,10,")], "line 25: "),
+        ([(",3,10,rain", ",3,10")], "line 24: 6 values for 7 columns"),
+        ([("3,0,dog,True", "3,0,dog,yes")], "line 22: .* esc10=yes, not"),
+        ([("1-1000-A-0.wav", "")], "line 2: filename is empty"),
+        ([("2-2000-A-0.wav", "1-1000-A-0.wav")], "line 12: .* listed twice"),
+        (
+            [("2-2000-A-0.wav", "2-9-A-0.wav")],
+            "line 12: the audio file .* is mi",
+        ),
         ([("dog", "rooster")], "has 9 of 10 classes"),
-        ([(",1,0,dog", ",1,0,rain")], "fold 1 lacks some"),
+        ([(",1,0,dog", ",1,0,rain")], "fold 1 has no clip of dog"),
     ],
 )
 def test_wrong_csv(prepare, esc50, tmp_path, edits, words):

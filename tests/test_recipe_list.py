@@ -39,6 +39,10 @@ def test_rows_name_what_exists(path):
     """Files, flags, and checks without blanks, as upstream reads them."""
     for row in rows_of(path):
         assert row["Dataset"] and row["Task"] and row["test_debug_flags"]
+        hparams = Path(row["Hparam_file"])
+        script = "train_seq2seq" if hparams.parts[3] == "seq2seq" else "train"
+        assert row["Script_file"] == f"recipes/{path.stem}/{script}.py"
+        assert hparams.parts[:3] == ("recipes", path.stem, "hparams")
         for key in ("Script_file", "Data_prep_file", "Readme_file"):
             assert (ROOT / row[key]).is_file(), row[key]
         assert " " not in row["test_debug_checks"]

@@ -138,8 +138,9 @@ def test_wrong_arguments(data, prepare, tmp_path):
         prepare(data, tmp_path, WINDOW, pairs="x.csv")
     with pytest.raises(InputError, match="line 2: .*tracks/art.* is missing"):
         prepare(data, tmp_path, WINDOW, songs="tracks")
-    with pytest.raises(InputError, match="test_ratio=0.95 must not be neg"):
-        prepare(data, tmp_path, WINDOW, test_ratio=0.95)
+    for ratio in (0.95, 0, -0.1):
+        with pytest.raises(InputError, match=f"test_ratio={ratio} must be abo"):
+            prepare(data, tmp_path, WINDOW, test_ratio=ratio)
 
 
 def test_nothing_to_hold_out(prepare, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -9,6 +10,7 @@ from layouts import sound
 
 from speechbrain_petl import InputError
 from speechbrain_petl.data.audio import read_audio
+from speechbrain_petl.data.clips import write_clips
 from speechbrain_petl.data.dataio import few_shots
 from speechbrain_petl.data.tables import read_table
 from speechbrain_petl.data.windows import (
@@ -92,6 +94,20 @@ def test_statistics_of_windows(tmp_path):
     (tmp_path / "half.json").write_text(json.dumps({"a": entries["a:00000"]}))
     both, first = statistics(path), statistics(tmp_path / "first.json")
     assert both != first == statistics(tmp_path / "half.json")
+
+
+def test_statistics_of_a_table(tmp_path):
+    """AudioSet's clips are in a table, which says the same of the same clips."""
+    path = make_manifest(tmp_path, [("a", 0.5, ["x"]), ("b", 0.4, ["x"])])
+    files = [str(tmp_path / name).encode() for name in ("a.wav", "b.wav")]
+    table = str(tmp_path / "train.npy")
+    write_clips(table, np.array(files), np.zeros((2, 1)))
+    assert statistics(table) == statistics(path)
+    for name in ("nothing.npy", "nothing.json", "list.json", "array.npy"):
+        (tmp_path / "list.json").write_text("[]")
+        np.save(tmp_path / "array.npy", np.zeros(3))
+        with pytest.raises(InputError, match=f"{name} is no manifest"):
+            statistics(str(tmp_path / name))
 
 
 def test_shots_are_recordings():

@@ -206,7 +206,11 @@ def main(argv):
     parser.add_argument("--clips", type=int, default=1000, help="of a shard")
     parser.add_argument("--copy", action="store_true", help="do not convert")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
-    pack(**vars(parser.parse_args(argv)))
+    options = parser.parse_args(argv)
+    for name in ("clips", "jobs"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name}: give 1 or more")
+    pack(**vars(options))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ Authors
 
 import json
 import os
+from contextlib import suppress
 
 import numpy as np
 from segments import SETS, find_clips, read_classes, read_segments
@@ -91,11 +92,16 @@ def prepare_audioset(
     segments = {s: read_segments(data_folder, s, classes) for s in sets}
     _check_disjoint(segments)
     clips = _clips_of_sets(segments, clips_folder, save_folder)
+    stamp = os.path.join(save_folder, STAMP)
+    with suppress(FileNotFoundError):
+        os.remove(stamp)  # of other tables, which are written over
     parts = _splits([clips[s] for s in sets[:-1]], clips["eval"], valid_clips)
     for split, path in tables.items():
         write_clips(path, *parts[split])
-    with open(os.path.join(save_folder, STAMP), "w", encoding="utf-8") as file:
+    part = f"{stamp}.{os.getpid()}.part"
+    with open(part, "w", encoding="utf-8") as file:
         json.dump(options, file, indent=1)
+    os.replace(part, stamp)
     return tables
 
 
@@ -159,8 +165,6 @@ def existing(ids, labels, found):
 
 def _clips_of_sets(segments, clips_folder, save_folder):
     """Files and labels of each list; the others are reported."""
-    if not os.path.isdir(clips_folder):
-        raise InputError(f"clips_folder={clips_folder} is no folder")
     found, clips, lines = find_clips(clips_folder), {}, []
     for name, (ids, labels) in segments.items():
         files, kept, left_out = existing(ids, labels, found)

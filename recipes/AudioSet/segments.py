@@ -13,6 +13,7 @@ import numpy as np
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
 from speechbrain_petl.data.clips import NO_LABEL
+from speechbrain_petl.data.tables import wrong_folder
 
 logger = get_logger(__name__)
 
@@ -130,6 +131,8 @@ def find_clips(folder):
     files : numpy.ndarray
         Their paths as bytes (file,).
     """
+    if not os.path.isdir(folder):
+        raise InputError(f"clips_folder={folder} is no folder")
     ids, place, folders, kinds = bytearray(), array("I"), [], {}
     kind = array("I")
     for root, subfolders, names in os.walk(os.path.abspath(folder)):
@@ -160,14 +163,10 @@ def _path(folder, file):
     path = os.path.join(folder, file)
     if os.path.isfile(path):
         return path
-    what = "is no folder"
-    if os.path.isdir(folder):
-        found = ", ".join(sorted(os.listdir(folder))[:5])
-        what = f"holds no {file} (it has: {found or 'nothing'})"
-    raise InputError(
-        f"data_folder={folder} {what}. Download it from "
-        "https://research.google.com/audioset/download.html"
+    remedy = (
+        "Download it from https://research.google.com/audioset/download.html"
     )
+    raise wrong_folder(folder, file, remedy)
 
 
 def _rows(path, skip=None):

@@ -137,10 +137,10 @@ def main(argv):
     with open(hparams_file, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)
 
-    if hparams["average"] < 1:
-        raise InputError(
-            f"average={hparams['average']} tests nothing: give 1 or more epochs"
-        )
+    for key in ("average", "batch_size", "clips_per_epoch", "shuffle_buffer"):
+        value = 1 if hparams[key] is None else hparams[key]
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"{key}={value}: give a whole number, 1 or more")
     classes = read_classes(hparams["data_folder"])
     packed = is_packed(hparams["data_folder"])
     datasets = (shard_datasets if packed else folder_datasets)(hparams, classes)

@@ -16,12 +16,11 @@ Authors
 
 import os
 
-import pandas as pd
-
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
 from speechbrain_petl.data.archives import fetch_archive
 from speechbrain_petl.data.dataio import write_manifest
+from speechbrain_petl.data.tables import listed_file, read_table, wrong_folder
 
 logger = get_logger(__name__)
 
@@ -77,18 +76,10 @@ def prepare_esc50(
             f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}"
         )
     root = _find(data_folder, download, url)
-    meta = _read_meta(root, esc10)
+    clips = _read_meta(root, esc10)
     manifests = {}
     for split, folds in _splits(fold, protocol).items():
-        rows = meta[meta.fold.isin(folds)].sort_values("filename")
-        items = {
-            os.path.splitext(row.filename)[0]: {
-                "wav": os.path.join(root, "audio", row.filename),
-                "label": row.category,
-                "fold": int(row.fold),
-            }
-            for row in rows.itertuples()
-        }
+        items = {key: c for key, c in clips.items() if c["fold"] in folds}
         manifests[split] = os.path.join(save_folder, f"{split}.json")
         write_manifest(manifests[split], items)
     return manifests
@@ -111,13 +102,11 @@ def _find(data_folder, download, url):
     for place in places:
         if _is_esc50(place):
             return os.path.abspath(place)
-    what = "is no folder"
-    if os.path.isdir(data_folder):
-        found = ", ".join(sorted(os.listdir(data_folder))[:5])
-        what = f"holds no {META} (it has: {found or 'nothing'})"
-    raise InputError(
-        f"data_folder={data_folder} {what}. Give the folder {ROOT} of the "
-        "official archive, or add --download=True to fetch it there."
+    raise wrong_folder(
+        data_folder,
+        META,
+        f"Give the folder {ROOT} of the official archive, or add "
+        "--download=True to fetch it there.",
     )
 
 
@@ -126,41 +115,51 @@ def _is_esc50(folder):
 
 
 def _read_meta(root, esc10):
-    """The rows of the official csv that are used, with their types checked."""
-    path = os.path.join(root, META)
-    try:
-        meta = pd.read_csv(path)
-    except ValueError as error:  # what pandas and codecs raise
-        raise InputError(f"{path} is no csv file: {str(error).strip()}")
-    missing = [c for c in COLUMNS if c not in meta.columns]
-    if missing:
-        raise InputError(f"{path} has no column {', '.join(missing)}")
-    for line, row in enumerate(meta.itertuples(), start=2):
-        if row.fold not in FOLDS or not isinstance(row.filename, str):
-            raise InputError(
-                f"{path}, line {line}: filename={row.filename!r} "
-                f"fold={row.fold!r} is no row of ESC-50"
-            )
-    twice = meta.filename[meta.filename.duplicated()]
-    if len(twice):
-        raise InputError(f"{path} lists {twice.iloc[0]} twice")
-    meta = meta[meta.esc10.astype(bool)] if esc10 else meta
-    _check_counts(meta, path, esc10)
-    return meta
+    """id -> manifest entry of the clips that are used, sorted by id."""
+    path, clips = os.path.join(root, META), {}
+    for line, row in read_table(path, COLUMNS):
+        place = f"{path}, line {line}"
+        key, clip = _read_row(root, row, place)
+        if key in clips:
+            raise InputError(f"{place}: {key}.wav is listed twice")
+        if row["esc10"] == "True" or not esc10:
+            clips[key] = clip
+    _check_counts(clips, path, esc10)
+    return dict(sorted(clips.items()))
 
 
-def _check_counts(meta, path, esc10):
-    classes = meta.category.nunique()
-    if classes != CLASSES[esc10]:
+def _read_row(root, row, place):
+    """The id and the manifest entry of a row of the csv."""
+    name, fold = row["filename"], row["fold"]
+    if fold not in map(str, FOLDS) or row["esc10"] not in ("True", "False"):
         raise InputError(
-            f"{path} has {classes} of {CLASSES[esc10]} classes."
-            + (" Add --esc10=True." if classes == CLASSES[True] else "")
+            f"{place}: filename={name} has fold={fold} and esc10="
+            f"{row['esc10']}, not 1 to {len(FOLDS)} and True or False. Take "
+            "the official csv."
         )
-    for fold, rows in meta.groupby("fold"):
-        if rows.category.nunique() != classes:
-            raise InputError(f"{path}: fold {fold} lacks some of the classes")
-    if len(meta) != CLIPS[esc10]:
+    return os.path.splitext(name)[0], {
+        "wav": listed_file(place, os.path.join(root, "audio"), name),
+        "label": row["category"],
+        "fold": int(fold),
+    }
+
+
+def _check_counts(clips, path, esc10):
+    classes = {clip["label"] for clip in clips.values()}
+    if len(classes) != CLASSES[esc10]:
+        raise InputError(
+            f"{path} has {len(classes)} of {CLASSES[esc10]} classes."
+            + (" Add --esc10=True." if len(classes) == CLASSES[True] else "")
+        )
+    for fold in FOLDS:
+        found = {c["label"] for c in clips.values() if c["fold"] == fold}
+        if found != classes:
+            raise InputError(
+                f"{path}: fold {fold} has no clip of "
+                f"{', '.join(sorted(classes - found))}. Take the official csv."
+            )
+    if len(clips) != CLIPS[esc10]:
         logger.warning(
-            f"{path} lists {len(meta)} clips, ESC-{CLASSES[esc10]} has "
+            f"{path} lists {len(clips)} clips, ESC-{CLASSES[esc10]} has "
             f"{CLIPS[esc10]}: results are not comparable with published ones"
         )

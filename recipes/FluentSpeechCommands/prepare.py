@@ -28,7 +28,7 @@ from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
 from speechbrain_petl.data.dataio import write_manifest
 from speechbrain_petl.data.splits import check_disjoint
-from speechbrain_petl.data.tables import listed_file, read_table
+from speechbrain_petl.data.tables import listed_file, read_table, wrong_folder
 
 logger = get_logger(__name__)
 
@@ -100,14 +100,8 @@ def _find(data_folder):
                 f"{_csv_of(place, missing[0])} is missing: unpack the "
                 "official archive again"
             )
-    what = "is no folder"
-    if os.path.isdir(data_folder):
-        found = ", ".join(sorted(os.listdir(data_folder))[:5])
-        what = f"holds no data/train_data.csv (it has: {found or 'nothing'})"
-    raise InputError(
-        f"data_folder={data_folder} {what}. Give the folder {ROOT} of the "
-        "official archive, see README.md."
-    )
+    remedy = f"Give the folder {ROOT} of the official archive, see README.md."
+    raise wrong_folder(data_folder, _csv_of("", "train"), remedy)
 
 
 def _read_split(root, split):

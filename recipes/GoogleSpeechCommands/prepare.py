@@ -28,6 +28,7 @@ from speechbrain_petl import InputError
 from speechbrain_petl.data.archives import fetch_archive
 from speechbrain_petl.data.dataio import write_manifest
 from speechbrain_petl.data.splits import check_disjoint
+from speechbrain_petl.data.tables import wrong_folder
 
 logger = get_logger(__name__)
 
@@ -121,13 +122,11 @@ def _find(data_folder, download, url):
         return fetch_archive(
             f"{url}{ROOT}.tar.gz", os.path.abspath(target), SHA256[ROOT]
         )
-    what = "is no folder"
-    if os.path.isdir(data_folder):
-        found = ", ".join(sorted(os.listdir(data_folder))[:5])
-        what = f"holds no {LISTS['test']} (it has: {found or 'nothing'})"
-    raise InputError(
-        f"data_folder={data_folder} {what}. Give the folder of the unpacked "
-        f"{ROOT}.tar.gz, or add --download=True to fetch it there."
+    raise wrong_folder(
+        data_folder,
+        LISTS["test"],
+        f"Give the folder of the unpacked {ROOT}.tar.gz, or add "
+        "--download=True to fetch it there.",
     )
 
 

@@ -36,6 +36,7 @@ from collections import Counter
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
 from speechbrain_petl.data.dataio import write_manifest
+from speechbrain_petl.data.tables import listed_file, wrong_folder
 
 logger = get_logger(__name__)
 
@@ -114,17 +115,8 @@ def _find(data_folder):
             raise InputError(
                 f"{missing[0]} is missing: unpack the official release again"
             )
-    what = "is no folder"
-    if os.path.isdir(data_folder):
-        found = ", ".join(sorted(os.listdir(data_folder))[:5])
-        what = (
-            "holds no Session1/dialog/EmoEvaluation (it has: "
-            f"{found or 'nothing'})"
-        )
-    raise InputError(
-        f"data_folder={data_folder} {what}. Give the folder {ROOT} of the "
-        "official release, see README.md."
-    )
+    remedy = f"Give the folder {ROOT} of the official release, see README.md."
+    raise wrong_folder(data_folder, _labels_of("", 1), remedy)
 
 
 def _read_session(root, session):
@@ -173,12 +165,7 @@ def _read_line(root, session, line, place):
             "again."
         )
     folder = os.path.join(root, f"Session{session}", "sentences", "wav")
-    wav = os.path.join(folder, turn["dialog"], f"{key}.wav")
-    if not os.path.isfile(wav):
-        raise InputError(
-            f"{place}: the audio file {wav} is missing. Unpack the official "
-            "release again."
-        )
+    wav = listed_file(place, folder, f"{turn['dialog']}/{key}.wav")
     speaker = turn["session"] + turn["sex"]
     label = LABELS[code]
     return key, {"wav": wav, "label": label, "code": code, "speaker": speaker}

@@ -121,10 +121,12 @@ def _read(path, root):
 
 def _hold_out(samples_of, ratios, seed, path):
     """Choose test and validation songs; every sample keeps a training song."""
-    if min(ratios.values()) < 0 or sum(ratios.values()) >= 1:
+    no_test = ratios["test"] <= 0
+    if no_test or ratios["valid"] < 0 or sum(ratios.values()) >= 1:
         raise InputError(
-            f"valid_ratio={ratios['valid']} and test_ratio={ratios['test']} "
-            "must not be negative and leave something to train on"
+            f"valid_ratio={ratios['valid']} must not be negative, test_ratio="
+            f"{ratios['test']} must be above 0, and both must leave something "
+            "to train on"
         )
     songs_of = {}
     for song, samples in samples_of.items():

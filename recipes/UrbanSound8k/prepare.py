@@ -21,12 +21,12 @@ Authors
  * the speechbrain_petl developers, 2026
 """
 
-import csv
 import os
 
 from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
 from speechbrain_petl.data.dataio import write_manifest
+from speechbrain_petl.data.tables import listed_file, read_table, wrong_folder
 
 logger = get_logger(__name__)
 
@@ -103,33 +103,19 @@ def _find(data_folder):
     for place in (data_folder, os.path.join(data_folder, ROOT)):
         if os.path.isfile(os.path.join(place, META)):
             return os.path.abspath(place)
-    what = "is no folder"
-    if os.path.isdir(data_folder):
-        found = ", ".join(sorted(os.listdir(data_folder))[:5])
-        what = f"holds no {META} (it has: {found or 'nothing'})"
-    raise InputError(
-        f"data_folder={data_folder} {what}. Give the folder {ROOT} of the "
-        "official archive, see README.md."
-    )
+    remedy = f"Give the folder {ROOT} of the official archive, see README.md."
+    raise wrong_folder(data_folder, META, remedy)
 
 
 def _read_meta(root):
     """id -> manifest entry, sorted by id."""
     path, clips = os.path.join(root, META), {}
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [c for c in COLUMNS if c not in (reader.fieldnames or [])]
-            if missing:
-                raise InputError(f"{path} has no column {', '.join(missing)}")
-            for row in reader:
-                place = f"{path}, line {reader.line_num}"
-                key, clip = _read_row(root, row, place)
-                if key in clips:
-                    raise InputError(f"{place}: {key}.wav is listed twice")
-                clips[key] = clip
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no csv file in UTF-8: {error}")
+    for line, row in read_table(path, COLUMNS):
+        place = f"{path}, line {line}"
+        key, clip = _read_row(root, row, place)
+        if key in clips:
+            raise InputError(f"{place}: {key}.wav is listed twice")
+        clips[key] = clip
     _check_counts(clips, path)
     return dict(sorted(clips.items()))
 
@@ -137,11 +123,10 @@ def _read_meta(root):
 def _read_row(root, row, place):
     """The id and the manifest entry of a row of the csv."""
     name, fold, label = row["slice_file_name"], row["fold"], row["class"]
-    whole = None not in row and None not in row.values()
-    if not whole or not name or fold not in map(str, FOLDS):
+    if fold not in map(str, FOLDS):
         raise InputError(
-            f"{place}: slice_file_name={name!r} fold={fold!r} is no row of "
-            f"{ROOT}: {len(COLUMNS)} values, with a fold of 1 to {len(FOLDS)}"
+            f"{place}: slice_file_name={name} has fold={fold}, which is none "
+            f"of 1 to {len(FOLDS)}. Take the official csv."
         )
     named = dict(zip(CLASSES, map(str, range(len(CLASSES)))))
     if named.get(label) != row["classID"]:
@@ -149,14 +134,9 @@ def _read_row(root, row, place):
             f"{place}: class={label!r} with classID={row['classID']!r} is "
             f"none of: {', '.join(f'{i} {c}' for c, i in named.items())}"
         )
-    wav = os.path.join(root, "audio", f"fold{fold}", name)
-    if not os.path.isfile(wav):
-        raise InputError(
-            f"{place}: the audio file {wav} is missing. Unpack the official "
-            "archive again."
-        )
+    folder = os.path.join(root, "audio", f"fold{fold}")
     return os.path.splitext(name)[0], {
-        "wav": wav,
+        "wav": listed_file(place, folder, name),
         "label": label,
         "fold": int(fold),
         "recording": row["fsID"],

@@ -32,9 +32,10 @@ def write_clips(path, files, labels):
     table = np.zeros(len(files), dtype=row)
     table["file"], table["labels"] = files, labels
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.part", "wb") as file:
+    part = f"{path}.{os.getpid()}.part"  # other runs may write it too
+    with open(part, "wb") as file:
         np.save(file, table)
-    os.replace(f"{path}.part", path)
+    os.replace(part, path)
 
 
 class ClipDataset(torch.utils.data.Dataset):

@@ -70,11 +70,38 @@ def find_table(root, name, what):
     path = os.path.join(root, name)
     if os.path.isfile(path):
         return os.path.abspath(path)
-    missing = f"data_folder={root} is no folder"
+    remedy = f"Give the folder that holds {name}, {what}."
+    raise wrong_folder(root, name, remedy)
+
+
+def wrong_folder(root, name, remedy):
+    """The error to raise for a folder that lacks what a data set must have.
+
+    Arguments
+    ---------
+    root : str
+        The folder that the user gave.
+    name : str
+        What is not in it.
+    remedy : str
+        What the user can do about it: the end of the message.
+
+    Returns
+    -------
+    InputError
+        It says what there is instead.
+
+    Example
+    -------
+    >>> raise wrong_folder("/nowhere", "meta.csv", "Give the folder of it.")
+    Traceback (most recent call last):
+    speechbrain_petl.errors.InputError: data_folder=/nowhere is no folder. Give the folder of it.
+    """
+    what = "is no folder"
     if os.path.isdir(root):
         found = ", ".join(sorted(os.listdir(root))[:5])
-        missing = f"data_folder={root} has no {name} (it has: {found or '-'})"
-    raise InputError(f"{missing}. Give the folder that holds {name}, {what}.")
+        what = f"holds no {name} (it has: {found or 'nothing'})"
+    return InputError(f"data_folder={root} {what}. {remedy}")
 
 
 def listed_file(place, folder, name):

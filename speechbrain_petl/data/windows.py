@@ -79,7 +79,10 @@ def write_windows(path, items, window, overlap=0.0):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     entries = {}
     bar = tqdm(
-        items.items(), desc=f"checking {os.path.basename(path)}", leave=False
+        items.items(),
+        desc=f"checking {os.path.basename(path)}",
+        leave=False,
+        disable=None,
     )
     for key, item in bar:
         spans = cut(check_audio(item["wav"]), window, overlap)
