@@ -31,6 +31,7 @@ from .yaml_files import (
 )
 
 BASE = "base.yaml"
+WHOLE = "output_folder"  # a yaml that has it needs no base.yaml
 # keys that may change between a run and its continuation
 PLACES = {
     *("data_folder", "download", "num_workers"),
@@ -128,7 +129,8 @@ def base_of(method_file):
     Returns
     -------
     pathlib.Path
-        Path of the nearest base.yaml at or above its folder.
+        Path of the nearest base.yaml at or above its folder; where there is
+        none, the file itself, if it is one that ``export`` has written.
     """
     method_file = Path(method_file)
     if not method_file.is_file():
@@ -141,7 +143,12 @@ def base_of(method_file):
     for folder in (method_file.parent, method_file.parent.parent):
         if (folder / BASE).is_file():
             return folder / BASE
-    raise InputError(f"{method_file} has no {BASE} beside it or one level up")
+    if WHOLE in load_yaml(method_file.read_text(encoding="utf-8"), method_file):
+        return method_file
+    raise InputError(
+        f"{method_file} has no {BASE} beside it or one level up, and is none "
+        f"by itself: it has no {WHOLE}"
+    )
 
 
 def merge(method_file, overrides):
@@ -150,7 +157,7 @@ def merge(method_file, overrides):
     Arguments
     ---------
     method_file : str
-        Path of a method file; base.yaml itself stands for no overrides.
+        Path of a method file; one that needs no other has no overrides.
     overrides : dict
         Further overrides.
 
@@ -160,7 +167,7 @@ def merge(method_file, overrides):
         All of them, with yaml tags and comments.
     """
     merged = YAML().map()
-    if Path(method_file).name != BASE:
+    if base_of(method_file) != Path(method_file):
         text = Path(method_file).read_text(encoding="utf-8")
         merged = load_yaml(text, method_file)
     update_yaml(merged, overrides)

@@ -336,6 +336,16 @@ def test_every_method_file_loads_and_exports(method, tmp_path):
     assert set(loaded["petl"]) <= {"wrap", "train"}
 
 
+def test_an_exported_file_needs_no_other(folder):
+    """It is read as it is, and takes the command line's overrides."""
+    (folder / "a" / "b").mkdir(parents=True)
+    flat = folder / "a" / "b" / "lora.yaml"
+    flat.write_text(export(folder / "lora.yaml"))
+    path, _, overrides = parse_recipe([str(flat), "--data_folder=d"])
+    assert path == str(flat) and overrides == "data_folder: d"
+    assert export(flat) == export(folder / "lora.yaml")
+
+
 def test_the_export_command(capsys):
     method = ROOT / "recipes" / "ESC50" / "hparams" / "lora.yaml"
     recipe.main(["export", str(method)])
