@@ -82,6 +82,15 @@ def test_confusion_of_several_labels(tmp_path, drawn):
     assert not drawn
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b'id\n"a'])
+def test_confusion_of_a_broken_file(tmp_path, drawn, content):
+    """Is left out, and the file named; the report goes on."""
+    (tmp_path / "a.csv").write_bytes(content)
+    words = draw_confusion(tmp_path / "a.csv", "x.png")
+    assert words.startswith(f"no confusion matrix: {tmp_path}/a.csv cannot be")
+    assert not drawn
+
+
 def test_learning_curves(drawn):
     """Means and bands over the runs that have the epoch and a number."""
     values = {1: [0.1, 0.2, 0.6], 2: [0.3, None, 0.5], 3: [0.7]}

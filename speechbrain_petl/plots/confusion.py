@@ -6,6 +6,7 @@ import pandas
 import torch
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
+from ..errors import InputError
 from ..results import SEPARATOR
 from .canvas import blank, save
 
@@ -40,7 +41,10 @@ def draw_confusion(predictions, path, title=None):
     """
     if isinstance(predictions, (str, os.PathLike)):
         predictions = [predictions]
-    tables = [_read(file) for file in predictions]
+    try:
+        tables = [_read(file) for file in predictions]
+    except InputError as error:
+        return f"no confusion matrix: {error}"
     names = list(dict.fromkeys(n for t in tables for n in _classes(t)))
     if len(names) > LEGIBLE:
         return f"no confusion matrix: {len(names)} classes are too many to read"
@@ -60,7 +64,10 @@ def draw_confusion(predictions, path, title=None):
 def _read(path):
     """Labels are words, also one that is called NA."""
     words = {"label": str, "predicted": str}
-    return pandas.read_csv(path, dtype=words, keep_default_na=False)
+    try:
+        return pandas.read_csv(path, dtype=words, keep_default_na=False)
+    except ValueError as error:  # of any kind that pandas has
+        raise InputError(f"{path} cannot be read: {error}")
 
 
 def _classes(table):
