@@ -77,7 +77,7 @@ def _classes(table):
 def _draw(matrix, names, path, title):
     counted = len(names) <= COUNTED
     side = 2 + (0.6 if counted else 0.2) * len(names)
-    figure = blank(side + 1, side)
+    figure = blank(side + 1, side, title)
     axes = figure.subplots()
     share = matrix / matrix.sum(dim=1, keepdim=True).clamp(min=1)
     image = axes.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=1)
@@ -85,7 +85,7 @@ def _draw(matrix, names, path, title):
     turned = 90 if not counted or max(map(len, names)) > 4 else 0
     axes.set_xticks(ticks, names, rotation=turned, fontsize=size)
     axes.set_yticks(ticks, names, fontsize=size)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    axes.set(xlabel="predicted", ylabel="true")
     for row, counts in enumerate(matrix.tolist() if counted else []):
         for column, count in enumerate(counts):
             colour = "white" if share[row, column] > 0.5 else "black"
