@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas
 from tqdm import tqdm
 
+from .command_line import check_device
 from .data.audio import check_audio
 from .errors import InputError
 from .inference.classifier import TRUST, AudioClassifier
@@ -121,6 +122,10 @@ def main(argv=None):
     args = _parse(argv)
     if args.csv and not Path(args.csv).absolute().parent.is_dir():
         raise InputError(f"--csv={args.csv}: there is no such folder")
+    if args.csv and Path(args.csv).is_dir():
+        raise InputError(f"--csv={args.csv} is a folder: name a file")
+    if args.device:
+        check_device(args.device)
     files = find_audio(args.files)
     classifier = AudioClassifier.from_hparams(
         args.model,

@@ -49,11 +49,7 @@ def _mend(run_opts):
     """Options that SpeechBrain takes and then stumbles over."""
     device, changed = run_opts.device, {}
     if device is not None:
-        try:
-            torch.zeros(0, device=device)
-        except (AssertionError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"--device={device} is not there: {reason}")
+        check_device(device)
     on_cpu = device == "cpu" or not torch.accelerator.is_available()
     for name in ("precision", "eval_precision"):
         if on_cpu and getattr(run_opts, name) == "fp16":
@@ -70,6 +66,25 @@ def _mend(run_opts):
     ):
         given.add("ckpt_interval_minutes")  # steps replace minutes
     return dataclasses.replace(run_opts, overridden_args=given, **changed)
+
+
+def check_device(device):
+    """Refuse a device that this machine does not have.
+
+    Arguments
+    ---------
+    device : str
+        Such as "cpu" or "cuda:1".
+
+    Example
+    -------
+    >>> check_device("cpu")
+    """
+    try:
+        torch.zeros(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--device={device} is not there: {reason}")
 
 
 def _last_ones(argv):

@@ -164,6 +164,8 @@ def check_place(path):
         raise InputError(f"{path}: {error}")
     if not path.absolute().parent.is_dir():
         raise InputError(f"{path}: there is no such folder")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a file")
 
 
 def _check(graph, other, path):

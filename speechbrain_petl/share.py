@@ -50,6 +50,8 @@ def save_adapter(source, folder, name=None, base=None, trust=False):
     local = base or saved.description["source"]
     saved.description = {"format": FORMAT, **_public(saved.description)}
     folder = Path(folder).expanduser()
+    if folder.is_file():
+        raise InputError(f"{folder} is a file: name a folder")
     folder.mkdir(parents=True, exist_ok=True)
     weights = (Path(source).expanduser() / WEIGHTS).read_bytes()
     (folder / WEIGHTS).write_bytes(weights)
@@ -101,8 +103,8 @@ def push(folder, repository, private=False):
         reason = (str(error).splitlines() or [""])[0]
         raise InputError(
             f"{folder} could not be uploaded to {repository}: "
-            f"{type(error).__name__}: {reason}. `hf auth login` asks for the "
-            "token of an account that may write there."
+            f"{type(error).__name__}: {reason.rstrip('.')}. `hf auth login` "
+            "asks for the token of an account that may write there."
         ) from error
     return str(url)
 

@@ -59,12 +59,14 @@ def run(data, output, *more, **which):
 
 def run_elsewhere(argv, program=None, launcher=(sys.executable,), **kwargs):
     """Run a recipe, or a program of a test, in processes of its own."""
+    given = os.environ.get("PYTHONPATH", str(ROOT))  # this checkout, if several
+    path = os.pathsep.join([str(Path(__file__).parent), given])
     return subprocess.run(
         [*launcher, str(program or ESC50 / "train.py"), *argv],
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": path},
         **kwargs,
     )
 

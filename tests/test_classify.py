@@ -112,6 +112,10 @@ def test_what_is_wrong_is_said_before_any_work(run, clips, tmp_path):
         main([*argv, str(tmp_path / "empty")])
     with pytest.raises(InputError, match="no/out.csv: there is no such folder"):
         main([*argv, "--csv=no/out.csv"])
+    with pytest.raises(InputError, match="empty is a folder: name a file"):
+        main([*argv, f"--csv={tmp_path / 'empty'}"])
+    with pytest.raises(InputError, match="--device=gpu is not there: "):
+        main([*argv, "--device=gpu"])
     with pytest.raises(InputError, match="there is no folder nowhere"):
         main(["nowhere", str(clips)])
     (clips / "z.wav").write_bytes(truncated_wav())

@@ -120,7 +120,9 @@ def test_a_graph_that_differs_is_not_kept(finished, tmp_path, monkeypatch):
 
 def test_places_that_cannot_be_written(finished, tmp_path, monkeypatch):
     """Said before the model is even loaded."""
+    (tmp_path / "folder.pt2").mkdir()
     for name, message in (
+        ("folder.pt2", "folder.pt2 is a folder: name a file"),
         ("a.tflite", "a.tflite: the name must end in .onnx or .pt2"),
         ("no/a.pt2", "no/a.pt2: there is no such folder"),
     ):

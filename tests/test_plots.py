@@ -82,6 +82,15 @@ def test_confusion_of_several_labels(tmp_path, drawn):
     assert not drawn
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b'id\n"a'])
+def test_confusion_of_a_broken_file(tmp_path, drawn, content):
+    """Is left out, and the file named; the report goes on."""
+    (tmp_path / "a.csv").write_bytes(content)
+    words = draw_confusion(tmp_path / "a.csv", "x.png")
+    assert words.startswith(f"no confusion matrix: {tmp_path}/a.csv cannot be")
+    assert not drawn
+
+
 def test_learning_curves(drawn):
     """Means and bands over the runs that have the epoch and a number."""
     values = {1: [0.1, 0.2, 0.6], 2: [0.3, None, 0.5], 3: [0.7]}
@@ -156,6 +165,26 @@ def test_tradeoff(drawn):
         assert axes.bbox.count_contains(box.corners()) == 4
 
 
+def test_titles_are_not_cut_off(tmp_path, drawn):
+    """However long, and however small the picture."""
+    title = "IEMOCAP, encoder wav2vec2_base (incomplete, see the table)"
+    names = [f"emotion {i}" for i in range(4)]
+    file = predictions(tmp_path / "a.csv", [(n, n) for n in names], names)
+    draw_confusion(file, "a.png", f"{title}: conformer, 10 runs")
+    points = [("lora", 100, 50.0, None), ("linear", 10, 40.0, None)]
+    draw_tradeoff(points, "b.png", 2 * title, "accuracy, %")
+    draw_shots({"lora": [(1, 1, 1), (2, 2, 2)]}, {}, "m", "c.png", 2 * title)
+    draw_curves({}, "accuracy", "d.png", 2 * title)
+    draw_embeddings(numpy.eye(8), list("aabbccdd"), "e.png", 2 * title)
+    for figure in drawn.values():
+        figure.draw_without_rendering()
+        (text,) = figure.texts
+        box = text.get_window_extent()
+        assert figure.bbox.count_contains(box.corners()) == 4
+        assert not any(box.overlaps(axes.bbox) for axes in figure.axes)
+    assert len(drawn) == 5
+
+
 def test_embeddings(drawn):
     """Each clip is a dot of its class; the same seed, the same picture."""
     random = numpy.random.RandomState(0)
@@ -212,10 +241,10 @@ def test_pictures_of_a_table(tmp_path, drawn):
     tradeoff, _, shots, confusion = (drawn[path] for path, _ in pictures)
     dots = [bars[0].get_ydata()[0] for bars in tradeoff.axes[0].containers]
     assert numpy.allclose(dots, [90, 60])
-    assert "incomplete" in tradeoff.axes[0].get_title()
+    assert "incomplete" in tradeoff.get_suptitle()
     assert len(shots.axes[0].get_lines()) == 4
     # the best method whose folds are complete; two clips in each
-    assert confusion.axes[0].get_title().endswith("lora, 3 runs")
+    assert confusion.get_suptitle().endswith("lora, 3 runs")
     assert sum(int(t.get_text()) for t in confusion.axes[0].texts) == 6
 
 

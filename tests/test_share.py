@@ -223,8 +223,11 @@ def test_what_cannot_be_pushed(folder, hub, tmp_path, finished):
         push(folder, NAME)
 
 
-def test_only_finished_runs_are_shared(tmp_path):
-    """Nothing is written otherwise."""
+def test_only_finished_runs_are_shared(finished, tmp_path):
+    """Nothing is written otherwise, nor in the place of a file."""
     with pytest.raises(InputError, match="is no folder"):
         save_adapter(tmp_path / "run", tmp_path / "shared")
     assert not (tmp_path / "shared").exists()
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="file is a file: name a folder"):
+        save_adapter(finished("ESC50"), tmp_path / "file")

@@ -1,28 +1,34 @@
 """What all pictures share: the canvas, the colours and the writing."""
 
 import os
+from textwrap import fill
 
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 DPI = 120
 COLOURS = colormaps["tab10"].colors
+LETTERS = 9  # of a title, to an inch
 
 
-def blank(width, height):
+def blank(width, height, title=None):
     """An empty picture, of no window and no global state.
 
     Arguments
     ---------
     width, height : float
         In inches.
+    title : str, optional
+        Broken into lines that the picture has room for.
 
     Returns
     -------
     matplotlib.figure.Figure
         The picture.
     """
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    figure.suptitle(fill(title or "", int(LETTERS * width)))
+    return figure
 
 
 def save(figure, path):

@@ -6,6 +6,7 @@ import pandas
 import torch
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
+from ..errors import InputError
 from ..results import SEPARATOR
 from .canvas import blank, save
 
@@ -40,7 +41,10 @@ def draw_confusion(predictions, path, title=None):
     """
     if isinstance(predictions, (str, os.PathLike)):
         predictions = [predictions]
-    tables = [_read(file) for file in predictions]
+    try:
+        tables = [_read(file) for file in predictions]
+    except InputError as error:
+        return f"no confusion matrix: {error}"
     names = list(dict.fromkeys(n for t in tables for n in _classes(t)))
     if len(names) > LEGIBLE:
         return f"no confusion matrix: {len(names)} classes are too many to read"
@@ -60,7 +64,10 @@ def draw_confusion(predictions, path, title=None):
 def _read(path):
     """Labels are words, also one that is called NA."""
     words = {"label": str, "predicted": str}
-    return pandas.read_csv(path, dtype=words, keep_default_na=False)
+    try:
+        return pandas.read_csv(path, dtype=words, keep_default_na=False)
+    except ValueError as error:  # of any kind that pandas has
+        raise InputError(f"{path} cannot be read: {error}")
 
 
 def _classes(table):
@@ -70,7 +77,7 @@ def _classes(table):
 def _draw(matrix, names, path, title):
     counted = len(names) <= COUNTED
     side = 2 + (0.6 if counted else 0.2) * len(names)
-    figure = blank(side + 1, side)
+    figure = blank(side + 1, side, title)
     axes = figure.subplots()
     share = matrix / matrix.sum(dim=1, keepdim=True).clamp(min=1)
     image = axes.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=1)
@@ -78,7 +85,7 @@ def _draw(matrix, names, path, title):
     turned = 90 if not counted or max(map(len, names)) > 4 else 0
     axes.set_xticks(ticks, names, rotation=turned, fontsize=size)
     axes.set_yticks(ticks, names, fontsize=size)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    axes.set(xlabel="predicted", ylabel="true")
     for row, counts in enumerate(matrix.tolist() if counted else []):
         for column, count in enumerate(counts):
             colour = "white" if share[row, column] > 0.5 else "black"

@@ -45,7 +45,7 @@ def draw_curves(histories, metric, path, title, factor=1):
     ]
     columns = min(2, len(panels)) or 1
     rows = math.ceil(len(panels) / columns) or 1
-    figure = blank(4.5 * columns + 2, 3.2 * rows + 0.5)
+    figure = blank(4.5 * columns + 2, 3.2 * rows + 0.5, title)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
@@ -59,7 +59,6 @@ def draw_curves(histories, metric, path, title, factor=1):
         axes.set(title=f"{stage}: {name}{unit}", xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
-    figure.suptitle(title)
     handles, labels = _legend(grid)
     figure.legend(handles, labels, loc="outside right center")
     save(figure, path)
@@ -89,7 +88,7 @@ def draw_shots(curves, levels, metric, path, title):
     >>> path.exists()
     True
     """
-    figure = blank(7, 4.5)
+    figure = blank(7, 4.5, title)
     axes = figure.subplots()
     names = list(dict.fromkeys([*curves, *levels]))
     for colour, name in zip(COLOURS, names):
@@ -103,7 +102,7 @@ def draw_shots(curves, levels, metric, path, title):
     axes.set_xticks(shots, [str(k) for k in shots])
     axes.minorticks_off()
     more = "; dashed: all clips" if levels else ""
-    axes.set(xlabel=f"training clips a class{more}", ylabel=metric, title=title)
+    axes.set(xlabel=f"training clips a class{more}", ylabel=metric)
     axes.grid(alpha=0.3)
     figure.legend(loc="outside right center")
     save(figure, path)

@@ -35,7 +35,7 @@ def draw_embeddings(embeddings, labels, path, title, seed=1):
         raise InputError(
             f"{len(names)} classes are too many to tell apart in {path}"
         )
-    figure = blank(8 + 2 * (len(names) // 25), 6)
+    figure = blank(8 + 2 * (len(names) // 25), 6, title)
     axes = figure.subplots()
     for i, name in enumerate(names):
         turn, colour = divmod(i, len(COLOURS))
@@ -46,7 +46,7 @@ def draw_embeddings(embeddings, labels, path, title, seed=1):
             marker=MARKERS[turn],
             label=name,
         )
-    axes.set(xticks=[], yticks=[], title=title)
+    axes.set(xticks=[], yticks=[])
     figure.legend(loc="outside right center", ncols=1 + len(names) // 25)
     save(figure, path)
 

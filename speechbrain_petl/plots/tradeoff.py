@@ -33,18 +33,14 @@ def draw_tradeoff(points, path, title, metric):
     >>> path.exists()
     True
     """
-    figure = blank(8, 5)
+    figure = blank(8, 5, title)
     axes = figure.subplots()
     for _, x, y, deviation in points:
         axes.errorbar(
             x, y, deviation, fmt="o", ms=4, color=COLOURS[0], lw=1, capsize=2
         )
     axes.set_xscale("log")
-    axes.set(
-        xlabel="trainable parameters, classifier included",
-        ylabel=metric,
-        title=title,
-    )
+    axes.set(xlabel="trainable parameters, classifier included", ylabel=metric)
     axes.grid(alpha=0.3)
     axes.margins(x=0.15, y=0.1)
     figure.draw_without_rendering()  # labels need to know where the dots are
