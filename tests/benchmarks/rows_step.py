@@ -88,7 +88,8 @@ def bf16_step(options):
         fp32 = trainers(["ours"], size, batch, device)["ours"]
         subjects = {"ours, bf16": subjects.pop("ours"), **subjects}
         subjects["ours"] = fp32
-    times, rate = with_product(subjects, torch.bfloat16, device, rounds)
+    kind = torch.float32 if emulated else torch.bfloat16
+    times, rate = with_product(subjects, kind, device, rounds)
     note = f"{blocks} blocks, batch {batch}, medians of {rounds}"
     rows = []
     if emulated:
