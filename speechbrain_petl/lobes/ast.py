@@ -59,7 +59,7 @@ class AST(nn.Module):
     gradient_checkpointing : bool or str
         Keep no activations inside the blocks and compute them again in the
         backward pass: less memory, about a third more time. "mlp" does so
-        for the feed-forwards only, for a tenth more time.
+        for the feed-forwards only, for a fifth more time.
     token_merging : float
         Share of the patches that the last block does without in evaluation,
         0 to 0.9: see ``merging.py``.

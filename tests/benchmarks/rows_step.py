@@ -80,7 +80,7 @@ def bf16_step(options):
     """The same in bf16, smaller where a CPU emulates it."""
     device, rounds = options.device, max(options.rounds, 1)
     emulated = device == "cpu" and emulates_bf16()
-    blocks, batch = (2, 2) if emulated else (options.blocks, options.batch)
+    blocks, batch = (1, 1) if emulated else (options.blocks, options.batch)
     size = (BASE[0], blocks, BASE[2])
     subjects = trainers(("ours", *PEERS), size, batch, device, "bf16")
     tokens = tokens_of(subjects["ours"])
