@@ -87,7 +87,11 @@ class PETLBrain(ResumableBrain):
         for name, module in self.modules.items():
             if any(p.requires_grad for p in module.parameters()):
                 self.checkpointer.add_recoverable(name, module)
-        self.metrics = ModuleDict({"loss": MeanMetric(), **metrics})
+        loss = MeanMetric()
+        if self.device_type != "mps":  # which has no 64 bits
+            # so that the order of adding, which a resumed run changes, is lost
+            loss.set_dtype(torch.float64)
+        self.metrics = ModuleDict({"loss": loss, **metrics})
         self.metrics.to(self.device)
         for metric in self.metrics.values():
             metric.persistent(True)
