@@ -1,8 +1,10 @@
-"""glibc's allocator, told to keep large blocks between the steps of a run.
+"""glibc's allocator, told to keep large blocks, or never to keep them.
 
 As it comes, glibc gives every block above a few megabytes back to the kernel
 when it is freed, and a training step on a CPU spends up to half of its time in
-having the same pages mapped and zeroed again.
+having the same pages mapped and zeroed again. Kept, they are not always used
+again: a tensor is aligned, so that one of the same size may not fit its place,
+and the process grows to twice the size of its tensors.
 """
 
 import ctypes
@@ -11,6 +13,7 @@ import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of malloc.h
 KEPT_BYTES = 2**31 - 1  # mallopt takes an int
+RETURNED_BYTES = 2**22  # less than tokens of a block need
 SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
 TUNABLES = ("glibc.malloc.trim_threshold", "glibc.malloc.mmap_threshold")
 
@@ -31,6 +34,29 @@ def keep_large_blocks():
     >>> keep_large_blocks() in (True, False)
     True
     """
+    return _set_thresholds(KEPT_BYTES)
+
+
+def return_large_blocks():
+    """Let this process return what it frees at once, and be as small as it can.
+
+    For training on a CPU where memory is scarce and time is not.
+
+    Returns
+    -------
+    bool
+        Whether the setting was made: see ``keep_large_blocks``.
+
+    Example
+    -------
+    >>> return_large_blocks() in (True, False)
+    True
+    """
+    return _set_thresholds(RETURNED_BYTES)
+
+
+def _set_thresholds(mapped_bytes):
+    """Blocks of so many bytes are mapped alone; no others are returned."""
     tunables = os.environ.get("GLIBC_TUNABLES", "")
     chosen = any(name in os.environ for name in SETTINGS)
     if chosen or any(name in tunables for name in TUNABLES):
@@ -41,6 +67,6 @@ def keep_large_blocks():
     if not hasattr(libc, "gnu_get_libc_version"):
         return False
     # glibc before 2.35 refuses so high a threshold: then no block is mapped
-    mapped = libc.mallopt(M_MMAP_THRESHOLD, KEPT_BYTES)
+    mapped = libc.mallopt(M_MMAP_THRESHOLD, mapped_bytes)
     mapped = mapped or libc.mallopt(M_MMAP_MAX, 0)
     return bool(mapped and libc.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES))

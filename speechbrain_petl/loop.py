@@ -21,7 +21,7 @@ from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.distributed import ddp_broadcast, main_process_only
 from speechbrain.utils.logger import get_logger
 
-from .allocator import keep_large_blocks
+from .allocator import keep_large_blocks, return_large_blocks
 from .data.batches import dynamic_batches
 from .errors import InputError
 from .precision import leave_emulated_bf16
@@ -49,7 +49,11 @@ class ResumableBrain(sb.Brain):
     def __init__(self, modules, *, seed, **kwargs):
         super().__init__(modules, **kwargs)
         if self.device_type == "cpu":
-            keep_large_blocks()
+            saving = any(
+                getattr(module, "gradient_checkpointing", False) is True
+                for module in self.modules.modules()
+            )
+            (return_large_blocks if saving else keep_large_blocks)()
         leave_emulated_bf16(self)
         # --debug gives each process a folder of its own: they share the first's
         folder = self.checkpointer.checkpoints_dir

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from toy import toy_brain
 
 from speechbrain_petl import allocator, loop
@@ -17,8 +18,8 @@ FAULTS = """
 import resource, runpy, sys
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-if sys.argv[2] == "keep":
-    assert runpy.run_path(sys.argv[1])["keep_large_blocks"]()
+if sys.argv[2] != "leave":
+    assert runpy.run_path(sys.argv[1])[sys.argv[2] + "_large_blocks"]()
 def step():
     b"x" * 2**26  # 64 MB, freed at once
 for _ in range(2):
@@ -47,6 +48,7 @@ def test_blocks_are_kept():
     """Nothing is mapped again; as it comes, every step maps all."""
     most = 20 * 2**26 // 2**21  # if the kernel maps pages of 2 MB
     assert faults("leave") >= most > 10 * faults("keep")
+    assert faults("return") >= most
 
 
 class Libc:
@@ -77,6 +79,12 @@ def test_both_thresholds(libc):
     """As high as an int can be: mallopt(3) of the man page."""
     assert allocator.keep_large_blocks()
     assert libc.told == [(-3, 2**31 - 1), (-1, 2**31 - 1)]
+
+
+def test_returned(libc):
+    """Mapped from a few megabytes on, which glibc then moves no more."""
+    assert allocator.return_large_blocks()
+    assert libc.told == [(-3, 2**22), (-1, 2**31 - 1)]
 
 
 def test_an_older_glibc(libc):
@@ -113,9 +121,15 @@ def test_other_systems_are_left_alone(libc, monkeypatch):
     assert not libc.told
 
 
-def test_a_brain_on_a_cpu_sets_it(tmp_path, monkeypatch):
-    """A user who sets nothing gets it."""
+@pytest.mark.parametrize("value", [False, "mlp", True])
+def test_a_brain_on_a_cpu_sets_it(value, tmp_path, monkeypatch):
+    """A user who sets nothing gets it; who asks for small gets small."""
     calls = []
-    monkeypatch.setattr(loop, "keep_large_blocks", lambda: calls.append(1))
+    for name in ("keep_large_blocks", "return_large_blocks"):
+        monkeypatch.setattr(loop, name, lambda name=name: calls.append(name))
+    monkeypatch.setattr(
+        torch.nn.Module, "gradient_checkpointing", value, raising=False
+    )
     toy_brain(tmp_path)
-    assert calls == [1]
+    expected = "return" if value is True else "keep"
+    assert calls == [f"{expected}_large_blocks"]

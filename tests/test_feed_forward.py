@@ -31,7 +31,8 @@ def plain(mlp, x):
 @pytest.mark.parametrize("rows", [1, 7, 30, 1024])
 def test_equals_its_modules(rows, monkeypatch):
     """Output within rounding, gradient to what 16 bits hold, all chunks."""
-    monkeypatch.setattr(feed_forward, "ROWS", rows)
+    monkeypatch.setattr(feed_forward, "PRODUCT", rows * 128)
+    monkeypatch.setattr(feed_forward, "PASS", (rows + 1) // 2 * 128)
     mlp, x = frozen(), torch.randn(3, 10, 32, requires_grad=True)
     weights = torch.randn(3, 10, 32)
     y, expected = mlp(x), plain(mlp, x)
@@ -103,7 +104,8 @@ def test_adapted_encoder_trains_alike(monkeypatch):
 
 def test_adapted_encoder_keeps_less(monkeypatch):
     """A quarter less than blocks that keep all."""
-    monkeypatch.setattr(feed_forward, "ROWS", 64)
+    for name in ("PRODUCT", "PASS"):
+        monkeypatch.setattr(feed_forward, name, 64 * 256)
     x, most = torch.randn(8, 64, 128), []
     saving, keeping = adapted(), adapted()
     for block in keeping.encoder.blocks:

@@ -4,6 +4,8 @@ One frame is DC removal, pre-emphasis, window, power spectrum, mel filters,
 log: see ``torchaudio.compliance.kaldi.fbank``, which takes one clip at a time.
 """
 
+import math
+
 import torch
 from torch import nn
 from torchaudio.compliance.kaldi import get_mel_banks
@@ -16,8 +18,8 @@ LOW_HZ = 20.0  # where the first mel filter starts
 PREEMPHASIS = 0.97
 WINDOWS = {"hanning": 1.0, "povey": 0.85}  # powers of the Hann window
 WINDOW_SECONDS, HOP_SECONDS = 0.025, 0.010
-BAND = 32  # mel filters computed together, see _bands
-CPU_CHUNK = 2  # clips whose intermediate results fit a core's cache
+BAND = 16  # mel filters computed together, see _bands
+CPU_CHUNK = 4  # clips whose intermediate results fit a core's cache
 
 
 class Fbank(nn.Module):
@@ -204,13 +206,17 @@ class Fbank(nn.Module):
         size, mels = self.frames_of(samples), self.banks.shape[1]
         centred = like.new_empty(clips, samples)
         emphasised = like.new_empty(clips, samples - 1)
+        # a window's sum is that of its blocks, which windows have in common
+        block = math.gcd(self.window_size, self.hop)
+        sums = like.new_empty(clips, samples // block)
         mean = like.new_empty(clips, size, 1)
         # the transform pads windows with zeros; one stands before them, since
         # a window's first sample is multiplied by zero
         rows = like.new_zeros(clips, size, self.fft_size)
         energy = like.new_empty(clips * size, mels)
         later, earlier = centred[:, 1:], centred[:, :-1]
-        whole = centred.unfold(1, self.window_size, self.hop)
+        blocks = centred[:, : sums.shape[1] * block].unflatten(1, (-1, block))
+        whole = sums.unfold(1, self.window_size // block, self.hop // block)
         windows = emphasised.unfold(1, len(self.window), self.hop)
         placed = rows[..., 1 : self.window_size]
         # what is left of a window's mean after pre-emphasis
@@ -221,6 +227,7 @@ class Fbank(nn.Module):
             # Kaldi takes each window's mean away; that of the clip goes first,
             # which leaves less to round
             torch.sub(wavs, wavs.mean(dim=1, keepdim=True), out=centred)
+            torch.sum(blocks, 2, out=sums)
             torch.sum(whole, 2, keepdim=True, out=mean)
             # pre-emphasis of the clip is that of each window but for its first
             torch.sub(later, earlier, alpha=PREEMPHASIS, out=emphasised)

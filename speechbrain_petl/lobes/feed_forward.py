@@ -12,7 +12,8 @@ from torch import nn
 
 from .attention import runs_on_cpu
 
-ROWS, FEW = 2560, 256  # tokens of one product, and of one pass over slopes
+# hidden units of one product, and of one pass over slopes
+PRODUCT, PASS = 2560 * 3072, 256 * 3072
 STEEPEST = 1.13  # above the largest slope of GELU, 1.1290
 UNITS = (2**15 - 1) / STEEPEST  # what a slope of 1 is in 16 bits
 
@@ -109,19 +110,18 @@ class CpuFeedForward(torch.autograd.Function):
         rows = x.flatten(0, -2)
         out = rows.new_empty(len(rows), len(w2))
         slopes = out.new_empty(len(rows), len(w1), dtype=torch.int16)
-        units = out.new_full((1, 1), UNITS)
-        room = out.new_empty(2, min(ROWS, len(rows)), len(w1))
-        for some in _slices(len(rows), ROWS):
+        many, few = (max(1, units // len(w1)) for units in (PRODUCT, PASS))
+        units = out.new_full((min(few, len(rows)), len(w1)), UNITS)
+        room = out.new_empty(2, min(many, len(rows)), len(w1))
+        for some in _slices(len(rows), many):
             part = rows[some]
             h, y = room[:, : len(part)]
             torch.addmm(b1, part, w1.t(), out=h)
             torch.ops.aten.gelu.out(h, out=y)
             torch.addmm(b2, y, w2.t(), out=out[some])
-            for few in _slices(len(part), FEW):
-                slope = torch.ops.aten.gelu_backward(
-                    units.expand_as(h[few]), h[few]
-                )
-                slopes[some][few] = slope.round_()
+            for n in _slices(len(part), few):
+                slope = torch.ops.aten.gelu_backward(units[: len(h[n])], h[n])
+                slopes[some][n] = slope.round_()
         ctx.save_for_backward(slopes, w1, w2)
         return out.view(x.shape)
 
@@ -145,13 +145,13 @@ class CpuFeedForward(torch.autograd.Function):
         slopes, w1, w2 = ctx.saved_tensors
         rows = grad.flatten(0, -2)
         out = rows.new_empty(len(rows), w1.shape[1])
-        room = rows.new_empty(min(ROWS, len(rows)), len(w1))
-        for some in _slices(len(rows), ROWS):
+        many = max(1, PRODUCT // len(w1))
+        room = rows.new_empty(min(many, len(rows)), len(w1))
+        for some in _slices(len(rows), many):
             part, place = rows[some], out[some]
             h = room[: len(part)]
             torch.mm(part, w2, out=h)
-            for few in _slices(len(part), FEW):
-                h[few].mul_(slopes[some][few].float())
+            h.mul_(slopes[some])
             torch.addmm(place, h, w1, beta=0, alpha=1 / UNITS, out=place)
         return out.view(grad.shape), None, None, None, None
 

@@ -39,14 +39,20 @@ def trainer_of(name, blocks, batch, device="cpu"):
     return Trainer(MAKERS[name](encoder), int(batch), device)
 
 
-def memory(name, blocks, batch):
+def set_allocator(large_blocks):
+    """Keep or return large blocks, or leave glibc "as it comes"."""
+    from speechbrain_petl import allocator
+
+    if large_blocks != "as it comes":
+        getattr(allocator, f"{large_blocks}_large_blocks")()
+
+
+def memory(name, blocks, batch, large_blocks="keep"):
     """Peak of two steps: in all, beyond the model, and of live tensors."""
     import torch
 
     cuda = torch.cuda.is_available()
-    from speechbrain_petl.allocator import keep_large_blocks
-
-    keep_large_blocks()
+    set_allocator(large_blocks)
     trainer = trainer_of(name, blocks, batch, "cuda" if cuda else "cpu")
     forget_peak()
     start = torch.cuda.memory_allocated() if cuda else resident("VmRSS")
@@ -71,12 +77,9 @@ def live_tensors(function):
     return most
 
 
-def steps(name, blocks, batch, keep):
+def steps(name, blocks, batch, large_blocks):
     """Median seconds of a step, with the allocator set or as it comes."""
-    if keep == "keep":
-        from speechbrain_petl.allocator import keep_large_blocks
-
-        keep_large_blocks()
+    set_allocator(large_blocks)
     trainer = trainer_of(name, blocks, batch)
     times = []
     for _ in range(4):
@@ -110,9 +113,7 @@ def processes(blocks, batch):
     import torch
     from torch.nn.parallel import DistributedDataParallel
 
-    from speechbrain_petl.allocator import keep_large_blocks
-
-    keep_large_blocks()
+    set_allocator("keep")
     torch.set_num_threads(1)
     world = int(os.environ.get("WORLD_SIZE", 1))
     trainer = trainer_of("ours", blocks, batch)
