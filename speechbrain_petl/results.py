@@ -172,6 +172,11 @@ def read_result(path):
             raise InputError(
                 f"{path} is no result of a run: its {name} is {value!r}"
             )
+    for entry in result["history"]:
+        if not isinstance(entry, dict):
+            raise InputError(
+                f"{path} is no result of a run: its history holds {entry!r}"
+            )
     return result
 
 

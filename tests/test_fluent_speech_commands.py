@@ -247,6 +247,14 @@ def test_method_file_of_the_other_task(data, tmp_path):
         train_sequences(data, tmp_path / "b", method="../lora")
 
 
+def test_texts_cannot_be_mixed(data, tmp_path):
+    """It would have mixed lengths instead."""
+    mixup = "{steps: [!new:speechbrain_petl.Mixup {}]}"
+    option = f"--augment=!new:speechbrain_petl.Augment {mixup}"
+    with pytest.raises(InputError, match="^augment: Mixup mixes targets"):
+        train_sequences(data, tmp_path, option)
+
+
 def test_method_files():
     """So many there are."""
     assert len(methods_of(NAME)) == METHODS

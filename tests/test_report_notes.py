@@ -91,7 +91,12 @@ def test_a_broken_json(tmp_path, content):
 
 @pytest.mark.parametrize(
     "change",
-    [{"metrics": "-"}, {"metrics": {"accuracy": "high"}}, {"seconds": None}],
+    [
+        {"metrics": "-"},
+        {"metrics": {"accuracy": "high"}},
+        {"seconds": None},
+        {"history": [0.5]},
+    ],
 )
 def test_half_a_result(tmp_path, change):
     """A json that is no whole result is a broken one."""

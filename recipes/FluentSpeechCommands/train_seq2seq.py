@@ -21,6 +21,7 @@ from speechbrain.utils.distributed import run_on_main
 from speechbrain_petl import (
     AdaptedEncoder,
     InputError,
+    Mixup,
     PETLBrain,
     load_pretrained,
 )
@@ -104,6 +105,13 @@ def main(argv):
         raise InputError(
             f"{argv[0]}: train_seq2seq.py takes those of hparams/seq2seq"
         )
+    for name in ("wave_augment", "augment"):
+        parts = hparams["modules"][name].modules()
+        if any(isinstance(part, Mixup) for part in parts):
+            raise InputError(
+                f"{name}: Mixup mixes targets, and texts cannot be mixed: "
+                "leave it out, or use train.py"
+            )
 
     manifests = run_on_main(
         prepare_fluent_speech_commands,

@@ -39,6 +39,12 @@ def dynamic_batches(dataset, settings, seed, processes=1):
     >>> sorted(sorted(batch) for batch in batches)
     [[0, 1], [2], [3], [4], [5]]
     """
+    limit = settings.get("max_batch_length", 1)
+    if not (isinstance(limit, (int, float)) and limit > 0):
+        raise InputError(
+            f"dynamic_batch: max_batch_length={limit!r} is the seconds of a "
+            "batch: give a number above 0"
+        )
     try:
         sampler = DynamicBatchSampler(dataset, seed=seed, **settings)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:

@@ -17,6 +17,7 @@ from .dataio import read_manifests
 
 # a rest of a recording that is a smaller share of a window is left out
 LEAST_NEW = 0.1
+MOST_OVERLAP = 0.99
 
 
 def cut(duration, window, overlap=0.0):
@@ -48,10 +49,10 @@ def cut(duration, window, overlap=0.0):
     >>> cut(3, window=10)
     [(0, 3)]
     """
-    if not 0 <= overlap < 1:
+    if not 0 <= overlap <= MOST_OVERLAP:
         raise InputError(
-            f"overlap={overlap} is no share of a window: give one from 0 to, "
-            "but not including, 1"
+            f"overlap={overlap} is no share of a window: give one from 0 to "
+            f"{MOST_OVERLAP}"
         )
     hop = window * (1 - overlap) if overlap else window
     # a hair more, so that rounding loses no window of an exact multiple

@@ -82,7 +82,13 @@ def model_card(saved, result, name, size):
         pipeline_tag=TASK,
         tags=["speechbrain", "speechbrain_petl", "adapter", method],
         eval_results=[
-            EvalResult(TASK, _slug(dataset), dataset, _slug(metric), value)
+            EvalResult(
+                TASK,
+                _slug(dataset),
+                dataset,
+                _slug(metric),
+                float(f"{value:.6g}"),
+            )
             for metric, value in metrics.items()
             if metric != "loss"
         ],

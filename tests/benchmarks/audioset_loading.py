@@ -9,10 +9,10 @@ process of its own.
 
 import io
 import json
-import multiprocessing
 import os
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -106,7 +106,7 @@ def shard_loader(folder, size, workers):
     return DataLoader(stream, batch_size=None, num_workers=workers)
 
 
-def measure(make_loader, folder, size, workers, queue):
+def measure(make_loader, folder, size, workers):
     """Private memory (MB) beyond the imports', and clips per second."""
     torch.set_num_threads(1)
     me = psutil.Process()
@@ -123,7 +123,7 @@ def measure(make_loader, folder, size, workers, queue):
         if number == BATCHES or number == len(loader) - 1:
             break
     speed = number * BATCH / (time.time() - start)
-    queue.put((most / 2**20, speed))
+    return most / 2**20, speed
 
 
 def main(folder, gpu_speed):
@@ -132,14 +132,10 @@ def main(folder, gpu_speed):
     for make_loader in (folder_loader, shard_loader):
         for size in SIZES:
             for workers in (0, 1):
-                queue = multiprocessing.Queue()
-                process = multiprocessing.Process(
-                    target=measure,
-                    args=(make_loader, folder, size, workers, queue),
-                )
-                process.start()
-                memory, speed = queue.get()
-                process.join()
+                with ProcessPoolExecutor(1) as pool:
+                    memory, speed = pool.submit(
+                        measure, make_loader, folder, size, workers
+                    ).result()
                 print(
                     f"{make_loader.__name__:14} {size:7} clips {workers} "
                     f"workers: {memory:6.0f} MB, {speed:5.0f} clips/s",
