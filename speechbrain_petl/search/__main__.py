@@ -10,6 +10,7 @@ import argparse
 import shlex
 import signal
 import sys
+import time
 from pathlib import Path
 
 from tqdm import tqdm
@@ -24,8 +25,9 @@ from ..recipe import (
 from ..sweep.cells import working_in
 from ..sweep.jobs import RunFailed, signal_once
 from .ranges import parse_range
-from .trials import Objective, finished, open_study
+from .trials import Objective, finished, open_study, running
 
+POLL = 1.0  # seconds between looks at the trials of other processes
 STOPPED = 130  # exit code after Ctrl-C, as a shell's
 
 
@@ -123,11 +125,13 @@ def optimize(study, objective, trials):
             if "failed" in trial.user_attrs:
                 bar.write(f"trial {trial.number} failed: {trial.params}")
                 bar.write(indented(trial.user_attrs["failed"]))
-            if bar.n >= trials:
-                study.stop()
 
-        if done < trials:
-            study.optimize(objective, callbacks=[count], catch=(RunFailed,))
+        while done < trials:
+            if done + len(running(study)) < trials:
+                study.optimize(objective, 1, callbacks=[count], catch=RunFailed)
+            else:  # other processes are at the last ones
+                time.sleep(POLL)
+            done = len(finished(study))
 
 
 def indented(text):

@@ -160,3 +160,22 @@ def finished(study):
         for trial in study.trials
         if trial.value is not None or "failed" in trial.user_attrs
     ]
+
+
+def running(study):
+    """The trials that other processes are at.
+
+    Arguments
+    ---------
+    study : optuna.Study
+        The study.
+
+    Returns
+    -------
+    list of optuna.trial.FrozenTrial
+        Without those whose process was killed, which are to be run again.
+    """
+    import optuna
+
+    optuna.storages.fail_stale_trials(study)
+    return study.get_trials(states=[optuna.trial.TrialState.RUNNING])
