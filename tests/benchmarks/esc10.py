@@ -63,7 +63,7 @@ def clocked(brain):
     return Clocked
 
 
-def run(options, method, epochs, cache, size=PROBED):
+def run(options, method, epochs, cache, size=PROBED, precision="fp32"):
     """Train without augmentation; seconds, accuracy, share of waiting."""
     from running import ESC50, load_train
 
@@ -86,6 +86,7 @@ def run(options, method, epochs, cache, size=PROBED):
             f"--num_workers={workers}",
             "--ckpt_interval_minutes=60",
             f"--device={options.device}",
+            f"--precision={precision}",
             "--noprogressbar",
         ]
         if cache:
