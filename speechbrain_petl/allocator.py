@@ -40,7 +40,8 @@ def keep_large_blocks():
 def return_large_blocks():
     """Let this process return what it frees at once, and be as small as it can.
 
-    For training on a CPU where memory is scarce and time is not.
+    For training on a CPU where memory is scarce and time is not: a Brain does
+    so whose encoder has ``gradient_checkpointing: True``.
 
     Returns
     -------

@@ -58,8 +58,9 @@ class AST(nn.Module):
         Dropout after the position embedding and inside the blocks.
     gradient_checkpointing : bool or str
         Keep no activations inside the blocks and compute them again in the
-        backward pass: less memory, about a third more time. "mlp" does so
-        for the feed-forwards only, for a fifth more time.
+        backward pass: less memory, about half more time, and on a CPU, where a
+        Brain then returns large blocks, more still. "mlp" does so for the
+        feed-forwards only, for a quarter more time.
     token_merging : float
         Share of the patches that the last block does without in evaluation,
         0 to 0.9: see ``merging.py``.
