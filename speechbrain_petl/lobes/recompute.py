@@ -47,15 +47,15 @@ def normalised(norm, x):
         return
     place, count, x = y.data_ptr(), y.numel(), x.detach()
 
-    def pack(tensor):
+    def _pack(tensor):
         same = tensor.data_ptr() == place and tensor.numel() == count
         return tensor.shape if same and tensor.is_contiguous() else tensor
 
-    def unpack(kept):
+    def _unpack(kept):
         if isinstance(kept, torch.Tensor):
             return kept
         with torch.no_grad():
             return norm(x).view(kept)
 
-    with saved_tensors_hooks(pack, unpack):
+    with saved_tensors_hooks(_pack, _unpack):
         yield y

@@ -35,7 +35,7 @@ def update(path, texts):
     >>> path = getfixture("tmp_path") / "README.md"
     >>> _ = path.write_text("# A\\n<!-- report -->\\nold\\n<!-- /report -->\\n")
     >>> _ = update(path, [("ESC-50", "new")])
-    >>> print(path.read_text())
+    >>> print(path.read_text(), end="")
     # A
     <!-- report -->
     <BLANKLINE>
