@@ -296,7 +296,8 @@ def test_dynamic_batches():
     assert sorted(map(sorted, epochs[0])) != sorted(map(sorted, epochs[1]))
     for wrong, message in (
         ({"max_batch_length": 24}, "specify either num_buckets"),
-        ({"max_batch_length": 0, "num_buckets": 5}, "a number above 0"),
+        ({"max_batch_length": 0, "bucket_boundaries": [1]}, "is not above 0"),
+        (24, "must be a mapping"),
         ({"batch": 24}, "unexpected keyword argument 'batch'"),
         ({"max_batch_length": 24, "num_buckets": 5}, "too few for 70 proc"),
     ):

@@ -105,9 +105,8 @@ def main(argv):
         raise InputError(
             f"{argv[0]}: train_seq2seq.py takes those of hparams/seq2seq"
         )
-    for name in ("wave_augment", "augment"):
-        parts = hparams["modules"][name].modules()
-        if any(isinstance(part, Mixup) for part in parts):
+    for name, module in hparams["modules"].items():
+        if any(isinstance(part, Mixup) for part in module.modules()):
             raise InputError(
                 f"{name}: Mixup mixes targets, and texts cannot be mixed: "
                 "leave it out, or use train.py"

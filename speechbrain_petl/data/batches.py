@@ -39,14 +39,10 @@ def dynamic_batches(dataset, settings, seed, processes=1):
     >>> sorted(sorted(batch) for batch in batches)
     [[0, 1], [2], [3], [4], [5]]
     """
-    limit = settings.get("max_batch_length", 1)
-    if not (isinstance(limit, (int, float)) and limit > 0):
-        raise InputError(
-            f"dynamic_batch: max_batch_length={limit!r} is the seconds of a "
-            "batch: give a number above 0"
-        )
     try:
         sampler = DynamicBatchSampler(dataset, seed=seed, **settings)
+        if settings["max_batch_length"] <= 0:
+            raise ValueError("max_batch_length is not above 0")
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         reason = " ".join(str(error).split()).rstrip(" .!")
         raise InputError(

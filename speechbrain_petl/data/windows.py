@@ -17,7 +17,7 @@ from .dataio import read_manifests
 
 # a rest of a recording that is a smaller share of a window is left out
 LEAST_NEW = 0.1
-MOST_OVERLAP = 0.99
+MOST_OVERLAP = 0.99  # beyond, a recording has windows without number
 
 
 def cut(duration, window, overlap=0.0):
@@ -33,7 +33,7 @@ def cut(duration, window, overlap=0.0):
     window : float
         Seconds.
     overlap : float
-        Share of a window that the next one repeats.
+        Share of a window that the next one repeats, up to 0.99.
 
     Returns
     -------

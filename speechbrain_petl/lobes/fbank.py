@@ -19,7 +19,7 @@ PREEMPHASIS = 0.97
 WINDOWS = {"hanning": 1.0, "povey": 0.85}  # powers of the Hann window
 WINDOW_SECONDS, HOP_SECONDS = 0.025, 0.010
 BAND = 16  # mel filters computed together, see _bands
-CPU_CHUNK = 4  # clips whose intermediate results fit a core's cache
+CPU_CHUNK = 4  # clips: more do not fit the caches, fewer are too many calls
 
 
 class Fbank(nn.Module):

@@ -110,7 +110,7 @@ class CpuFeedForward(torch.autograd.Function):
         rows = x.flatten(0, -2)
         out = rows.new_empty(len(rows), len(w2))
         slopes = out.new_empty(len(rows), len(w1), dtype=torch.int16)
-        many, few = (max(1, units // len(w1)) for units in (PRODUCT, PASS))
+        many, few = _tokens(PRODUCT, w1), _tokens(PASS, w1)
         units = out.new_full((min(few, len(rows)), len(w1)), UNITS)
         room = out.new_empty(2, min(many, len(rows)), len(w1))
         for some in _slices(len(rows), many):
@@ -145,7 +145,7 @@ class CpuFeedForward(torch.autograd.Function):
         slopes, w1, w2 = ctx.saved_tensors
         rows = grad.flatten(0, -2)
         out = rows.new_empty(len(rows), w1.shape[1])
-        many = max(1, PRODUCT // len(w1))
+        many = _tokens(PRODUCT, w1)
         room = rows.new_empty(min(many, len(rows)), len(w1))
         for some in _slices(len(rows), many):
             part, place = rows[some], out[some]
@@ -154,6 +154,11 @@ class CpuFeedForward(torch.autograd.Function):
             h.mul_(slopes[some])
             torch.addmm(place, h, w1, beta=0, alpha=1 / UNITS, out=place)
         return out.view(grad.shape), None, None, None, None
+
+
+def _tokens(units, w1):
+    """How many tokens have so many hidden units."""
+    return max(1, units // len(w1))
 
 
 def _slices(rows, step):

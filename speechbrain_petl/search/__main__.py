@@ -119,7 +119,6 @@ def optimize(study, objective, trials):
     with tqdm(total=trials, initial=min(done, trials), unit="trial") as bar:
 
         def count(study, trial):
-            bar.n = min(len(finished(study)), trials)
             scores = [t.value for t in finished(study) if t.value is not None]
             bar.set_postfix_str(f"best {max(scores):.4f}" if scores else "")
             if "failed" in trial.user_attrs:
@@ -129,9 +128,12 @@ def optimize(study, objective, trials):
         while done < trials:
             if done + len(running(study)) < trials:
                 study.optimize(objective, 1, callbacks=[count], catch=RunFailed)
-            else:  # other processes are at the last ones
+            else:
+                bar.set_postfix_str("waiting for the last of other processes")
                 time.sleep(POLL)
             done = len(finished(study))
+            bar.n = min(done, trials)
+            bar.refresh()
 
 
 def indented(text):

@@ -11,7 +11,11 @@ from .measure import Product, in_turn, release, step_flops
 from .subjects import BASE, MAKERS, METHODS, Ours, Trainer, encoder_of
 
 PEERS = ("hf sdpa", "hf eager", "papers")
-CHECKPOINTING = ("ours, checkpointing mlp", "ours, checkpointing")
+CHECKPOINTED_MLP, CHECKPOINTED = (
+    "ours, checkpointing mlp",
+    "ours, checkpointing",
+)
+CHECKPOINTING = (CHECKPOINTED_MLP, CHECKPOINTED)
 
 
 def trainers(names, size, batch, device, precision="fp32"):
