@@ -1,6 +1,6 @@
 """Parameter-efficient transfer learning of audio transformers."""
 
-from .adapted import AdaptedEncoder, count_parameters
+from .adapters.adapted import AdaptedEncoder, count_parameters
 from .adapters.adapter import Adapter
 from .adapters.blocks import Bottleneck
 from .adapters.convolution import Conformer, Convpass
@@ -14,7 +14,7 @@ from .adapters.prefix import Prefix
 from .adapters.probe import WeightedLayers
 from .adapters.prompt import Prompt
 from .adapters.ssf import SSF
-from .brain import PETLBrain
+from .training.brain import PETLBrain
 from .errors import InputError
 from .inference.adapter_set import AdapterSet
 from .inference.classifier import AudioClassifier
@@ -26,4 +26,4 @@ from .lobes.fbank import Fbank
 from .lobes.pooling import NormLinear, Pooling
 from .lobes.wav2vec2 import Wav2Vec2
 from .lobes.waveform import Waveform
-from .lobes.weights import load_pretrained, save_pretrained
+from .weights.loading import load_pretrained, save_pretrained

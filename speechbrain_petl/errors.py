@@ -1,6 +1,6 @@
 """What a user can mend: one exception, whose message is the whole story.
 
-``speechbrain_petl.recipe.run`` prints it as a single line and exits with 1.
+``speechbrain_petl.recipe.hparams.run`` prints it as a single line and exits with 1.
 """
 
 import difflib

@@ -36,7 +36,7 @@ from speechbrain_petl.data.shards import (
     write_index,
     write_shard,
 )
-from speechbrain_petl.recipe import run
+from speechbrain_petl.recipe.hparams import run
 
 logger = get_logger(__name__)
 

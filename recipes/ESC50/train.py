@@ -17,7 +17,7 @@ import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
 from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
 from speechbrain_petl.data.dataio import classification_datasets
-from speechbrain_petl.recipe import parse_recipe, run
+from speechbrain_petl.recipe.hparams import parse_recipe, run
 
 
 class ESC50Brain(PETLBrain):

@@ -22,7 +22,7 @@ from speechbrain_petl import (
     load_pretrained,
 )
 from speechbrain_petl.data.dataio import classification_datasets
-from speechbrain_petl.recipe import parse_recipe, run
+from speechbrain_petl.recipe.hparams import parse_recipe, run
 
 
 class IntentBrain(PETLBrain):

@@ -32,8 +32,8 @@ from speechbrain_petl.data.text import (
     add_token_sequences,
     train_tokenizer,
 )
-from speechbrain_petl.metrics.sequence_metrics import ExactMatch, TokenErrorRate
-from speechbrain_petl.recipe import parse_recipe, run
+from speechbrain_petl.training.metrics.sequence_metrics import ExactMatch, TokenErrorRate
+from speechbrain_petl.recipe.hparams import parse_recipe, run
 
 
 class SemanticsBrain(PETLBrain):

@@ -10,7 +10,7 @@ from ..data.audio import SAMPLE_RATE, check_audio, read_audio
 from ..data.resample import resample
 from ..data.windows import cut, read_window
 from ..errors import InputError
-from ..metrics.voting import vote
+from ..training.metrics.voting import vote
 from .reading import read_run, read_saved
 
 TRUST = "build classes of any package that the model names: of your own only"
@@ -103,7 +103,7 @@ class AudioClassifier(Pretrained):
         Arguments
         ---------
         source : str or os.PathLike
-            A folder that ``speechbrain_petl.share`` has written, the id of a
+            A folder that ``speechbrain_petl.inference.share`` has written, the id of a
             repository of one, or the output_folder of a finished run.
         base : str, optional
             Where the pretrained weights are, if not where the adapter says.

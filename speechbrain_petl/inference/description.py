@@ -11,7 +11,7 @@ from pathlib import Path
 from speechbrain.dataio.encoder import CategoricalEncoder
 
 from ..errors import InputError
-from ..yaml_files import load_yaml
+from ..recipe.yaml_files import load_yaml
 
 # all the keys of a yaml that inference looks up by name; train.py has the rest
 KEYS = ("encoder", "petl", "classifier")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from ..results import identity
-from .adapter_files import HASH, SIZE
+from ..training.results import identity
+from ..weights.adapter_files import HASH, SIZE
 
 NEEDS = """, of which it needs {frozen:,} frozen parameters with the SHA-256
 `{hash}`. Another base is refused"""
@@ -30,7 +30,7 @@ speechbrain_petl: the {trained:,} of {total:,} parameters that were trained, in
 ## Use
 
 ```bash
-python -m speechbrain_petl.classify {name} sound.wav{option}
+python -m speechbrain_petl.inference.classify {name} sound.wav{option}
 ```
 
 ```python

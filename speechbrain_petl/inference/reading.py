@@ -10,8 +10,8 @@ from pathlib import Path
 from speechbrain.utils.fetching import fetch
 
 from ..errors import InputError
-from ..results import RESULT
-from .adapter_files import FORMAT, WEIGHTS, read_weights
+from ..training.results import RESULT
+from ..weights.adapter_files import FORMAT, WEIGHTS, read_weights
 from .description import check, describe
 from .saved import Saved
 
@@ -113,7 +113,7 @@ def _file(source, name, fetching):
             return folder / name
         raise InputError(
             f"{folder} holds neither {name} nor {HPARAMS}: give a finished "
-            "run, or a folder that speechbrain_petl.share has written"
+            "run, or a folder that speechbrain_petl.inference.share has written"
         )
     if str(source).startswith((".", "/", "~")) or str(source).count("/") != 1:
         raise InputError(f"there is no folder {source}")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import torch
 
-from ..adapted import AdaptedEncoder
+from ..adapters.adapted import AdaptedEncoder
 from ..errors import InputError, check_arguments
-from ..lobes.weights import load_pretrained
-from .adapter_files import ACTIVATION, SIZE, load_weights
+from ..weights.loading import load_pretrained
+from ..weights.adapter_files import ACTIVATION, SIZE, load_weights
 from .building import build
 from .description import MODULES
 

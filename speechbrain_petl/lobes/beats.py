@@ -14,7 +14,7 @@ from speechbrain.lobes.models.beats import BEATsConfig
 
 from ..errors import InputError
 from .fbank import HOP_SECONDS, WINDOW_SECONDS
-from .names_speech import from_beats
+from ..weights.names_speech import from_beats
 from .transformer import Transformer, shape_of
 from .waveform import until
 

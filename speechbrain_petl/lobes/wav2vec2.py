@@ -12,7 +12,7 @@ from torchaudio.models import wav2vec2_model
 
 from ..adapters.masks import padding
 from ..errors import InputError, did_you_mean
-from .names_speech import from_wav2vec2
+from ..weights.names_speech import from_wav2vec2
 from .transformer import Transformer, shape_of
 from .waveform import ClipNorm, until
 

@@ -28,7 +28,7 @@ from speechbrain_petl import (
     save_pretrained,
 )
 from speechbrain_petl.data.dataio import classification_datasets
-from speechbrain_petl.recipe import parse_recipe, run
+from speechbrain_petl.recipe.hparams import parse_recipe, run
 
 HPARAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hparams")
 SOURCE_RUN = ["--group=source", "--source=null", "--lr=0.001"]

@@ -20,7 +20,7 @@ import time
 import torch
 from tqdm import tqdm
 
-from speechbrain_petl.allocator import keep_large_blocks
+from speechbrain_petl.training.allocator import keep_large_blocks
 
 from . import rows_data, rows_process, rows_step
 

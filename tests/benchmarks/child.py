@@ -41,7 +41,7 @@ def trainer_of(name, blocks, batch, device="cpu"):
 
 def set_allocator(large_blocks):
     """Keep or return large blocks, or leave glibc "as it comes"."""
-    from speechbrain_petl import allocator
+    from speechbrain_petl.training import allocator
 
     if large_blocks != "as it comes":
         getattr(allocator, f"{large_blocks}_large_blocks")()

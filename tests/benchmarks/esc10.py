@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "helpers"))
 
 BATCH = 16
 PROBED = (192, 6, 3)  # size of the AST of the probe
@@ -24,7 +24,7 @@ def clips_of(options):
 
 def source_of(size):
     """The same random weights for every run."""
-    from speechbrain_petl.lobes.weights import save_pretrained
+    from speechbrain_petl.weights.loading import save_pretrained
 
     from .subjects import encoder_of
 

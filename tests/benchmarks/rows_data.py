@@ -12,7 +12,7 @@ from transformers import ASTFeatureExtractor
 
 from speechbrain_petl import Fbank
 from speechbrain_petl.data.audio import read_audio
-from speechbrain_petl.precision import emulates_bf16
+from speechbrain_petl.training.precision import emulates_bf16
 
 from .esc10 import run
 from .measure import in_turn, seconds

@@ -5,7 +5,7 @@ from functools import partial
 import torch
 
 from speechbrain_petl.lobes.merging import merge_tokens
-from speechbrain_petl.precision import emulates_bf16
+from speechbrain_petl.training.precision import emulates_bf16
 
 from .measure import Product, in_turn, release, step_flops
 from .subjects import BASE, MAKERS, METHODS, Ours, Trainer, encoder_of

@@ -1,0 +1,1 @@
+"""Many runs: sweep, search, report."""

@@ -1,0 +1,104 @@
+"""``python -m speechbrain_petl.experiments.report recipes/ESC50``: tables and pictures.
+
+Reads the results below the recipe's folder, prints a table for each task,
+draws the pictures, and writes both into the recipe's README between its
+markers.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from ...errors import InputError, did_you_mean
+from ...recipe.hparams import run
+from . import readme
+from .groups import make_tables
+from .markdown import as_markdown
+from .pictures import draw_all, draw_clips
+from .published import read_figures
+from .runs import find_runs
+from .settings import defaults
+
+
+def main(argv):
+    """The command line of this package.
+
+    Arguments
+    ---------
+    argv : list of str
+        The recipe's folder and options.
+    """
+    options = parse(argv)
+    recipe = Path(options.recipe)
+    bases, of_methods = defaults(recipe)
+    figures = read_figures(recipe)
+    results = options.results or recipe / "results"
+    folder = options.pictures or recipe / "report"
+    runs, problems = find_runs(results)
+    if not runs:
+        found = "".join(f"\n- {problem}" for problem in problems)
+        raise InputError(f"{results} holds no finished run{found}")
+    embedded = _chosen(runs, options.embeddings)
+    texts, words = [], []
+    for table in make_tables(runs, problems, of_methods):
+        pictures, left_out = draw_all(table, folder)
+        if embedded in table.runs:
+            pictures.append(draw_clips(table, embedded, folder))
+        words += left_out
+        text = as_markdown(table, figures, bases, of_methods)
+        links = "".join(f"\n\n{_link(p, w, recipe)}" for p, w in pictures)
+        texts.append((table.common["dataset"], text + links))
+    print("\n\n".join(text for _, text in texts), end="\n\n")
+    for word in [*words, *readme.update(recipe / "README.md", texts)]:
+        print(word)
+
+
+def _chosen(runs, folder):
+    """The run whose embeddings are asked for; None if none are."""
+    if folder is None:
+        return None
+    for one in runs:
+        if one.folder.resolve() == Path(folder).resolve():
+            return one
+    raise InputError(
+        f"--embeddings={folder} is no finished run of the report."
+        + did_you_mean(str(folder), [str(one.folder) for one in runs])
+    )
+
+
+def parse(argv):
+    """Read the command line.
+
+    Arguments
+    ---------
+    argv : list of str
+        The recipe's folder and options.
+
+    Returns
+    -------
+    argparse.Namespace
+        recipe, results, pictures, embeddings.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m speechbrain_petl.experiments.report", allow_abbrev=False
+    )
+    parser.add_argument("recipe", help="its folder, such as recipes/ESC50")
+    parser.add_argument(
+        "--results", help="the runs' folder, if not results in the recipe's"
+    )
+    parser.add_argument(
+        "--pictures", help="where to draw, if not in report in the recipe's"
+    )
+    parser.add_argument(
+        "--embeddings", help="folder of a run: draw a t-SNE of its test clips"
+    )
+    return parser.parse_args(argv)
+
+
+def _link(path, words, recipe):
+    """A picture in Markdown, relative to the README."""
+    return f"![{words}]({Path(os.path.relpath(path, recipe)).as_posix()})"
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,135 @@
+"""The runs below a folder, and what is wrong there."""
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import InputError
+from ...training.results import RESULT, identity, read_result
+from .settings import HYPERPARAMS, read_settings
+
+CHECKPOINT = "CKPT+"
+RECORDED = (  # of a result: as good as settings
+    "clips",
+    "device",
+    "precision",
+    "processes",
+    "select",
+    "total_parameters",
+    "trainable_parameters",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Arguments
+    ---------
+    place : str
+        Its folder, relative to the folder of all results.
+    folder : pathlib.Path
+        The same from here.
+    result : dict
+        Its result.json.
+    settings : dict
+        Dotted key -> value of its hyperparams.yaml, and what its result says
+        of the machine.
+    known : bool
+        Whether there is a hyperparams.yaml.
+    """
+
+    place: str
+    folder: Path
+    result: dict
+    settings: dict
+    known: bool = True
+
+    def key(self, *names):
+        """Values of what identifies the run.
+
+        Arguments
+        ---------
+        *names : str
+            Such as "fold", "seed".
+
+        Returns
+        -------
+        tuple
+            None for what the run does not have.
+        """
+        own = identity(self.result)
+        return tuple(own.get(name) for name in names)
+
+    def metric(self, name):
+        """A test metric.
+
+        Arguments
+        ---------
+        name : str
+            Such as "accuracy".
+
+        Returns
+        -------
+        float
+            None if it is missing or no finite number.
+        """
+        value = self.result["metrics"].get(name)
+        return value if value is not None and math.isfinite(value) else None
+
+
+def find_runs(root):
+    """Read all results below a folder.
+
+    Arguments
+    ---------
+    root : str
+        The folder.
+
+    Returns
+    -------
+    runs : list of Run
+        Sorted by place; debug runs are left out.
+    problems : list of str
+        What is wrong: results that cannot be read, runs without one, debug
+        runs.
+    """
+    if not os.path.isdir(root):
+        raise InputError(
+            f"there is no folder {root}: run the recipe first, or say where "
+            "the results are by --results=..."
+        )
+    runs, problems = [], []
+    for folder, folders, files in sorted(os.walk(root)):
+        if any(part.startswith(CHECKPOINT) for part in Path(folder).parts):
+            continue
+        try:
+            run = _read(Path(root), Path(folder), files)
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        if run is not None:
+            runs.append(run)
+    return runs, problems
+
+
+def _read(root, folder, files):
+    """The run of a folder; None if the folder is of no run."""
+    place = folder.relative_to(root).as_posix()
+    if RESULT not in files:
+        if HYPERPARAMS in files:
+            raise InputError(f"`{place}`: not finished, it has no {RESULT}")
+        return None
+    try:
+        result = read_result(folder / RESULT)
+        settings = read_settings(folder) if HYPERPARAMS in files else {}
+        settings |= {k: str(result[k]) for k in RECORDED if k in result}
+    except InputError as error:
+        short = str(error).replace(f"{folder}/", "")
+        raise InputError(f"`{place}`: {' '.join(short.split())}")
+    if result.get("tested_on", "test") != "test":
+        raise InputError(f"`{place}`: left out, its test was on validation")
+    if result["debug"]:
+        raise InputError(f"`{place}`: left out, a debug run")
+    return Run(place, folder, result, settings, HYPERPARAMS in files)

@@ -1,0 +1,224 @@
+"""Search hyper-parameters of a method file with Optuna, on validation only.
+
+``python -m speechbrain_petl.experiments.search recipes/ESC50/hparams/lora.yaml --trials 20
+--study sqlite:///lora.db --range lr=1e-4:1e-2:log --range batch_size=8,16
+--data_folder=...``. The same command in other terminals, or on other machines,
+shares the study; started again, it goes on.
+"""
+
+import argparse
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ...recipe.command_line import OPTIONS
+from ...errors import InputError
+from ...recipe.hparams import (
+    PLACES,
+    check_recipe,
+    run as run_main,
+)
+from ..sweep.cells import working_in
+from ..sweep.jobs import RunFailed, signal_once
+from .ranges import parse_range
+from .trials import Objective, finished, open_study, running
+
+POLL = 1.0  # seconds between looks at the trials of other processes
+STOPPED = 130  # exit code after Ctrl-C, as a shell's
+
+
+def parse(argv):
+    """The search's own options, and those of train.py.
+
+    Arguments
+    ---------
+    argv : list of str
+        The command line.
+
+    Returns
+    -------
+    options : argparse.Namespace
+        The search's.
+    others : list of str
+        train.py's.
+
+    Example
+    -------
+    >>> argv = "hparams/lora.yaml --trials 3 --study sqlite:///a.db --range"
+    >>> options, others = parse([*argv.split(), "lr=1e-4:1e-2", "--seed=2"])
+    >>> options.trials, options.range, others
+    (3, ['lr=1e-4:1e-2'], ['--seed=2'])
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m speechbrain_petl.experiments.search",
+        description="Search hyper-parameters on the validation set. All other "
+        "options are train.py's, and paths in them relative to the recipe's "
+        "folder.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("method", help="a method file of a recipe")
+    add("--study", required=True, help="a data base, as sqlite:///lora.db")
+    add("--name", help="of the study in it, by default the method's")
+    add("--trials", type=int, required=True, help="of all processes together")
+    add(
+        "--range",
+        action="append",
+        required=True,
+        metavar="KEY=VALUES",
+        help="such as lr=1e-4:1e-2:log or batch_size=8,16,32; one or more",
+    )
+    add("--script", default="train.py", help="if not train.py")
+    return parser.parse_known_args(argv)
+
+
+def check(recipe, method, others, ranges):
+    """Ask train.py's parser about all that the search may ask of train.py.
+
+    Arguments
+    ---------
+    recipe : pathlib.Path
+        Its folder.
+    method : str
+        The method file, from there.
+    others : list of str
+        train.py's options.
+    ranges : list of ranges.Range
+        What the search chooses from.
+    """
+    given = {o.partition("=")[0] for o in others}
+    with working_in(recipe):
+        check_recipe([method, *others])
+        for one in ranges:
+            if f"--{one.key}" in given or f"--{one.key}" == "--output_folder":
+                raise InputError(
+                    f"--range {one.key}=...: --{one.key} is given or the "
+                    "search's own; leave one out"
+                )
+            for value in one.ends:
+                check_recipe([method, *others, f"--{one.key}={value}"])
+
+
+def optimize(study, objective, trials):
+    """Run trials until the study has enough of them.
+
+    Arguments
+    ---------
+    study : optuna.Study
+        The study.
+    objective : trials.Objective
+        What to run.
+    trials : int
+        How many the study is to have, those of other processes included.
+    """
+    done = len(finished(study))
+    with tqdm(total=trials, initial=min(done, trials), unit="trial") as bar:
+
+        def count(study, trial):
+            scores = [t.value for t in finished(study) if t.value is not None]
+            bar.set_postfix_str(f"best {max(scores):.4f}" if scores else "")
+            if "failed" in trial.user_attrs:
+                bar.write(f"trial {trial.number} failed: {trial.params}")
+                bar.write(indented(trial.user_attrs["failed"]))
+
+        while done < trials:
+            if done + len(running(study)) < trials:
+                study.optimize(objective, 1, callbacks=[count], catch=RunFailed)
+            else:
+                bar.set_postfix_str("waiting for the last of other processes")
+                time.sleep(POLL)
+            done = len(finished(study))
+            bar.n = min(done, trials)
+            bar.refresh()
+
+
+def indented(text):
+    """Lines moved to the right.
+
+    Arguments
+    ---------
+    text : str
+        Some lines.
+
+    Returns
+    -------
+    str
+        The same, with blanks before.
+
+    Example
+    -------
+    >>> indented("a")
+    '    a'
+    """
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def report(study, recipe, command):
+    """Print the best values as a command line.
+
+    Arguments
+    ---------
+    study : optuna.Study
+        The study.
+    recipe : pathlib.Path
+        Its folder.
+    command : list of str
+        ``train.py``, the method file and what all trials have in common.
+    """
+    trials = finished(study)
+    scored = [t for t in trials if t.value is not None]
+    if not scored:
+        raise InputError(f"all {len(trials)} trials failed, see above")
+    best = max(scored, key=lambda t: t.value)
+    print(
+        f"Best of {len(trials)} trials ({len(trials) - len(scored)} failed): "
+        f"trial {best.number}, {best.user_attrs.get('metric', 'score')} "
+        f"{best.value:.4f} on validation. To train and test with it:"
+    )
+    values = [f"--{key}={value}" for key, value in best.params.items()]
+    words = ["python", *command, *values]
+    print(f"cd {shlex.quote(str(recipe))} && {shlex.join(words)}")
+
+
+def main(argv):
+    """The command line of this module.
+
+    Arguments
+    ---------
+    argv : list of str
+        See ``--help``.
+    """
+    options, others = parse(argv)
+    path = Path(options.method).absolute()
+    recipe = next(
+        (p for p in path.parents if (p / options.script).is_file()), 0
+    )
+    if not recipe:
+        raise InputError(f"{path}: there is no {options.script} above it")
+    method = str(path.relative_to(recipe))
+    ranges = [parse_range(text) for text in options.range]
+    check(recipe, method, others, ranges)
+    free = PLACES | OPTIONS.keys()
+    common = [o for o in others if o[2:].partition("=")[0] not in free]
+    settings = [method, *sorted(common), *sorted(options.range)]
+    name = options.name or f"{recipe.name}-{path.stem}"
+    study = open_study(options.study, name, settings)
+    command = [options.script, method, *others]
+    objective = Objective(recipe, command, ranges, study)
+    try:
+        optimize(study, objective, options.trials)
+    except KeyboardInterrupt:
+        print(f"Stopped: {len(finished(study))} of {options.trials} trials.")
+        print("To go on: the same command again")
+        sys.exit(STOPPED)
+    report(study, recipe, command)
+
+
+if __name__ == "__main__":
+    signal_once(signal.SIGINT)
+    signal_once(signal.SIGTERM)
+    run_main(main)

@@ -1,0 +1,181 @@
+"""The trials of a search: an Optuna study whose objective is train.py."""
+
+import json
+import shlex
+import sys
+import time
+import warnings
+from pathlib import Path
+
+from ...errors import InputError
+from ...training.results import RESULT
+from ..sweep.jobs import Run, RunFailed
+
+FOLDER = "search"  # in the recipe's folder
+ON_VALIDATION = "--brain={test_on: valid}"
+HEARTBEAT, DEAD_AFTER = 15, 45  # seconds: then another process takes over
+ATTEMPTS = 5  # to open the data base
+
+
+def open_study(url, name, settings):
+    """A study that other processes may share.
+
+    Arguments
+    ---------
+    url : str
+        Of the data base.
+    name : str
+        Of the study.
+    settings : list of str
+        What its trials have in common.
+
+    Returns
+    -------
+    optuna.Study
+        A new one, or the one that is there if it has the same settings.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise InputError("the search needs Optuna: pip install 'optuna>=4.9'")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    from optuna.exceptions import ExperimentalWarning
+    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+    kind, sign, path = url.partition(":///")
+    if kind == "sqlite" and path:  # also for its connections to come
+        url = f"{kind}{sign}{Path(path).absolute()}"
+    warnings.filterwarnings("ignore", category=ExperimentalWarning)
+    for attempt in range(ATTEMPTS):
+        try:
+            study = _create(url, name)
+            break
+        except (SQLAlchemyError, ImportError, RuntimeError) as error:
+            # two processes that make the data base get in each other's way
+            if attempt == ATTEMPTS - 1 or not isinstance(error, DBAPIError):
+                reason = str(error).splitlines()[0]
+                raise InputError(f"--study={url} cannot be opened: {reason}")
+            time.sleep(0.5)
+    had = study.user_attrs.get("settings", settings)
+    if had != settings:
+        raise InputError(
+            f"--study={url}: {name!r} was made with {shlex.join(had)}, not "
+            f"with {shlex.join(settings)}: give another --name"
+        )
+    study.set_user_attr("settings", settings)
+    return study
+
+
+def _create(url, name):
+    import optuna
+
+    storage = optuna.storages.RDBStorage(
+        url,
+        heartbeat_interval=HEARTBEAT,
+        grace_period=DEAD_AFTER,
+        heartbeat_stale_trial_callback=_retry(),
+    )
+    return optuna.create_study(
+        storage=storage,
+        study_name=name,
+        direction="maximize",
+        load_if_exists=True,
+    )
+
+
+def _retry():
+    from optuna.storages import RetryHeartbeatStaleTrialCallback
+
+    return RetryHeartbeatStaleTrialCallback()
+
+
+class Objective:
+    """Trains with a trial's values; the best validation value is its score.
+
+    Arguments
+    ---------
+    recipe : pathlib.Path
+        Its folder.
+    command : list of str
+        ``train.py``, the method file and what all trials have in common.
+    ranges : list of ranges.Range
+        What a trial chooses from.
+    study : optuna.Study
+        The study.
+    """
+
+    def __init__(self, recipe, command, ranges, study):
+        self.recipe, self.command = recipe, command
+        self.ranges, self.study = ranges, study
+
+    def __call__(self, trial):
+        """The score of a trial, or ``RunFailed``."""
+        values = {one.key: one.suggest(trial) for one in self.ranges}
+        for other in finished(self.study):
+            if other.params == trial.params and other.value is not None:
+                return other.value
+        run = self._run(trial, values)
+        try:
+            run()
+        except RunFailed as error:
+            lines = "\n".join(run.last_lines())
+            trial.set_user_attr("failed", f"{error}\n{lines}")
+            raise
+        except KeyboardInterrupt:  # let the next process go on with it
+            _retry()(self.study, self.study.trials[trial.number])
+            raise
+        result = json.loads(run.result.read_text(encoding="utf-8"))
+        name = result["select"]
+        scores = [e["valid"][name] for e in result["history"]]
+        trial.set_user_attr("metric", name)
+        return max(scores)
+
+    def _run(self, trial, values):
+        frozen = self.study.trials[trial.number]
+        first = type(_retry()).retried_trial_number(frozen)
+        number = trial.number if first is None else first
+        folder = Path(FOLDER, self.study.study_name, f"trial{number}")
+        chosen = [f"--{key}={value}" for key, value in values.items()]
+        command = [sys.executable, *self.command, *chosen, ON_VALIDATION]
+        command += [f"--output_folder={folder}", "--noprogressbar"]
+        folder = self.recipe / folder
+        return Run(command, self.recipe, folder, folder / RESULT)
+
+
+def finished(study):
+    """The trials that came to an end of their own.
+
+    Arguments
+    ---------
+    study : optuna.Study
+        The study.
+
+    Returns
+    -------
+    list of optuna.trial.FrozenTrial
+        Complete or failed, but not those whose process was killed.
+    """
+    return [
+        trial
+        for trial in study.trials
+        if trial.value is not None or "failed" in trial.user_attrs
+    ]
+
+
+def running(study):
+    """The trials that other processes are at.
+
+    Arguments
+    ---------
+    study : optuna.Study
+        The study.
+
+    Returns
+    -------
+    list of optuna.trial.FrozenTrial
+        Without those whose process was killed, which are to be run again.
+    """
+    import optuna
+
+    optuna.storages.fail_stale_trials(study)
+    return study.get_trials(states=[optuna.trial.TrialState.RUNNING])

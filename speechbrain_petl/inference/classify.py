@@ -1,0 +1,169 @@
+"""Name what is in sound files: python -m speechbrain_petl.inference.classify MODEL FILES.
+
+MODEL is a finished run, an adapter folder or a repository of one; of a folder
+among FILES, all sound files below it are taken.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import pandas
+from tqdm import tqdm
+
+from ..recipe.command_line import check_device
+from ..data.audio import check_audio
+from ..errors import InputError
+from .classifier import TRUST, AudioClassifier
+from ..lobes.merging import merge_tokens
+from ..recipe.hparams import run
+
+AUDIO = (".wav", ".flac", ".ogg", ".mp3")
+
+
+def find_audio(paths):
+    """The sound files among and below some paths, each checked.
+
+    Arguments
+    ---------
+    paths : list of str
+        Files and folders.
+
+    Returns
+    -------
+    list of str
+        Files, those of a folder sorted.
+
+    Example
+    -------
+    >>> import soundfile
+    >>> folder = getfixture("tmp_path")
+    >>> soundfile.write(folder / "a.wav", [0.0] * 1600, 16000)
+    >>> _ = (folder / "notes.txt").write_text("no sound")
+    >>> [Path(file).name for file in find_audio([folder])]
+    ['a.wav']
+    """
+    found = {}  # each once
+    for path in map(Path, paths):
+        files = [path]
+        if path.is_dir():
+            files = (p for p in path.rglob("*") if p.suffix.lower() in AUDIO)
+            files = sorted(p for p in files if p.is_file())
+        if not files:
+            raise InputError(f"{path} holds no {', '.join(AUDIO)}")
+        found |= {str(file): None for file in files}
+    for file in tqdm(found, desc="checking", leave=False, disable=None):
+        check_audio(file)
+    return list(found)
+
+
+def classify(classifier, files, **options):
+    """Classify files.
+
+    Arguments
+    ---------
+    classifier : AudioClassifier
+        The model.
+    files : list of str
+        Sound files.
+    **options : dict
+        As for ``AudioClassifier.classify_file``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each file: id, predicted, and ``p(<label>)`` for each label,
+        as in a run's predictions.csv.
+    """
+    rows = []
+    for file in tqdm(files, desc="classifying", disable=None):
+        probabilities, _, _, names = classifier.classify_file(file, **options)
+        values = probabilities[0].tolist()
+        labels = [f"p({label})" for label in classifier.hparams.labels]
+        row = {"id": file, "predicted": names[0]}
+        rows.append({**row, **dict(zip(labels, values))})
+    return pandas.DataFrame(rows)
+
+
+def best(row, count):
+    """The likeliest labels of a file, as text.
+
+    Arguments
+    ---------
+    row : pandas.Series
+        Of what ``classify`` returns.
+    count : int
+        How many labels.
+
+    Returns
+    -------
+    str
+        Such as "dog 0.83, cat 0.12".
+
+    Example
+    -------
+    >>> best(pandas.Series({"id": "a.wav", "p(cat)": 0.125, "p(dog)": 0.8}), 1)
+    'dog 0.800'
+    """
+    shares = row.filter(like="p(").astype(float).nlargest(count)
+    return ", ".join(
+        f"{name[2:-1]} {share:.3f}" for name, share in shares.items()
+    )
+
+
+def main(argv=None):
+    """The command line of this module.
+
+    Arguments
+    ---------
+    argv : list of str, optional
+        MODEL, FILES and options.
+    """
+    args = _parse(argv)
+    if args.csv and not Path(args.csv).absolute().parent.is_dir():
+        raise InputError(f"--csv={args.csv}: there is no such folder")
+    if args.csv and Path(args.csv).is_dir():
+        raise InputError(f"--csv={args.csv} is a folder: name a file")
+    if args.device:
+        check_device(args.device)
+    files = find_audio(args.files)
+    classifier = AudioClassifier.from_hparams(
+        args.model,
+        base=args.base,
+        trust=args.trust,
+        run_opts={"device": args.device} if args.device else None,
+    )
+    if args.token_merging:
+        merge_tokens(classifier.mods["encoder"], args.token_merging)
+    table = classify(
+        classifier, files, windows=args.windows, overlap=args.overlap
+    )
+    if args.csv:  # first: whoever reads what is printed may stop, as head does
+        table.to_csv(f"{args.csv}.part", index=False, float_format="%.7g")
+        os.replace(f"{args.csv}.part", args.csv)
+    for _, row in table.iterrows():
+        print(f"{row['id']}: {best(row, args.top)}")
+
+
+def _parse(argv):
+    parser = argparse.ArgumentParser(prog="python -m speechbrain_petl.inference.classify")
+    add = parser.add_argument
+    add("model", help="a finished run, an adapter folder or NAME/REPOSITORY")
+    add("files", nargs="+", help="sound files, or folders of them")
+    add("--top", type=int, default=3, help="labels to print for each file")
+    add("--csv", help="write the probabilities of all labels")
+    add("--windows", type=int, help="take so many from the start of a file")
+    add("--overlap", type=float, help="share that windows have in common")
+    add("--token_merging", type=float, help="share of an AST's patches")
+    add("--base", help="the pretrained weights, if not where MODEL says")
+    add("--device", help="such as cpu or cuda")
+    add("--trust", action="store_true", help=TRUST)
+    args = parser.parse_args(argv)
+    for name in ("top", "windows"):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            parser.error(f"--{name}: give 1 or more")
+    return args
+
+
+if __name__ == "__main__":
+    run(main)

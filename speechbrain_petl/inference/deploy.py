@@ -1,0 +1,218 @@
+"""A classifier as one graph: python -m speechbrain_petl.inference.deploy MODEL FILE.
+
+FILE.onnx is for ONNX runtimes, FILE.pt2 for ``torch.export.load``. The graph
+takes any number of clips, and is checked against PyTorch before it is kept.
+The names of the labels are in it: in the metadata of an .onnx, in the extra
+file labels.json of a .pt2.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..data.audio import SAMPLE_RATE
+from ..errors import InputError
+from .classifier import TRUST, AudioClassifier, embed
+from .graph_files import check_format, read_graph, write_graph
+from ..training.metrics.voting import vote
+from ..recipe.hparams import run
+
+BATCHES = (1, 5)  # that are checked
+TOLERANCE = 1e-4
+
+
+class ClassifierGraph(nn.Module):
+    """Clips to probabilities, with tensors in and out.
+
+    Arguments
+    ---------
+    classifier : AudioClassifier
+        The model.
+    features : bool
+        Take what the front end returns, not waveforms.
+
+    Example
+    -------
+    >>> from types import SimpleNamespace
+    >>> from speechbrain_petl import ClipMean, Wav2Vec2
+    >>> pooling = ClipMean(Wav2Vec2((32, 2, 2)).tokens_of)
+    >>> hparams = SimpleNamespace(activation="softmax")
+    >>> classifier = SimpleNamespace(mods={"pooling": pooling}, hparams=hparams)
+    >>> ClassifierGraph(classifier).inputs
+    ('wavs', 'lens')
+    >>> ClassifierGraph(classifier, features=True).inputs
+    ('features', 'lengths')
+    """
+
+    def __init__(self, classifier, features=False):
+        super().__init__()
+        self.mods = classifier.mods
+        self.features = features
+        self.activation = classifier.hparams.activation
+        # waveforms (batch, sample) and shares of the longest (batch,); or
+        # features (batch, ...) and, where padding is left out, the samples of
+        # each clip (batch,)
+        self.inputs = ("wavs", "lens")
+        if features:
+            padded = hasattr(self.mods["pooling"], "tokens_of")
+            self.inputs = ("features", "lengths") if padded else ("features",)
+
+    def forward(self, *inputs):
+        """Classify a batch.
+
+        Arguments
+        ---------
+        *inputs : tuple of torch.Tensor
+            As named in ``inputs``.
+
+        Returns
+        -------
+        torch.Tensor
+            Probabilities (batch, class).
+        """
+        if self.features:
+            tokens = self.mods["encoder"](*inputs)
+            embeddings = self.mods["pooling"](tokens, *inputs[1:])
+        else:
+            embeddings = embed(self.mods, *inputs)
+        logits = self.mods["classifier"](embeddings)
+        return vote(logits.unsqueeze(1), self.activation)
+
+    def example(self, batch):
+        """Noise of the right shapes.
+
+        Arguments
+        ---------
+        batch : int
+            How many clips.
+
+        Returns
+        -------
+        tuple of torch.Tensor
+            As named in ``inputs``.
+        """
+        fbank = self.mods["fbank"]
+        generator = torch.Generator().manual_seed(batch)
+        wavs = torch.randn(batch, fbank.samples, generator=generator) / 10
+        lens = torch.linspace(1.0, 0.3, batch)
+        if not self.features:
+            return wavs, lens
+        inputs = fbank(wavs, lens), lens * fbank.samples
+        return inputs[: len(self.inputs)]
+
+
+def deploy(classifier, path, features=False):
+    """Write a classifier as a graph, and check it.
+
+    Arguments
+    ---------
+    classifier : AudioClassifier
+        The model, on the CPU.
+    path : str or os.PathLike
+        The file; its name ends in .onnx or .pt2.
+    features : bool
+        Leave the front end out: the graph takes normalised spectrograms or
+        waveforms and, where padding is left out, the samples of each clip.
+
+    Returns
+    -------
+    float
+        The largest difference of a probability from PyTorch's.
+    """
+    path = Path(path)
+    check_place(path)
+    graph = ClassifierGraph(classifier, features).eval()
+    batch = torch.export.Dim("batch")
+    inputs = graph.example(2)
+    program = torch.export.export(
+        graph,
+        inputs,
+        dynamic_shapes=(tuple({0: batch} for _ in inputs),),
+        strict=True,  # the other way takes len(x) for a constant
+    )
+    part = path.with_name(f"part-{path.name}")
+    about = {
+        "labels": json.dumps(classifier.hparams.labels),
+        "sample_rate": str(SAMPLE_RATE),
+        "samples": str(graph.mods["fbank"].samples),
+    }
+    try:
+        write_graph(program, part, graph.inputs, about)
+        worst = _check(graph, read_graph(part, graph.inputs), path)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return worst
+
+
+def check_place(path):
+    """Refuse a file that could not be written, before any long work.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        The file.
+    """
+    path = Path(path)
+    try:
+        check_format(path.suffix)
+    except InputError as error:
+        raise InputError(f"{path}: {error}")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: there is no such folder")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a file")
+
+
+def _check(graph, other, path):
+    differences = []
+    for size in BATCHES:
+        inputs = graph.example(size)
+        with torch.no_grad():
+            wanted = graph(*inputs)
+        differences.append((other(*inputs) - wanted).abs().max())
+    worst = float(torch.stack(differences).max())  # nan if any is
+    if not worst <= TOLERANCE:
+        raise InputError(
+            f"{path} is not written: its probabilities differ from PyTorch's "
+            f"by up to {worst:.1g}"
+        )
+    return worst
+
+
+def main(argv=None):
+    """The command line of this module.
+
+    Arguments
+    ---------
+    argv : list of str, optional
+        MODEL, FILE and options.
+    """
+    parser = argparse.ArgumentParser(prog="python -m speechbrain_petl.inference.deploy")
+    add = parser.add_argument
+    add("model", help="a finished run, an adapter folder or NAME/REPOSITORY")
+    add("file", help="to write: its name ends in .onnx or .pt2")
+    add("--features", action="store_true", help="leave the front end out")
+    add("--no_merge", action="store_true", help="leave the adapter in place")
+    add("--base", help="the pretrained weights, if not where MODEL says")
+    add("--trust", action="store_true", help=TRUST)
+    args = parser.parse_args(argv)
+    check_place(args.file)
+    classifier = AudioClassifier.from_hparams(
+        args.model,
+        base=args.base,
+        merge=not args.no_merge,
+        trust=args.trust,
+        run_opts={"device": "cpu"},
+    )
+    worst = deploy(classifier, args.file, args.features)
+    size = Path(args.file).stat().st_size
+    print(f"{args.file}: {size:,} bytes, within {worst:.1g} of PyTorch")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,166 @@
+"""An adapter to give away: from a finished run to a folder, and to the hub.
+
+``python -m speechbrain_petl.inference.share save RUN FOLDER`` writes what a run has
+learned, a description that runs no code, and a model card.
+``python -m speechbrain_petl.inference.share push FOLDER NAME/REPOSITORY`` uploads them.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import huggingface_hub
+
+from ..errors import InputError
+from ..weights.adapter_files import FORMAT, WEIGHTS, read_weights
+from .classifier import TRUST, AudioClassifier
+from .model_card import model_card
+from .reading import DESCRIPTION, read_run
+from ..weights.sources import WEIGHT_FILES, looks_like_path
+from ..recipe.hparams import run
+from ..training.results import RESULT, read_result
+
+README = "README.md"
+FILES = (DESCRIPTION, WEIGHTS, README)
+
+
+def save_adapter(source, folder, name=None, base=None, trust=False):
+    """Write an adapter folder and see that it loads.
+
+    Arguments
+    ---------
+    source : str or os.PathLike
+        The output_folder of a finished run.
+    folder : str or os.PathLike
+        Where to write.
+    name : str, optional
+        The repository that it will be in, for the model card.
+    base : str, optional
+        Where the pretrained weights are, if they have been moved.
+    trust : bool
+        Build classes of any package that the run's yaml names.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+    """
+    saved = read_run(source, trust)
+    result = read_result(Path(source).expanduser() / RESULT)
+    local = base or saved.description["source"]
+    saved.description = {"format": FORMAT, **_public(saved.description)}
+    folder = Path(folder).expanduser()
+    if folder.is_file():
+        raise InputError(f"{folder} is a file: name a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = (Path(source).expanduser() / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(weights)
+    (folder / DESCRIPTION).write_text(
+        json.dumps(saved.description, indent=1), encoding="utf-8"
+    )
+    card = model_card(saved, result, name or folder.name, len(weights))
+    (folder / README).write_text(card, encoding="utf-8")
+    AudioClassifier.from_hparams(folder, base=local, trust=trust)
+    return folder
+
+
+def push(folder, repository, private=False):
+    """Upload an adapter folder to the Hugging Face hub.
+
+    Arguments
+    ---------
+    folder : str or os.PathLike
+        As ``save_adapter`` wrote it.
+    repository : str
+        NAME/REPOSITORY; made if need be.
+    private : bool
+        Whether a new one is only for its owner.
+
+    Returns
+    -------
+    str
+        Its address.
+    """
+    folder = Path(folder).expanduser()
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise InputError(
+            f"{folder} holds no {' and no '.join(missing)}: write it with "
+            "python -m speechbrain_petl.inference.share save RUN FOLDER"
+        )
+    read_weights(folder / WEIGHTS)
+    api = huggingface_hub.HfApi()
+    try:
+        url = api.create_repo(repository, private=private, exist_ok=True)
+        api.upload_folder(
+            repo_id=repository,
+            folder_path=folder,
+            allow_patterns=list(FILES),  # whatever else lies there
+            commit_message="An adapter of speechbrain_petl",
+        )
+    # each version of the hub's client has its own network errors
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise InputError(
+            f"{folder} could not be uploaded to {repository}: "
+            f"{type(error).__name__}: {reason.rstrip('.')}. `hf auth login` "
+            "asks for the token of an account that may write there."
+        ) from error
+    return str(url)
+
+
+def _public(description):
+    """Without the paths of this machine; a repository with its revision."""
+    source = description["source"]
+    revision = None
+    local = source and Path(source).expanduser().exists()
+    if source and (local or looks_like_path(source)):
+        source = f"./{Path(source).name}"
+    elif source and "/" in source:
+        cached = (
+            huggingface_hub.try_to_load_from_cache(source, name)
+            for name in WEIGHT_FILES
+        )
+        # .../snapshots/<revision>/<file>
+        found = [Path(file).parent.name for file in cached if _is_path(file)]
+        revision = found[0] if found else None
+    return {**description, "source": source, "revision": revision}
+
+
+def _is_path(file):
+    return isinstance(file, str)
+
+
+def main(argv=None):
+    """The command line of this module.
+
+    Arguments
+    ---------
+    argv : list of str, optional
+        ``save RUN FOLDER`` or ``push FOLDER NAME/REPOSITORY``, and options.
+    """
+    parser = argparse.ArgumentParser(prog="python -m speechbrain_petl.inference.share")
+    commands = parser.add_subparsers(required=True, dest="command")
+    save = commands.add_parser("save", help="from a finished run to a folder")
+    save.add_argument("run", help="its output_folder")
+    save.add_argument("folder", help="to write")
+    save.add_argument("--name", help="NAME/REPOSITORY, for the model card")
+    save.add_argument("--base", help="the pretrained weights, if moved")
+    save.add_argument("--trust", action="store_true", help=TRUST)
+    upload = commands.add_parser("push", help="from a folder to the hub")
+    upload.add_argument("folder", help="that save has written")
+    upload.add_argument("repository", help="NAME/REPOSITORY")
+    upload.add_argument("--private", action="store_true")
+    args = parser.parse_args(argv)
+    if args.command == "push":
+        print(push(args.folder, args.repository, args.private))
+        return
+    folder = save_adapter(
+        args.run, args.folder, args.name, args.base, args.trust
+    )
+    for name in FILES:
+        print(f"{folder / name}  {(folder / name).stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""Yaml files and the command line of a recipe."""

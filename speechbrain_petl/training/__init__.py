@@ -1,0 +1,1 @@
+"""The Brain, its loop, and what a run writes."""

@@ -1,0 +1,148 @@
+"""Compute what does not change from epoch to epoch once, and train on that.
+
+Two levels: ``features``, what the filterbank returns; and ``frozen``, what the
+encoder has computed where its first trained parameter comes in. Where that is
+after all blocks, as in a linear probe, it is one vector per clip: the mean of
+its normalised tokens.
+"""
+
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.utils.distributed import if_main_process
+from speechbrain.utils.logger import get_logger
+
+from ...errors import InputError, did_you_mean
+from .clip_store import ClipStore, checksum_of
+from .frozen import (
+    LEVELS,
+    all_frozen,
+    frozen_blocks,
+    obstacle_to,
+    plain,
+    what_computes,
+)
+from .stored import Affine, Stored, StoredClips
+
+logger = get_logger(__name__)
+
+
+@contextmanager
+def cached_clips(brain, datasets, loader, level, folder):
+    """Datasets whose ``sig`` is what a Brain would compute of it.
+
+    Inside, the Brain's filterbank passes on what it is given, and so do, at
+    the level ``frozen``, the frozen blocks of its encoder and, if these are
+    all, the pooling. Where augmentation
+    or dropout comes before the level, the datasets stay as they are, and a
+    line of the log says why. The frozen blocks compute in the precision of
+    evaluation.
+
+    Arguments
+    ---------
+    brain : PETLBrain
+        With the modules "fbank", "wave_augment", "augment", "pooling" and
+        "encoder".
+    datasets : dict
+        Split -> DynamicItemDataset with "id" and "sig".
+    loader : dict
+        Arguments of the data loaders.
+    level : str or None
+        "features", "frozen", or None for no cache.
+    folder : str
+        Where the files are kept; other runs may use the same.
+
+    Yields
+    ------
+    dict
+        Split -> dataset.
+    """
+    if level is None:
+        yield datasets
+        return
+    if level not in LEVELS:
+        raise InputError(
+            f"cache={level!r} is neither null nor one of {', '.join(LEVELS)}."
+            f"{did_you_mean(level, LEVELS)}"
+        )
+    if folder is None:
+        raise InputError(f"cache={level!r} needs a cache_folder")
+    modules = brain.raw_modules
+    obstacle = obstacle_to(level, modules, datasets)
+    if obstacle:
+        logger.warning(f"cache={level}: not used, since {obstacle}")
+        yield datasets
+        return
+    blocks = frozen_blocks(modules.encoder) if level == "frozen" else None
+    store = _filled(brain, datasets, loader, blocks, folder)
+    with _standing_in(brain, blocks):
+        yield {k: StoredClips(data, store) for k, data in datasets.items()}
+
+
+@contextmanager
+def _standing_in(brain, blocks):
+    """A Brain that goes on from what is stored."""
+    fbank, pooling = brain.modules["fbank"], brain.modules["pooling"]
+    encoder = plain(brain.raw_modules.encoder)
+    norm, whole = encoder.norm, all_frozen(brain.raw_modules, blocks)
+    brain.modules["fbank"], encoder.start = Stored(fbank), blocks
+    if whole:
+        brain.modules["pooling"], encoder.norm = Stored(pooling), Affine(norm)
+    try:
+        yield
+    finally:
+        brain.modules["fbank"], encoder.start = fbank, None
+        brain.modules["pooling"], encoder.norm = pooling, norm
+
+
+def _filled(brain, datasets, loader, blocks, folder):
+    """The store of all clips of all splits, computed where it must be."""
+    files = {}
+    for data in datasets.values():
+        for key, entry in data.data.items():
+            if files.setdefault(key, entry) != entry:
+                raise InputError(
+                    f"cache: two different clips are called {key!r}: rename "
+                    "one, or leave cache=null"
+                )
+    settings, state = what_computes(brain.raw_modules, blocks)
+    if blocks:
+        settings["precision"] = brain.eval_precision
+    store = ClipStore(folder, files, checksum_of(settings, files, state))
+    store.fill(lambda: _computed(brain, datasets, loader, blocks))
+    logger.info(f"{len(files)} clips come from {store.path}")
+    return store
+
+
+def _computed(brain, datasets, loader, blocks):
+    """Ids and arrays of this process's share of the clips."""
+    modules = brain.raw_modules
+    ast, whole = plain(modules.encoder), all_frozen(modules, blocks)
+    was_training = ast.training
+    ast.eval()
+    for split, data in datasets.items():
+        batches = DataLoader(
+            data,
+            loader.get("batch_size") or 1,
+            sampler=range(brain.rank, len(data), brain.processes),
+            num_workers=loader.get("num_workers", 0),
+            collate_fn=PaddedBatch,
+        )
+        hidden = not if_main_process() or brain.noprogressbar
+        for batch in tqdm(batches, f"caching {split}", disable=hidden or None):
+            wavs, lens = batch.to(brain.device).sig
+            with torch.no_grad(), brain.evaluation_ctx:
+                values = modules.fbank(wavs, lens)
+                if blocks:
+                    values = ast.blocks[:blocks](ast.embed(values))
+                if whole:  # the mean of what is scaled is the scaled mean
+                    shape, eps = values.shape[2:], ast.norm.eps
+                    values = nn.functional.layer_norm(values, shape, eps=eps)
+                    values = modules.pooling(values)
+            yield batch.id, values
+    ast.train(was_training)

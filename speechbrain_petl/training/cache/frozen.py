@@ -1,0 +1,182 @@
+"""What of a model computes the same in every epoch, and what prevents it."""
+
+from torch import nn
+
+from speechbrain.dataio.dataset import DynamicItemDataset
+
+from ...lobes.ast import AST
+from ...lobes.pooling import Pooling
+
+LEVELS = ("features", "frozen")  # what can be cached: see cache/cached.py
+COMPUTED = 2  # raise it when the code computes other values than before
+
+
+def obstacle_to(level, modules, datasets):
+    """Why a level cannot be cached.
+
+    Arguments
+    ---------
+    level : str
+        "features" or "frozen".
+    modules : torch.nn.ModuleDict
+        "fbank", "wave_augment", "augment", "pooling" and "encoder".
+    datasets : dict
+        Split -> dataset.
+
+    Returns
+    -------
+    str or None
+        The reason, if there is one.
+    """
+    for data in datasets.values():
+        if not isinstance(data, DynamicItemDataset):
+            return f"{type(data).__name__} holds too many clips for it"
+    if modules.wave_augment.steps:
+        return "wave_augment changes the waveforms in each epoch"
+    encoder = plain(modules.encoder)
+    if not isinstance(encoder, AST):
+        return f"{type(encoder).__name__} takes clips of any length"
+    if not isinstance(modules.pooling, Pooling):
+        return f"{type(modules.pooling).__name__} needs the clips' lengths"
+    return None if level == "features" else _obstacle_to_tokens(modules)
+
+
+def _obstacle_to_tokens(modules):
+    encoder = plain(modules.encoder)
+    if modules.augment.steps:
+        return (
+            "augment changes the spectrograms in each epoch; without it "
+            "(--augment='!new:speechbrain_petl.Augment') it would be"
+        )
+    if encoder.pos_drop.p or not isinstance(encoder.patch_drop, nn.Identity):
+        return "dropout changes the tokens in each epoch"
+    if not frozen_blocks(modules.encoder):
+        return (
+            "the method trains or wraps the first block, something below it, "
+            "or the whole stack"
+        )
+    if encoder.blocks.merging:
+        return "tokens are merged in evaluation, but not in training"
+    return None
+
+
+def frozen_blocks(encoder):
+    """How many of the first blocks of an AST no training changes.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        An AST or an AdaptedEncoder of one.
+
+    Returns
+    -------
+    int
+        0 also where something below the blocks trains, or around them.
+
+    Example
+    -------
+    >>> from speechbrain_petl import AdaptedEncoder
+    >>> frozen_blocks(AdaptedEncoder(AST((32, 3, 2), 64, 64), train=["norm.*"]))
+    3
+    """
+    ast = plain(encoder)
+    if any(p.requires_grad for p in _below(ast).values()):
+        return 0
+    if not isinstance(ast.blocks, nn.Sequential):
+        return 0
+    for number, block in enumerate(ast.blocks):
+        drops = (m.p for m in block.modules() if isinstance(m, nn.Dropout))
+        if any(p.requires_grad for p in block.parameters()) or any(drops):
+            return number
+    return len(ast.blocks)
+
+
+def all_frozen(modules, blocks):
+    """Whether what is frozen ends in the mean of normalised tokens.
+
+    Then nothing but the scale and the shift of the last LayerNorm is between
+    the blocks and the mean, and it makes no difference which comes first.
+
+    Arguments
+    ---------
+    modules : torch.nn.ModuleDict
+        "encoder" and "pooling".
+    blocks : int or None
+        How many of the blocks are.
+
+    Returns
+    -------
+    bool
+        True for a linear probe.
+    """
+    ast = plain(modules.encoder)
+    return bool(blocks == len(ast.blocks) and type(ast.norm) is nn.LayerNorm)
+
+
+def what_computes(modules, blocks):
+    """All that what is cached depends on, but the clips.
+
+    Arguments
+    ---------
+    modules : torch.nn.ModuleDict
+        "fbank", "encoder" and "pooling".
+    blocks : int or None
+        How many blocks; None for features.
+
+    Returns
+    -------
+    settings : dict
+        What json can hold.
+    state : dict
+        Name -> tensor.
+    """
+    fbank = modules.fbank
+    settings = {
+        "computed": COMPUTED,
+        "fbank": [type(fbank).__name__, sorted(_numbers_of(fbank).items())],
+    }
+    state = {f"fbank.{k}": v for k, v in fbank.named_buffers()}
+    if blocks:
+        ast = plain(modules.encoder)
+        stack = ast.blocks[:blocks]
+        heads = [block.attn.num_heads for block in stack]
+        # a repr tells the modules and their sizes, but not the heads
+        settings["encoder"] = [blocks, ast.strides, heads, repr(stack)]
+        state |= _below(ast) | stack.state_dict(prefix="blocks.")
+    if all_frozen(modules, blocks):
+        settings["pooling"] = [repr(modules.pooling.tokens), ast.norm.eps]
+    return settings, state
+
+
+def plain(encoder):
+    """The encoder itself, if a method adapts it.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        Any, or an AdaptedEncoder of one.
+
+    Returns
+    -------
+    torch.nn.Module
+        The encoder.
+    """
+    return getattr(encoder, "encoder", encoder)
+
+
+def _below(ast):
+    """Name -> parameter of what comes before the blocks."""
+    return {
+        name: parameter
+        for name, parameter in ast.named_parameters()
+        if not name.startswith(("blocks.", "norm."))
+    }
+
+
+def _numbers_of(module):
+    """Name -> setting of a module, such as frames, mean and std."""
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if name != "training" and isinstance(value, (int, float, str))
+    }

@@ -1,0 +1,140 @@
+"""Where the statistics of each epoch go: a file, and what else one likes.
+
+TensorBoard and Weights & Biases through SpeechBrain's own loggers, which are
+made when the first epoch ends: building a run leaves no trace.
+"""
+
+import os
+import uuid
+from importlib.util import find_spec
+from pathlib import Path
+
+from speechbrain.utils.distributed import main_process_only
+from speechbrain.utils.train_logger import (
+    FileTrainLogger,
+    TensorboardLogger,
+    TrainLogger,
+    WandBLogger,
+)
+
+from ..errors import InputError, did_you_mean
+
+PACKAGES = ("tensorboard", "wandb")
+WANDB_ID = "wandb_id.txt"  # beside train_log.txt
+
+
+class TrainLog(TrainLogger):
+    """Writes a text file and, by name, to TensorBoard or Weights & Biases.
+
+    A run that goes on where it was killed goes on in their curves, too. Only
+    the main process writes. ``wandb`` takes its settings from its own
+    environment variables, such as WANDB_PROJECT and WANDB_MODE=offline.
+
+    Arguments
+    ---------
+    save_file : str
+        The text file; what the others write is beside it.
+    logger : str or list of str, optional
+        "tensorboard", "wandb" or both.
+    precision : int
+        Number of decimal places in the text file.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "train_log.txt"
+    >>> TrainLog(path).log_stats({"epoch": 1}, train_stats={"loss": 0.5})
+    >>> path.read_text()
+    'epoch: 1 - train loss: 5.0000e-01\\n'
+    """
+
+    def __init__(self, save_file, logger=None, precision=4):
+        self.folder = Path(save_file).parent
+        self.file = FileTrainLogger(save_file, precision)
+        self.names = [logger] if isinstance(logger, str) else logger or []
+        for name in self.names:
+            if name not in PACKAGES:
+                raise InputError(
+                    f"logger: {name!r} is none of {', '.join(PACKAGES)}."
+                    + did_you_mean(str(name), PACKAGES)
+                )
+            if find_spec(name) is None:
+                raise InputError(f"logger: {name} needs pip install {name}")
+        self.others = None  # not yet made
+
+    @main_process_only
+    def log_stats(
+        self,
+        stats_meta,
+        train_stats=None,
+        valid_stats=None,
+        test_stats=None,
+        verbose=True,
+    ):
+        """Write the statistics of an epoch or of the test.
+
+        Arguments
+        ---------
+        stats_meta : dict
+            First, the epoch.
+        train_stats : dict, optional
+            Name -> float.
+        valid_stats : dict, optional
+            The same of the validation set.
+        test_stats : dict, optional
+            The same of the test set.
+        verbose : bool
+            Whether the run's own log gets them, too.
+        """
+        stats = (stats_meta, train_stats, valid_stats, test_stats)
+        self.file.log_stats(*stats, verbose=verbose)
+        if self.others is None:
+            make = {"tensorboard": _Board, "wandb": _wandb}
+            self.others = [make[name](self.folder) for name in self.names]
+        for other in self.others:
+            other.log_stats(*stats)
+
+
+class _Board(TensorboardLogger):
+    """Counts by epoch, where SpeechBrain's counts calls of this process."""
+
+    def __init__(self, folder):
+        super().__init__(str(folder / "tensorboard"))
+
+    def log_stats(self, stats_meta, *stats):
+        """Write an epoch's statistics at its number, so that a resumed run
+        does not start again from 0.
+
+        Arguments
+        ---------
+        stats_meta : dict
+            The first value is the epoch.
+        *stats : tuple of dict
+            Of training, validation and test.
+        """
+        epoch = next(iter(stats_meta.values()))
+        self.global_step = {"meta": epoch - 1}
+        for name, values in zip(("train", "valid", "test"), stats):
+            self.global_step[name] = dict.fromkeys(values or (), epoch - 1)
+        super().log_stats(stats_meta, *stats)
+        self.writer.flush()  # a killed run loses nothing
+
+
+def _wandb(folder):
+    import wandb
+
+    path = folder / WANDB_ID
+    if not path.is_file():
+        path.write_text(uuid.uuid4().hex, encoding="utf-8")
+    try:
+        return WandBLogger(
+            wandb.init,
+            project=os.environ.get("WANDB_PROJECT", "speechbrain_petl"),
+            name="/".join(folder.absolute().parts[-2:]),
+            id=path.read_text(encoding="utf-8"),
+            resume="allow",
+            dir=str(folder),
+            reinit="finish_previous",
+        )
+    except Exception as error:  # SpeechBrain's raises none that can be named
+        reason = error.__context__ or error
+        raise InputError(f"logger: wandb does not start: {reason}")

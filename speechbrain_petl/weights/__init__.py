@@ -1,0 +1,1 @@
+"""Checkpoints of any origin to the state of our encoders."""

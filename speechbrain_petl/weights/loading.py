@@ -1,0 +1,218 @@
+"""Pretrained weights for encoders: rename, check, resize, one strict load.
+
+Published weights of the AST come from https://github.com/YuanGongND/ast and, converted,
+from https://huggingface.co/MIT.
+"""
+
+import math
+import re
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from ..errors import InputError
+from ..lobes.ast import AST, CLASS_TOKENS
+from .bundles import is_bundle
+from .names import TRANSLATORS, kind_of
+from .positions import Axis, axes_of, resize_positions, square_axes
+from .sources import ACCEPTED, read_config, read_state
+
+FORMAT = "speechbrain_petl"
+# where a file states its axes: mels, mel stride, frames, frame stride
+STATED = {
+    "huggingface": (
+        *("num_mel_bins", "frequency_stride"),
+        *("max_length", "time_stride"),
+    ),
+    "ours": ("mels", "fstride", "frames", "tstride"),
+}
+# the published AST, for files that state nothing; their numbers of patches
+# (1212, 850, 657, 512) differ, so that the number tells the stride
+AUDIOSET_AXES = [(Axis(128, s), Axis(1024, s)) for s in (10, 12, 14, 16)]
+SHOWN = 3  # keys of each kind in an error message
+
+
+def load_pretrained(encoder, source, revision=None):
+    """Load pretrained weights into an encoder.
+
+    The AST takes them at any input length and stride; a file that does not
+    state its strides must have as many patches as one of the published
+    AudioSet models, or as the encoder. Another encoder may translate names
+    by a method of its own, see ``lobes.encoder``.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        The encoder, changed in place. Load before a method is attached.
+    source : str, os.PathLike or None
+        Id of a Hugging Face repository, a folder, a file, or the name of a
+        bundle of torchaudio. For the AST, one of Hugging Face, the official
+        .pth, distilled DeiT weights of timm; for speech encoders, one of
+        Hugging Face or torchaudio, the original BEATs; for all, a file of
+        `save_pretrained`. None or "" keeps the random weights.
+    revision : str or None
+        Branch, tag or commit of the repository.
+
+    Returns
+    -------
+    torch.nn.Module
+        The encoder.
+
+    Example
+    -------
+    >>> import torch
+    >>> from speechbrain_petl import AST
+    >>> size = (32, 1, 2)
+    >>> path = getfixture("tmp_path") / "ast.safetensors"
+    >>> _ = save_pretrained(AST(size, frames=100), path)
+    >>> longer = load_pretrained(AST(size, frames=300), path)
+    >>> longer(torch.randn(2, 300, 128)).shape
+    torch.Size([2, 350, 32])
+    """
+    if source is None or source == "":
+        return encoder
+    file, state, metadata = read_state(source, revision)
+    if isinstance(encoder, AST):
+        state = _for_ast(encoder, state, metadata, file)
+    else:
+        if hasattr(encoder, "translate"):
+            beside = {} if is_bundle(source) else read_config(file)
+            try:
+                state = encoder.translate(state, {**beside, **metadata})
+            except InputError as error:
+                raise InputError(f"{file}: {error}") from error
+        _check_fit(state, encoder, file)
+    encoder.load_state_dict(state, strict=True)
+    return encoder
+
+
+def _for_ast(encoder, state, metadata, file):
+    """With our names, and positions for the input of this encoder."""
+    kind = kind_of(state)
+    if kind is None:
+        raise InputError(
+            f"{file} holds no weights of an AST: it has {_few(state)}. "
+            f"{ACCEPTED}"
+        )
+    state = TRANSLATORS[kind](state)
+    _check_fit(state, encoder, file)
+    if kind == "huggingface":
+        metadata = read_config(file)
+    table = state["pos_embed"]
+    patches = table.shape[1] - CLASS_TOKENS
+    candidates = _axes_of_table(kind, metadata, patches, encoder)
+    old = _pick(candidates, patches, file)
+    state["pos_embed"] = resize_positions(table, old, axes_of(encoder))
+    return state
+
+
+def save_pretrained(encoder, path):
+    """Write an encoder to one file; an AST with the input it was built for.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        The encoder.
+    path : str or os.PathLike
+        The file; its name ends in .safetensors.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Example
+    -------
+    >>> from speechbrain_petl import AST
+    >>> encoder = AST((32, 1, 2), frames=64)
+    >>> path = getfixture("tmp_path") / "ast.safetensors"
+    >>> file, state, metadata = read_state(save_pretrained(encoder, path))
+    >>> state["pos_embed"].shape
+    torch.Size([1, 62, 32])
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise InputError(
+            f"weights cannot be saved as {path}: the name must end in "
+            ".safetensors, which keeps the strides beside the weights"
+        )
+    metadata = {"format": FORMAT}
+    if isinstance(encoder, AST):
+        (mels, fstride), (frames, tstride) = axes_of(encoder)
+        stated = zip(STATED["ours"], (mels, fstride, frames, tstride))
+        metadata |= {k: str(v) for k, v in stated}
+    state = {k: v.contiguous() for k, v in encoder.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(state, path, metadata)
+    return path
+
+
+def _check_fit(state, encoder, file):
+    """Names and shapes, but for the number of positions."""
+    own = {k: _shape(k, v) for k, v in encoder.state_dict().items()}
+    read = {k: _shape(k, v) for k, v in state.items()}
+    problems = {
+        "missing": [k for k in own if k not in read],
+        "unexpected": [k for k in read if k not in own],
+        "of another shape": [
+            f"{k} {read[k]} instead of {own[k]}"
+            for k in own
+            if k in read and read[k] != own[k]
+        ],
+    }
+    if any(problems.values()):
+        found = "; ".join(f"{k}: {_few(v)}" for k, v in problems.items() if v)
+        raise InputError(
+            f"{file} does not fit {type(encoder).__name__} of dim "
+            f"{encoder.dim}{_depth(own)}: {found}. Set `ast_size` or "
+            "`encoder_size` to the size of the checkpoint, or name another. "
+            f"{ACCEPTED}"
+        )
+
+
+def _depth(names):
+    numbers = [
+        re.findall(r"(?<![^.])(?:blocks|layers)\.(\d+)", n) for n in names
+    ]
+    depth = max((int(found[0]) + 1 for found in numbers if found), default=0)
+    return f" and depth {depth}" if depth else ""
+
+
+def _shape(key, tensor):
+    shape = list(tensor.shape)
+    if key == "pos_embed":
+        shape[1:2] = ["token"]
+    return "(" + ", ".join(map(str, shape)) + ")"
+
+
+def _few(names):
+    names = list(names)
+    more = len(names) - SHOWN
+    shown = ", ".join(names[:SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _axes_of_table(kind, metadata, patches, encoder):
+    """What the axes of a position table may be, most likely first."""
+    wanted = axes_of(encoder)
+    if kind == "timm":
+        return [square_axes(math.isqrt(max(patches, 0)), wanted)]
+    if kind in STATED and all(name in metadata for name in STATED[kind]):
+        stated = [int(metadata[name]) for name in STATED[kind]]
+        mels, fstride, frames, tstride = stated
+        return [(Axis(mels, fstride), Axis(frames, tstride))]
+    return [*AUDIOSET_AXES, wanted]
+
+
+def _pick(candidates, patches, file):
+    """The axes that give this number of patches."""
+    for axes in candidates:
+        if axes[0].patches * axes[1].patches == patches:
+            return axes
+    grids = " or ".join(f"{m.patches} x {f.patches}" for m, f in candidates)
+    raise InputError(
+        f"{file} has positions for {patches} patches, but {grids} are "
+        "possible: keep its own config.json beside it if it is of Hugging "
+        "Face, else set `mels`, `frames`, `fstride` and `tstride` to those "
+        "it was trained with"
+    )

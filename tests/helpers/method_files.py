@@ -1,0 +1,64 @@
+"""Every method file of the repository, and what is known of its method."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from hyperpyyaml import load_hyperpyyaml
+
+from speechbrain_petl.recipe.hparams import BASE
+
+ROOT = Path(__file__).resolve().parents[2]
+# methods that are not meant to start as the pretrained function
+MOVED_AT_START = {
+    "prefix",
+    "prefix_bottleneck",
+    "prompt_bitfit",
+    "prompt_deep",
+    "prompt_shallow",
+    "weighted_layers",
+}
+# folders of method files -> the encoder whose sites they name
+ENCODERS = {"wav2vec2": "speech", "beats": "speech"}
+# PEFT's LoHa draws a number in each training step and branches on it
+NOT_CAPTURED = {"loha"}
+
+
+@lru_cache
+def method_files():
+    """All method files, as paths relative to the repository."""
+    found = [
+        path.relative_to(ROOT)
+        for folder in ("recipes", "templates")
+        for path in (ROOT / folder).glob("*/hparams/**/*.yaml")
+        if path.name != BASE
+    ]
+    return sorted(found)
+
+
+def petl_of(path):
+    """The arguments of AdaptedEncoder that a method file gives, made anew."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return {"wrap": {}, **load_hyperpyyaml(text)["petl"]}
+
+
+def encoder_of(path):
+    """What a method file is for: "ast", or "speech" with torchaudio's names."""
+    return ENCODERS.get(path.parent.name, "ast")
+
+
+@lru_cache
+def distinct_methods(encoder="ast"):
+    """Name -> method file, one for each different method."""
+    seen, methods = set(), {}
+    for path in method_files():
+        if encoder_of(path) != encoder:
+            continue
+        text = (ROOT / path).read_text(encoding="utf-8")
+        petl = text[text.index("\npetl:") :]
+        if petl not in seen:
+            seen.add(petl)
+            name = path.stem
+            if name in methods:
+                name = f"{name} of {path.parts[1]}"
+            methods[name] = path
+    return methods

@@ -1,0 +1,157 @@
+"""The command that names what is in files."""
+
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas
+import pytest
+import soundfile
+from finished_runs import clips_of_test
+from layouts import truncated_wav
+
+from speechbrain_petl import InputError, classify, save_pretrained
+from speechbrain_petl.inference.classify import main
+from speechbrain_petl.inference.reading import read_run
+from speechbrain_petl.training.results import PREDICTIONS
+from speechbrain_petl.inference.share import save_adapter
+
+
+@pytest.fixture(scope="module")
+def run(finished):
+    """A finished ESC-50 run."""
+    return finished("ESC50")
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """A folder of sounds of several kinds, one of them below another."""
+    folder = tmp_path / "clips"
+    (folder / "below").mkdir(parents=True)
+    x = 0.1 * np.sin(np.arange(8000))
+    soundfile.write(folder / "b.WAV", x, 16000)
+    soundfile.write(folder / "below" / "a.flac", np.stack([x, x], 1), 44100)
+    soundfile.write(folder / "c.ogg", x, 8000)
+    (folder / "notes.txt").write_text("no sound")
+    return folder
+
+
+def rows(printed):
+    """File -> what is said of it."""
+    return dict(line.rsplit(": ", 1) for line in printed.splitlines())
+
+
+def test_the_csv_is_that_of_the_run(run, tmp_path, capsys):
+    """The same columns and numbers, and three labels on the screen."""
+    clips, path = clips_of_test(run), tmp_path / "out.csv"
+    argv = [str(run), *clips.values(), "--windows=1", f"--csv={path}"]
+    main([*argv, "--device=cpu"])
+    ours, theirs = pandas.read_csv(path), pandas.read_csv(run / PREDICTIONS)
+    assert list(ours["id"]) == list(clips.values())
+    theirs = theirs.set_index("id").loc[list(clips)].reset_index()
+    assert list(ours["predicted"]) == list(theirs["predicted"])
+    columns = [c for c in theirs if c.startswith("p(")]
+    assert list(ours.columns) == ["id", "predicted", *columns]
+    difference = (ours[columns] - theirs[columns]).abs().max(axis=None)
+    assert difference < 1e-6
+    printed = rows(capsys.readouterr().out)
+    for _, row in ours.iterrows():
+        best = row[columns].astype(float).nlargest(3)
+        wanted = [f"{name[2:-1]} {p:.3f}" for name, p in best.items()]
+        assert printed[row["id"]] == ", ".join(wanted)
+
+
+def test_files_and_folders(run, clips, capsys):
+    """Each sound once, in the order given; those of a folder sorted."""
+    single = str(clips / "c.ogg")
+    main([str(run), single, str(clips), "--top=1", "--device=cpu"])
+    printed = rows(capsys.readouterr().out)
+    others = [str(clips / "b.WAV"), str(clips / "below" / "a.flac")]
+    assert list(printed) == [single, *others]
+    assert all(said.count(",") == 0 for said in printed.values())
+
+
+def test_options_reach_the_model(run, tmp_path, capsys):
+    """Windows and their overlap change what is said of a long file."""
+    x = np.random.default_rng(0).standard_normal(40000) / 10
+    x *= np.linspace(0, 1, 40000)
+    soundfile.write(tmp_path / "long.wav", x, 16000)
+    said = set()
+    for more in ([], ["--windows=1"], ["--overlap=0.7"]):
+        path = tmp_path / "out.csv"
+        argv = [str(run), str(tmp_path / "long.wav"), f"--csv={path}"]
+        main([*argv, "--device=cpu", *more])
+        said.add(path.read_text())
+    assert len(said) == 3
+    capsys.readouterr()
+
+
+def test_an_adapter_folder_and_its_base(run, clips, tmp_path, capsys):
+    """--base names the weights, and wrong ones are refused."""
+    folder = save_adapter(run, tmp_path / "adapter")
+    encoder = read_run(run).base()
+    base = save_pretrained(encoder, tmp_path / "base.safetensors")
+    main([str(run), str(clips), "--device=cpu"])
+    wanted = capsys.readouterr().out
+    main([str(folder), str(clips), f"--base={base}", "--device=cpu"])
+    assert capsys.readouterr().out == wanted
+    encoder.pos_embed.data[0, 0, 0] += 1
+    save_pretrained(encoder, base)
+    with pytest.raises(InputError, match="was trained on another base"):
+        main([str(folder), str(clips), f"--base={base}"])
+
+
+def test_what_is_wrong_is_said_before_any_work(run, clips, tmp_path):
+    """Nothing is classified, and no csv is written."""
+    missing, argv = tmp_path / "missing.wav", [str(run), str(clips)]
+    with pytest.raises(InputError, match="missing.wav is missing"):
+        main([*argv, str(missing)])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty holds no .wav, .flac"):
+        main([*argv, str(tmp_path / "empty")])
+    with pytest.raises(InputError, match="no/out.csv: there is no such folder"):
+        main([*argv, "--csv=no/out.csv"])
+    with pytest.raises(InputError, match="empty is a folder: name a file"):
+        main([*argv, f"--csv={tmp_path / 'empty'}"])
+    with pytest.raises(InputError, match="--device=gpu is not there: "):
+        main([*argv, "--device=gpu"])
+    with pytest.raises(InputError, match="there is no folder nowhere"):
+        main(["nowhere", str(clips)])
+    (clips / "z.wav").write_bytes(truncated_wav())
+    out = tmp_path / "out.csv"
+    with pytest.raises(InputError, match="z.wav is truncated"):
+        main([*argv, f"--csv={out}"])
+    assert not out.exists()
+    for wrong in ("--top=0", "--windows=0", "--top=x"):
+        with pytest.raises(SystemExit):
+            main([*argv, wrong])
+
+
+def test_the_csv_is_written_first(run, clips, tmp_path, monkeypatch):
+    """Whoever reads what is printed may stop, as `| head` does."""
+
+    def stop(*_):
+        raise BrokenPipeError
+
+    out = tmp_path / "out.csv"
+    monkeypatch.setattr(classify, "print", stop, raising=False)
+    with pytest.raises(BrokenPipeError):
+        main([str(run), str(clips), f"--csv={out}", "--device=cpu"])
+    assert len(pandas.read_csv(out)) == 3
+
+
+@pytest.mark.slow
+def test_the_command(run, clips, tmp_path):
+    """As a user types it, from another folder: one line for an error."""
+    shutil.copytree(run, tmp_path / "my run")
+    command = [sys.executable, "-m", "speechbrain_petl.inference.classify", "my run"]
+    argv = {"capture_output": True, "text": True, "cwd": tmp_path}
+    done = subprocess.run([*command, "clips/b.WAV", "--device=cpu"], **argv)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stdout.startswith("clips/b.WAV: ")
+    done = subprocess.run([*command, "clips/a.wav"], **argv)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    (line,) = [x for x in done.stderr.splitlines() if "error" in x]
+    assert "clips/a.wav is missing" in line

@@ -1,0 +1,33 @@
+"""Descriptions: every recipe's yaml has one, as plain data."""
+
+import json
+
+import pytest
+from finished_runs import describe_file
+from method_files import method_files
+
+from speechbrain_petl.weights.adapter_files import FORMAT
+from speechbrain_petl.inference.description import FORMS, check
+
+RECIPES = 14  # with the folders of other encoders
+FILES = [
+    path
+    for path in method_files()
+    if path.stem == "lora" and "seq2seq" not in path.parts
+]
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_every_recipe_is_described(path, tmp_path):
+    """What a recipe's run leaves can be loaded and shared."""
+    described = describe_file(path, tmp_path)
+    assert described["labels"] == ["cat", "dog"]
+    kept = json.loads(json.dumps({"format": FORMAT, **described}))
+    check(kept, path)
+    assert kept.keys() == {"format", *FORMS}
+    assert "LoRA" in json.dumps(kept["petl"])
+
+
+def test_so_many_there_are():
+    """A new recipe is found, a moved one missed."""
+    assert len(FILES) == RECIPES

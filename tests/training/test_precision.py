@@ -1,0 +1,259 @@
+"""fp32 and bf16: parity with peers, the start of every method, emulation."""
+
+import platform
+from types import SimpleNamespace
+
+import pytest
+import torch
+from adapter_methods import METHODS, spectrograms, tiny_ast
+from benchmarks.peers import Logits, Plain, huggingface
+from benchmarks.subjects import Ours
+from running import result_of, run
+from torch import nn
+from torch.nn import functional as F
+from toy import ToyBrain, toy_brain, train
+
+from speechbrain_petl.training import precision
+from speechbrain_petl.lobes.attention import CpuAttention, SelfAttention
+
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+every_precision = pytest.mark.parametrize("name", PRECISIONS)
+# methods of PEFT, which rounds the product of two small matrices
+ROUNDED = {"loha": 0.02, "oft": 0.02, "oft_inside": 0.02}
+
+
+def autocast(name):
+    """As a Brain of that precision has it."""
+    return torch.autocast("cpu", PRECISIONS[name], enabled=name == "bf16")
+
+
+def difference(a, b):
+    """Largest difference, as a share of the largest value."""
+    return float((a - b).abs().max() / b.abs().max())
+
+
+def logits_and_gradient(model, name):
+    """In evaluation, of three clips; the gradient is that of the input."""
+    x = spectrograms().requires_grad_()
+    with autocast(name):
+        logits = model.eval()(x)
+        loss = F.cross_entropy(logits.float(), torch.arange(3))
+    loss.backward()
+    return logits.detach().float(), x.grad
+
+
+def models():
+    """Ours and its peers, with the same weights and the same head."""
+    encoder = tiny_ast()
+    made = {
+        "ours": Ours(encoder),
+        "papers": Plain(encoder),
+        "sdpa": Logits(huggingface(encoder, "sdpa")),
+        "eager": Logits(huggingface(encoder, "eager")),
+    }
+    return made
+
+
+def with_one_head(made):
+    """transformers' heads are others: their encoder, the mean, our head."""
+    head = made["ours"].head
+    made["papers"].head = head
+    for name in ("sdpa", "eager"):
+        ast = made[name].model.base_model.model.audio_spectrogram_transformer
+        made[name] = Pooled(ast, head)
+    return made
+
+
+class Pooled(nn.Module):
+    """transformers' encoder, the mean of its tokens, a head."""
+
+    def __init__(self, encoder, head):
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def forward(self, features):
+        """Spectrogram (batch, frame, mel) to logits (batch, class)."""
+        tokens = self.encoder(input_values=features).last_hidden_state
+        return self.head(tokens.mean(dim=1))
+
+
+@pytest.fixture(scope="module")
+def peers():
+    """Name -> model."""
+    return with_one_head(models())
+
+
+@pytest.mark.parametrize("peer", ["papers", "sdpa", "eager"])
+def test_parity_with_peers_in_fp32(peer, peers):
+    """Logits to 1e-5, gradients through all blocks to 1e-4."""
+    logits, gradient = logits_and_gradient(peers["ours"], "fp32")
+    others = logits_and_gradient(peers[peer], "fp32")
+    assert difference(logits, others[0]) < 1e-5
+    assert difference(gradient, others[1]) < 1e-4
+
+
+def test_parity_with_peers_in_bf16(peers):
+    """No farther from the fp32 result than twice the best peer; 2 % and 5 %."""
+    exact = logits_and_gradient(peers["papers"], "fp32")
+    errors = {}
+    for name, model in peers.items():
+        found = logits_and_gradient(model, "bf16")
+        errors[name] = [difference(a, b) for a, b in zip(found, exact)]
+    ours = errors.pop("ours")
+    for number, most in enumerate((0.02, 0.05)):
+        best = min(error[number] for error in errors.values())
+        assert ours[number] < max(2 * best, 1e-3)
+        assert 0 < ours[number] < most
+
+
+@pytest.mark.parametrize(
+    "method", [n for n, method in METHODS.items() if method.identity]
+)
+@pytest.mark.parametrize("training", [False, True])
+def test_start_as_the_pretrained_function_in_bf16(method, training):
+    """To the bit, but for PEFT's; in fp32 see test_adapters_contract.py."""
+    x = spectrograms()
+    pretrained = tiny_ast().train(training)
+    adapted = METHODS[method].adapt(tiny_ast()).train(training)
+    with autocast("bf16"):
+        expected, actual = pretrained(x), adapted(x)
+    assert not torch.equal(expected, pretrained(x))  # it is bf16 indeed
+    atol = ROUNDED.get(method, 0.0)
+    torch.testing.assert_close(actual, expected, atol=atol, rtol=0)
+
+
+def attention_of(function, qkv, weights):
+    """What it returns, and the gradient of its weighted sum."""
+    qkv = qkv.clone().requires_grad_()
+    y = function(qkv)
+    (y.float() * weights).sum().backward()
+    return y.detach().float(), qkv.grad.float()
+
+
+def sdpa(qkv):
+    """PyTorch's own, on the same projection of two heads."""
+    parts = qkv.unflatten(2, (3, 2, -1)).permute(2, 0, 3, 1, 4)
+    y = F.scaled_dot_product_attention(*parts)
+    return y.transpose(1, 2).flatten(2)
+
+
+def ours(qkv):
+    """The project's."""
+    return CpuAttention.apply(qkv, 2)
+
+
+def test_attention():
+    """fp32 as PyTorch's to 1e-5; bf16 no worse than twice PyTorch's."""
+    torch.manual_seed(0)
+    qkv, weights = torch.randn(3, 50, 96), torch.randn(3, 50, 32)
+    exact = attention_of(sdpa, qkv, weights)
+    for a, b in zip(attention_of(ours, qkv, weights), exact):
+        assert difference(a, b) < 1e-5
+    rounded = qkv.bfloat16()
+    found = attention_of(ours, rounded, weights)
+    others = attention_of(sdpa, rounded, weights)
+    for a, b, c in zip(found, others, exact):
+        assert difference(a, c) < max(2 * difference(b, c), 0.01)
+
+
+def test_gradient_of_attention():
+    """Against finite differences, in double precision."""
+    torch.manual_seed(0)
+    qkv = torch.randn(2, 5, 24, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: CpuAttention.apply(x, 2), qkv)
+
+
+def test_which_attention():
+    """Steps on a CPU take ours; masks, dropout and evaluation PyTorch's."""
+    x = torch.randn(2, 5, 32, requires_grad=True)
+    module = SelfAttention(32, num_heads=2).train()
+
+    def name_of(y):
+        return {y.grad_fn.name(), *(f[0].name() for f in names(y.grad_fn))}
+
+    def names(node):
+        found = [f for f in node.next_functions if f[0]]
+        return [*found, *(g for f in found for g in names(f[0]))]
+
+    assert "CpuAttentionBackward" in name_of(module(x))
+    mask = torch.ones(5, 5, dtype=torch.bool)
+    assert "CpuAttentionBackward" not in name_of(module(x, attn_mask=mask))
+    dropped = SelfAttention(32, num_heads=2, attn_drop=0.1).train()
+    assert "CpuAttentionBackward" not in name_of(dropped(x))
+    assert "CpuAttentionBackward" in name_of(dropped.eval()(x))
+    expected = module(x)
+    with torch.no_grad():
+        torch.testing.assert_close(module(x), expected, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "machine, avx, amx, emulated",
+    [
+        ("x86_64", False, False, True),
+        ("AMD64", False, False, True),
+        ("x86_64", True, False, False),
+        ("x86_64", False, True, False),
+        ("aarch64", False, False, False),
+    ],
+)
+def test_which_cpu_emulates(machine, avx, amx, emulated, monkeypatch):
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    for name, found in (("avx512_bf16", avx), ("amx_tile", amx)):
+        name = f"_is_{name}_supported"
+        monkeypatch.setattr(torch.cpu, name, lambda found=found: found)
+    assert precision.emulates_bf16() == emulated
+
+
+class Spy(ToyBrain):
+    """Knows what its layers compute in, in each stage."""
+
+    def compute_forward(self, batch, stage):
+        """Logits."""
+        logits = super().compute_forward(batch, stage)
+        self.seen = {**getattr(self, "seen", {}), stage.name: logits.dtype}
+        return logits
+
+
+@pytest.mark.parametrize("emulated", [True, False])
+def test_a_brain_leaves_emulated_bf16(emulated, tmp_path, monkeypatch):
+    """And says so; where the CPU has it, it is what was asked for."""
+    said = []
+    monkeypatch.setattr(precision, "emulates_bf16", lambda: emulated)
+    monkeypatch.setattr(precision.logger, "warning", said.append)
+    asked = {"precision": "bf16", "eval_precision": "bf16"}
+    brain = toy_brain(tmp_path, brain=Spy, **asked)
+    result = train(brain)
+    name = "fp32" if emulated else "bf16"
+    assert (brain.precision, result["precision"]) == (name, name)
+    assert brain.seen == dict.fromkeys(
+        ("TRAIN", "VALID", "TEST"), PRECISIONS[name]
+    )
+    assert len(said) == emulated
+    if emulated:
+        assert "--precision=bf16: this CPU has no bf16 instructions" in said[0]
+
+
+def test_other_brains_are_left_alone(monkeypatch):
+    """fp32, and bf16 on a GPU."""
+    monkeypatch.setattr(precision, "emulates_bf16", lambda: True)
+    for device, asked in (("cuda", "bf16"), ("cpu", "fp32")):
+        brain = SimpleNamespace(device_type=device)
+        brain.precision = brain.eval_precision = asked
+        before = dict(vars(brain))
+        precision.leave_emulated_bf16(brain)
+        assert vars(brain) == before
+
+
+def test_recipe_in_bf16(esc50, tmp_path, monkeypatch):
+    """End to end, as on a CPU that has it: the losses agree to 2 %."""
+    monkeypatch.setattr(precision, "emulates_bf16", lambda: False)
+    more = ["--augment={steps: []}", "--lr=0.02"]
+    run(esc50, tmp_path / "fp32", *more)
+    both = ["--precision=bf16", "--eval_precision=bf16"]
+    run(esc50, tmp_path / "bf16", *more, *both)
+    results = [result_of(tmp_path / name) for name in ("bf16", "fp32")]
+    assert [result["precision"] for result in results] == ["bf16", "fp32"]
+    for split in ("train", "valid"):
+        losses = [r["history"][-1][split]["loss"] for r in results]
+        assert losses[0] == pytest.approx(losses[1], rel=0.02)
+        assert losses[0] != losses[1]
