@@ -14,7 +14,6 @@ from .adapters.prefix import Prefix
 from .adapters.probe import WeightedLayers
 from .adapters.prompt import Prompt
 from .adapters.ssf import SSF
-from .training.brain import PETLBrain
 from .errors import InputError
 from .inference.adapter_set import AdapterSet
 from .inference.classifier import AudioClassifier
@@ -26,4 +25,5 @@ from .lobes.fbank import Fbank
 from .lobes.pooling import NormLinear, Pooling
 from .lobes.wav2vec2 import Wav2Vec2
 from .lobes.waveform import Waveform
+from .training.brain import PETLBrain
 from .weights.loading import load_pretrained, save_pretrained

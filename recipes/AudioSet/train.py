@@ -27,15 +27,15 @@ from speechbrain_petl import (
     PETLBrain,
     load_pretrained,
 )
-from speechbrain_petl.training.averaging import load_average
 from speechbrain_petl.data.clips import ClipDataset
 from speechbrain_petl.data.stream import ShardPass, TrainStream
+from speechbrain_petl.recipe.hparams import parse_recipe, run
+from speechbrain_petl.training.averaging import load_average
 from speechbrain_petl.training.metrics.tagging import (
     DPrime,
     MeanAUC,
     MeanAveragePrecision,
 )
-from speechbrain_petl.recipe.hparams import parse_recipe, run
 
 
 class AudioSetBrain(PETLBrain):

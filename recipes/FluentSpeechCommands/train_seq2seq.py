@@ -32,8 +32,11 @@ from speechbrain_petl.data.text import (
     add_token_sequences,
     train_tokenizer,
 )
-from speechbrain_petl.training.metrics.sequence_metrics import ExactMatch, TokenErrorRate
 from speechbrain_petl.recipe.hparams import parse_recipe, run
+from speechbrain_petl.training.metrics.sequence_metrics import (
+    ExactMatch,
+    TokenErrorRate,
+)
 
 
 class SemanticsBrain(PETLBrain):

@@ -23,8 +23,8 @@ from speechbrain_petl import (
     load_pretrained,
 )
 from speechbrain_petl.data.windows import windowed_datasets
-from speechbrain_petl.training.metrics.voting import PerFile, top
 from speechbrain_petl.recipe.hparams import parse_recipe, run
+from speechbrain_petl.training.metrics.voting import PerFile, top
 
 
 class SamplesBrain(PETLBrain):

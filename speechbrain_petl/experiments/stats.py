@@ -112,7 +112,9 @@ def main(argv):
     argv : list of str
         A manifest and options.
     """
-    parser = argparse.ArgumentParser(prog="python -m speechbrain_petl.experiments.stats")
+    parser = argparse.ArgumentParser(
+        prog="python -m speechbrain_petl.experiments.stats"
+    )
     parser.add_argument("manifest", help="train.json of a run's save folder")
     parser.add_argument("--mels", type=int, default=128, help="mel filters")
     options = parser.parse_args(argv)

@@ -11,12 +11,12 @@ from pathlib import Path
 import pandas
 from tqdm import tqdm
 
-from ..recipe.command_line import check_device
 from ..data.audio import check_audio
 from ..errors import InputError
-from .classifier import TRUST, AudioClassifier
 from ..lobes.merging import merge_tokens
+from ..recipe.command_line import check_device
 from ..recipe.hparams import run
+from .classifier import TRUST, AudioClassifier
 
 AUDIO = (".wav", ".flac", ".ogg", ".mp3")
 
@@ -146,7 +146,9 @@ def main(argv=None):
 
 
 def _parse(argv):
-    parser = argparse.ArgumentParser(prog="python -m speechbrain_petl.inference.classify")
+    parser = argparse.ArgumentParser(
+        prog="python -m speechbrain_petl.inference.classify"
+    )
     add = parser.add_argument
     add("model", help="a finished run, an adapter folder or NAME/REPOSITORY")
     add("files", nargs="+", help="sound files, or folders of them")

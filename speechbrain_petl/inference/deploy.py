@@ -16,10 +16,10 @@ from torch import nn
 
 from ..data.audio import SAMPLE_RATE
 from ..errors import InputError
+from ..recipe.hparams import run
+from ..training.metrics.voting import vote
 from .classifier import TRUST, AudioClassifier, embed
 from .graph_files import check_format, read_graph, write_graph
-from ..training.metrics.voting import vote
-from ..recipe.hparams import run
 
 BATCHES = (1, 5)  # that are checked
 TOLERANCE = 1e-4
@@ -192,7 +192,9 @@ def main(argv=None):
     argv : list of str, optional
         MODEL, FILE and options.
     """
-    parser = argparse.ArgumentParser(prog="python -m speechbrain_petl.inference.deploy")
+    parser = argparse.ArgumentParser(
+        prog="python -m speechbrain_petl.inference.deploy"
+    )
     add = parser.add_argument
     add("model", help="a finished run, an adapter folder or NAME/REPOSITORY")
     add("file", help="to write: its name ends in .onnx or .pt2")

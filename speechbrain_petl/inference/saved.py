@@ -7,8 +7,8 @@ import torch
 
 from ..adapters.adapted import AdaptedEncoder
 from ..errors import InputError, check_arguments
-from ..weights.loading import load_pretrained
 from ..weights.adapter_files import ACTIVATION, SIZE, load_weights
+from ..weights.loading import load_pretrained
 from .building import build
 from .description import MODULES
 

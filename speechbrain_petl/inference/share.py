@@ -12,13 +12,13 @@ from pathlib import Path
 import huggingface_hub
 
 from ..errors import InputError
+from ..recipe.hparams import run
+from ..training.results import RESULT, read_result
 from ..weights.adapter_files import FORMAT, WEIGHTS, read_weights
+from ..weights.sources import WEIGHT_FILES, looks_like_path
 from .classifier import TRUST, AudioClassifier
 from .model_card import model_card
 from .reading import DESCRIPTION, read_run
-from ..weights.sources import WEIGHT_FILES, looks_like_path
-from ..recipe.hparams import run
-from ..training.results import RESULT, read_result
 
 README = "README.md"
 FILES = (DESCRIPTION, WEIGHTS, README)
@@ -139,7 +139,9 @@ def main(argv=None):
     argv : list of str, optional
         ``save RUN FOLDER`` or ``push FOLDER NAME/REPOSITORY``, and options.
     """
-    parser = argparse.ArgumentParser(prog="python -m speechbrain_petl.inference.share")
+    parser = argparse.ArgumentParser(
+        prog="python -m speechbrain_petl.inference.share"
+    )
     commands = parser.add_subparsers(required=True, dest="command")
     save = commands.add_parser("save", help="from a finished run to a folder")
     save.add_argument("run", help="its output_folder")

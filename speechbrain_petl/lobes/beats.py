@@ -13,8 +13,8 @@ from torchaudio.models import wav2vec2_model
 from speechbrain.lobes.models.beats import BEATsConfig
 
 from ..errors import InputError
-from .fbank import HOP_SECONDS, WINDOW_SECONDS
 from ..weights.names_speech import from_beats
+from .fbank import HOP_SECONDS, WINDOW_SECONDS
 from .transformer import Transformer, shape_of
 from .waveform import until
 

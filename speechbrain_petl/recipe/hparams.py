@@ -19,8 +19,8 @@ from ruamel.yaml import YAML
 
 import speechbrain as sb
 
-from .command_line import parse_arguments
 from ..errors import InputError, did_you_mean
+from .command_line import parse_arguments
 from .yaml_files import (
     dump_yaml,
     load_yaml,
@@ -272,7 +272,9 @@ def main(argv):
     argv : list of str
         ``export METHOD.yaml``
     """
-    parser = argparse.ArgumentParser(prog="python -m speechbrain_petl.recipe.hparams")
+    parser = argparse.ArgumentParser(
+        prog="python -m speechbrain_petl.recipe.hparams"
+    )
     parser.add_argument("action", choices=["export"])
     parser.add_argument("method", help="a file of hparams, printed in full")
     print(export(parser.parse_args(argv).method), end="")

@@ -23,9 +23,9 @@ from speechbrain.utils.checkpoints import (
 from speechbrain.utils.distributed import main_process_only
 
 from ..adapters.adapted import count_parameters
-from .cache.cached import cached_clips
 from ..errors import InputError
 from ..weights.adapter_files import save_weights, weights_beside
+from .cache.cached import cached_clips
 from .loop import ResumableBrain
 from .results import Predictions, predictions_beside, write_result
 

@@ -21,9 +21,9 @@ from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.distributed import ddp_broadcast, main_process_only
 from speechbrain.utils.logger import get_logger
 
-from .allocator import keep_large_blocks, return_large_blocks
 from ..data.batches import dynamic_batches
 from ..errors import InputError
+from .allocator import keep_large_blocks, return_large_blocks
 from .precision import leave_emulated_bf16
 
 logger = get_logger(__name__)

@@ -7,11 +7,12 @@ import sys
 
 import pytest
 import torch
+from method_files import ROOT
+
 from benchmarks import __main__ as command
 from benchmarks.__main__ import LIBRARIES, ROWS
 from benchmarks.measure import step_flops
 from benchmarks.subjects import MAKERS, Trainer, encoder_of
-from method_files import ROOT
 
 # rows that take seconds; the others are run by hand
 SHORT = ["bf16", "mixtures", "memory", "bytes", "features", "resampling"]

@@ -33,9 +33,9 @@ from speechbrain_petl import (
 )
 from speechbrain_petl.data.batches import dynamic_batches
 from speechbrain_petl.data.dataio import classification_datasets, write_manifest
+from speechbrain_petl.experiments.sweep.cells import plan, working_in
 from speechbrain_petl.lobes.wav2vec2 import SIZES as SPEECH_SIZES
-from speechbrain_petl.sweep.cells import plan, working_in
-from speechbrain_petl.yaml_files import load_yaml
+from speechbrain_petl.recipe.yaml_files import load_yaml
 
 DATA = {
     "ESC50": make_esc50,

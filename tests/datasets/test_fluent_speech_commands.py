@@ -18,7 +18,7 @@ from running import load_train, torchrun
 from tiny_runs import TINY, load_prepare, methods_of, read_manifests, train
 
 from speechbrain_petl import InputError
-from speechbrain_petl.recipe import BASE
+from speechbrain_petl.recipe.hparams import BASE
 
 NAME = "FluentSpeechCommands"
 RECIPE = ROOT / "recipes" / NAME

@@ -27,7 +27,9 @@ def drawn(monkeypatch):
     """path -> figure, which nobody writes."""
     figures = {}
     for name in MODULES:
-        module = importlib.import_module(f"speechbrain_petl.experiments.plots.{name}")
+        module = importlib.import_module(
+            f"speechbrain_petl.experiments.plots.{name}"
+        )
         keep = lambda figure, path: figures.update({str(path): figure})  # noqa: E731
         monkeypatch.setattr(module, "save", keep)
     return figures

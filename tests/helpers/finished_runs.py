@@ -19,11 +19,11 @@ from tiny_runs import TINY, train
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_petl import PETLBrain
-from speechbrain_petl.weights.adapter_files import WEIGHTS, save_weights
 from speechbrain_petl.inference.description import describe
 from speechbrain_petl.inference.reading import HPARAMS, read_run
 from speechbrain_petl.inference.saved import Saved
 from speechbrain_petl.recipe.hparams import check_recipe
+from speechbrain_petl.weights.adapter_files import WEIGHTS, save_weights
 
 SHORT = ["--epochs=1", "--lr=0.05"]  # a rate that moves the weights
 RUNS = {  # kind -> recipe, layout, options

@@ -4,7 +4,11 @@ import json
 import re
 from pathlib import Path
 
-from speechbrain_petl.experiments.report import as_markdown, find_runs, make_tables
+from speechbrain_petl.experiments.report import (
+    as_markdown,
+    find_runs,
+    make_tables,
+)
 
 SETTINGS = {
     "seed": 1,

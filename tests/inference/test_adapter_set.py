@@ -10,8 +10,8 @@ import torch
 from finished_runs import altered, run_of
 
 from speechbrain_petl import AdapterSet, AudioClassifier, InputError
-from speechbrain_petl.weights.adapter_files import WEIGHTS
 from speechbrain_petl.inference.reading import HPARAMS
+from speechbrain_petl.weights.adapter_files import WEIGHTS
 
 CPU = {"device": "cpu"}
 OTHERS = ("full", "dora", "prompt_deep", "conformer", "soft_moa", "bitfit")

@@ -11,11 +11,12 @@ import soundfile
 from finished_runs import clips_of_test
 from layouts import truncated_wav
 
-from speechbrain_petl import InputError, classify, save_pretrained
+from speechbrain_petl import InputError, save_pretrained
+from speechbrain_petl.inference import classify
 from speechbrain_petl.inference.classify import main
 from speechbrain_petl.inference.reading import read_run
-from speechbrain_petl.training.results import PREDICTIONS
 from speechbrain_petl.inference.share import save_adapter
+from speechbrain_petl.training.results import PREDICTIONS
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,12 @@ def test_the_csv_is_written_first(run, clips, tmp_path, monkeypatch):
 def test_the_command(run, clips, tmp_path):
     """As a user types it, from another folder: one line for an error."""
     shutil.copytree(run, tmp_path / "my run")
-    command = [sys.executable, "-m", "speechbrain_petl.inference.classify", "my run"]
+    command = [
+        sys.executable,
+        "-m",
+        "speechbrain_petl.inference.classify",
+        "my run",
+    ]
     argv = {"capture_output": True, "text": True, "cwd": tmp_path}
     done = subprocess.run([*command, "clips/b.WAV", "--device=cpu"], **argv)
     assert done.returncode == 0, done.stderr

@@ -7,8 +7,9 @@ import pytest
 import torch
 from finished_runs import RUNS, SPEECH, run_of
 
-from speechbrain_petl import AudioClassifier, InputError, deploy
+from speechbrain_petl import AudioClassifier, InputError
 from speechbrain_petl.data.audio import SAMPLE_RATE
+from speechbrain_petl.inference import deploy
 
 CPU = {"device": "cpu"}
 PT2, ONNX = ".pt2", ".onnx"

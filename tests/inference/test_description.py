@@ -6,8 +6,8 @@ import pytest
 from finished_runs import describe_file
 from method_files import method_files
 
-from speechbrain_petl.weights.adapter_files import FORMAT
 from speechbrain_petl.inference.description import FORMS, check
+from speechbrain_petl.weights.adapter_files import FORMAT
 
 RECIPES = 14  # with the folders of other encoders
 FILES = [

@@ -12,14 +12,20 @@ from huggingface_hub import ModelCard
 
 from speechbrain.utils.fetching import FetchConfig
 from speechbrain_petl import AudioClassifier, InputError, save_pretrained
-from speechbrain_petl.weights.adapter_files import HASH, WEIGHTS
 from speechbrain_petl.inference.reading import (
     DESCRIPTION,
     HPARAMS,
     read_adapter,
     read_run,
 )
-from speechbrain_petl.inference.share import FILES, README, main, push, save_adapter
+from speechbrain_petl.inference.share import (
+    FILES,
+    README,
+    main,
+    push,
+    save_adapter,
+)
+from speechbrain_petl.weights.adapter_files import HASH, WEIGHTS
 
 CPU = {"device": "cpu"}
 NAME = "someone/ten-sounds"

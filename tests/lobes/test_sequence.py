@@ -10,7 +10,10 @@ from speechbrain.decoders import S2SRNNBeamSearcher, S2SRNNGreedySearcher
 from speechbrain_petl import AST, InputError
 from speechbrain_petl.data.text import BOS, EOS, UNKNOWN, train_tokenizer
 from speechbrain_petl.lobes.sequence import SequenceDecoder, TimeSteps
-from speechbrain_petl.training.metrics.sequence_metrics import ExactMatch, TokenErrorRate
+from speechbrain_petl.training.metrics.sequence_metrics import (
+    ExactMatch,
+    TokenErrorRate,
+)
 
 TEXTS = ["activate | lights | kitchen", "bring | juice | none"]
 BEAM = partial(S2SRNNBeamSearcher, beam_size=4, using_eos_threshold=False)

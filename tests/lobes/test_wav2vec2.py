@@ -30,9 +30,9 @@ from speechbrain_petl import (
     load_pretrained,
     save_pretrained,
 )
-from speechbrain_petl.weights import bundles
 from speechbrain_petl.lobes.relative import GatedAttention
 from speechbrain_petl.lobes.wav2vec2 import SIZES
+from speechbrain_petl.weights import bundles
 
 HEADS = [
     *(

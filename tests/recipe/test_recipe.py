@@ -8,7 +8,11 @@ from hyperpyyaml import load_hyperpyyaml, resolve_references
 from method_files import ROOT
 from ruamel.yaml import YAML
 
-from speechbrain_petl import InputError, command_line, recipe
+from speechbrain_petl import InputError
+from speechbrain_petl.recipe import (
+    command_line,
+    hparams as recipe,
+)
 from speechbrain_petl.recipe.hparams import BASE, export, merge, parse_recipe
 
 FOLDERS = sorted(

@@ -25,9 +25,9 @@ from torch import nn
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain_petl import AST, Augment, Fbank, Pooling
-from speechbrain_petl.training.cache.cached import cached_clips
 from speechbrain_petl.data.audio import read_audio
 from speechbrain_petl.errors import InputError
+from speechbrain_petl.training.cache.cached import cached_clips
 
 PLAIN = "--augment={steps: []}"
 LISTING = sorted(  # recipes that list the option

@@ -14,9 +14,9 @@ from test_ddp import in_processes
 from torch.utils.data import DataLoader
 
 from speechbrain.dataio.dataset import DynamicItemDataset
+from speechbrain_petl.errors import InputError
 from speechbrain_petl.training.cache.clip_store import ClipStore, _create
 from speechbrain_petl.training.cache.stored import StoredClips
-from speechbrain_petl.errors import InputError
 
 KEYS = [f"clip{number}" for number in range(6)]
 FORK = multiprocessing.get_context("fork")

@@ -19,6 +19,7 @@ from speechbrain_petl import (
     RandomGain,
     SpecAugment,
 )
+from speechbrain_petl.lobes.sequence import TimeSteps
 from speechbrain_petl.training.cache.clip_store import checksum_of
 from speechbrain_petl.training.cache.frozen import (
     LEVELS,
@@ -26,7 +27,6 @@ from speechbrain_petl.training.cache.frozen import (
     obstacle_to,
     what_computes,
 )
-from speechbrain_petl.lobes.sequence import TimeSteps
 
 LAST = {"blocks.1.attn.qkv": partial(LoRA, rank=2, parts="qv")}
 

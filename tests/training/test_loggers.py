@@ -11,7 +11,8 @@ from tensorboard.backend.event_processing.event_accumulator import (
 )
 
 from speechbrain.utils import distributed
-from speechbrain_petl import InputError, loggers
+from speechbrain_petl import InputError
+from speechbrain_petl.training import loggers
 
 
 def curves(folder):

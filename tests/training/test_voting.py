@@ -15,6 +15,7 @@ from sklearn.metrics import (
 from torch import distributed, multiprocessing
 from torch.nn.functional import one_hot
 
+from speechbrain_petl.experiments.plots import draw_confusion
 from speechbrain_petl.training.metrics.voting import (
     PerFile,
     confusion,
@@ -22,7 +23,6 @@ from speechbrain_petl.training.metrics.voting import (
     top,
     uar,
 )
-from speechbrain_petl.experiments.plots import draw_confusion
 
 FILES, WINDOWS, CLASSES = 37, 301, 7  # neither is even
 MEASURES = {

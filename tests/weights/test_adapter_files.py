@@ -13,7 +13,6 @@ from method_files import ROOT
 from safetensors import safe_open
 
 from speechbrain_petl import AudioClassifier, InputError, save_pretrained
-from speechbrain_petl.weights.adapter_files import WEIGHTS
 from speechbrain_petl.inference.building import build
 from speechbrain_petl.inference.reading import (
     DESCRIPTION,
@@ -22,6 +21,7 @@ from speechbrain_petl.inference.reading import (
     read_run,
 )
 from speechbrain_petl.inference.share import save_adapter
+from speechbrain_petl.weights.adapter_files import WEIGHTS
 
 CPU = {"device": "cpu"}
 

@@ -18,9 +18,9 @@ from torch.nn import functional as F
 from transformers import ASTForAudioClassification, ASTModel
 
 from speechbrain_petl.lobes.ast import AST
+from speechbrain_petl.weights.loading import load_pretrained, save_pretrained
 from speechbrain_petl.weights.positions import Axis, axes_of, resize_positions
 from speechbrain_petl.weights.sources import read_state
-from speechbrain_petl.weights.loading import load_pretrained, save_pretrained
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from ...training.results import PREDICTIONS
 from ..plots import (
     draw_confusion,
     draw_curves,
@@ -11,7 +12,6 @@ from ..plots import (
     draw_tradeoff,
 )
 from ..plots.canvas import COLOURS
-from ...training.results import PREDICTIONS
 from .embeddings import embed_test_set
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ...recipe.command_line import OPTIONS
 from ...errors import InputError
+from ...recipe.command_line import OPTIONS
 from ...recipe.hparams import (
     PLACES,
     check_recipe,
