@@ -24,9 +24,6 @@ import numpy as np
 import soundfile
 from prepare import TRAIN_SETS, check_options, existing
 from segments import CLASSES_CSV, SETS, find_clips, read_classes, read_segments
-from tqdm import tqdm
-
-from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
 from speechbrain_petl.data.audio import SAMPLE_RATE, read_audio
 from speechbrain_petl.data.clips import NO_LABEL
@@ -37,6 +34,9 @@ from speechbrain_petl.data.shards import (
     write_shard,
 )
 from speechbrain_petl.recipe.hparams import run
+from tqdm import tqdm
+
+from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
 

@@ -26,12 +26,12 @@ from contextlib import suppress
 
 import numpy as np
 from segments import SETS, find_clips, read_classes, read_segments
-from tqdm import tqdm
-
-from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
 from speechbrain_petl.data.audio import check_audio
 from speechbrain_petl.data.clips import NO_LABEL, write_clips
+from tqdm import tqdm
+
+from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
 

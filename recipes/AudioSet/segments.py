@@ -9,11 +9,11 @@ import os
 from array import array
 
 import numpy as np
-
-from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
 from speechbrain_petl.data.clips import NO_LABEL
 from speechbrain_petl.data.tables import wrong_folder
+
+from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
 

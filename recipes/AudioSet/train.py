@@ -15,12 +15,6 @@ from hyperpyyaml import load_hyperpyyaml
 from pack import is_packed, split_shards
 from prepare import prepare_audioset
 from segments import read_classes
-
-import speechbrain as sb
-from speechbrain.dataio.batch import PaddedBatch
-from speechbrain.dataio.encoder import CategoricalEncoder
-from speechbrain.dataio.sampler import ReproducibleWeightedRandomSampler
-from speechbrain.utils.distributed import run_on_main
 from speechbrain_petl import (
     AdaptedEncoder,
     InputError,
@@ -36,6 +30,12 @@ from speechbrain_petl.training.metrics.tagging import (
     MeanAUC,
     MeanAveragePrecision,
 )
+
+import speechbrain as sb
+from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.dataio.sampler import ReproducibleWeightedRandomSampler
+from speechbrain.utils.distributed import run_on_main
 
 
 class AudioSetBrain(PETLBrain):

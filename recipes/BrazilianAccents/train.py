@@ -11,15 +11,15 @@ Authors
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from prepare import prepare_brazilian_accents
-
-import speechbrain as sb
-from speechbrain.utils.distributed import run_on_main
 from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
 from speechbrain_petl.data.windows import class_weights, windowed_datasets
 from speechbrain_petl.experiments.plots import draw_confusion
 from speechbrain_petl.recipe.hparams import parse_recipe, run
 from speechbrain_petl.training.metrics.voting import PerFile, macro_f1, top, uar
 from speechbrain_petl.training.results import predictions_beside
+
+import speechbrain as sb
+from speechbrain.utils.distributed import run_on_main
 
 
 class AccentsBrain(PETLBrain):

@@ -16,11 +16,12 @@ Authors
 
 import os
 
-from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
 from speechbrain_petl.data.archives import fetch_archive
 from speechbrain_petl.data.dataio import write_manifest
 from speechbrain_petl.data.tables import listed_file, read_table, wrong_folder
+
+from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
 

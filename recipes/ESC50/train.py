@@ -11,13 +11,13 @@ Authors
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from prepare import prepare_esc50
+from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
+from speechbrain_petl.data.dataio import classification_datasets
+from speechbrain_petl.recipe.hparams import parse_recipe, run
 from torchmetrics.classification import MulticlassAccuracy
 
 import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
-from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
-from speechbrain_petl.data.dataio import classification_datasets
-from speechbrain_petl.recipe.hparams import parse_recipe, run
 
 
 class ESC50Brain(PETLBrain):

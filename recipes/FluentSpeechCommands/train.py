@@ -11,10 +11,6 @@ Authors
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from prepare import prepare_fluent_speech_commands
-from torchmetrics.classification import MulticlassAccuracy
-
-import speechbrain as sb
-from speechbrain.utils.distributed import run_on_main
 from speechbrain_petl import (
     AdaptedEncoder,
     InputError,
@@ -23,6 +19,10 @@ from speechbrain_petl import (
 )
 from speechbrain_petl.data.dataio import classification_datasets
 from speechbrain_petl.recipe.hparams import parse_recipe, run
+from torchmetrics.classification import MulticlassAccuracy
+
+import speechbrain as sb
+from speechbrain.utils.distributed import run_on_main
 
 
 class IntentBrain(PETLBrain):

@@ -13,11 +13,6 @@ Authors
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from prepare import prepare_fluent_speech_commands
-from torch.nn.utils.rnn import pad_sequence
-
-import speechbrain as sb
-from speechbrain.utils.data_utils import undo_padding
-from speechbrain.utils.distributed import run_on_main
 from speechbrain_petl import (
     AdaptedEncoder,
     InputError,
@@ -37,6 +32,11 @@ from speechbrain_petl.training.metrics.sequence_metrics import (
     ExactMatch,
     TokenErrorRate,
 )
+from torch.nn.utils.rnn import pad_sequence
+
+import speechbrain as sb
+from speechbrain.utils.data_utils import undo_padding
+from speechbrain.utils.distributed import run_on_main
 
 
 class SemanticsBrain(PETLBrain):

@@ -21,14 +21,14 @@ Authors
 import os
 import re
 
-from twelve import TEST_ROOT, twelve_classes
-
-from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
 from speechbrain_petl.data.archives import fetch_archive
 from speechbrain_petl.data.dataio import write_manifest
 from speechbrain_petl.data.splits import check_disjoint
 from speechbrain_petl.data.tables import wrong_folder
+from twelve import TEST_ROOT, twelve_classes
+
+from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
 

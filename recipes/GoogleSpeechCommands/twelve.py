@@ -16,11 +16,11 @@ import os
 import random
 
 import soundfile
+from speechbrain_petl import InputError
+from speechbrain_petl.data.audio import SAMPLE_RATE, check_audio
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
-from speechbrain_petl import InputError
-from speechbrain_petl.data.audio import SAMPLE_RATE, check_audio
 
 logger = get_logger(__name__)
 

@@ -33,10 +33,11 @@ import os
 import re
 from collections import Counter
 
-from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
 from speechbrain_petl.data.dataio import write_manifest
 from speechbrain_petl.data.tables import listed_file, wrong_folder
+
+from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
 

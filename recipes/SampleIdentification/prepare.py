@@ -22,10 +22,11 @@ Authors
 import os
 import random
 
-from speechbrain.utils.logger import get_logger
 from speechbrain_petl import InputError
 from speechbrain_petl.data.tables import find_table, listed_file, read_table
 from speechbrain_petl.data.windows import write_windows
+
+from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
 

@@ -13,9 +13,6 @@ from functools import partial
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from prepare import prepare_sample_identification
-
-import speechbrain as sb
-from speechbrain.utils.distributed import run_on_main
 from speechbrain_petl import (
     AdaptedEncoder,
     InputError,
@@ -25,6 +22,9 @@ from speechbrain_petl import (
 from speechbrain_petl.data.windows import windowed_datasets
 from speechbrain_petl.recipe.hparams import parse_recipe, run
 from speechbrain_petl.training.metrics.voting import PerFile, top
+
+import speechbrain as sb
+from speechbrain.utils.distributed import run_on_main
 
 
 class SamplesBrain(PETLBrain):

@@ -19,11 +19,10 @@ import random
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
-
 from speechbrain_petl import InputError
 from speechbrain_petl.data.audio import SAMPLE_RATE
 from speechbrain_petl.data.dataio import write_manifest
+from tqdm import tqdm
 
 SECONDS = 1.0
 CLIPS = {  # a class: clips of each split

@@ -17,10 +17,6 @@ import os
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from prepare import prepare_sounds
-from torchmetrics.classification import MulticlassAccuracy
-
-import speechbrain as sb
-from speechbrain.utils.distributed import run_on_main
 from speechbrain_petl import (
     AdaptedEncoder,
     PETLBrain,
@@ -29,6 +25,10 @@ from speechbrain_petl import (
 )
 from speechbrain_petl.data.dataio import classification_datasets
 from speechbrain_petl.recipe.hparams import parse_recipe, run
+from torchmetrics.classification import MulticlassAccuracy
+
+import speechbrain as sb
+from speechbrain.utils.distributed import run_on_main
 
 HPARAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hparams")
 SOURCE_RUN = ["--group=source", "--source=null", "--lr=0.001"]

@@ -4,10 +4,10 @@ from functools import partial
 
 import pytest
 import torch
+from speechbrain_petl import AST, AdaptedEncoder, InputError, LoRA
 from torch import nn
 
 from speechbrain.utils.checkpoints import Checkpointer
-from speechbrain_petl import AST, AdaptedEncoder, InputError, LoRA
 
 QKV = "blocks.*.attn.qkv"
 

@@ -8,10 +8,9 @@ import pytest
 import torch
 from adapter_methods import METHODS, spectrograms, tiny_ast
 from method_files import distinct_methods, method_files
-from torch import nn
-
 from speechbrain_petl.adapters.adapted import AdaptedEncoder
 from speechbrain_petl.adapters.lora import LoRA
+from torch import nn
 
 # method files of each recipe, and methods that differ over all of them
 FOUND = {

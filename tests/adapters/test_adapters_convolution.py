@@ -3,13 +3,13 @@
 import pytest
 import torch
 from adapter_numbers import DIM, scrambled, tokens
+from speechbrain_petl.adapters.convolution import Conformer, Convpass
+from speechbrain_petl.adapters.mixer import TokenMixer
+from speechbrain_petl.errors import InputError
 from torch import nn
 from torch.nn import functional as F
 
 from speechbrain.lobes.models.transformer.Conformer import ConvolutionModule
-from speechbrain_petl.adapters.convolution import Conformer, Convpass
-from speechbrain_petl.adapters.mixer import TokenMixer
-from speechbrain_petl.errors import InputError
 
 
 @pytest.mark.parametrize("kernel", [1, 5, 31])

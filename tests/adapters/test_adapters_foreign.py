@@ -9,7 +9,6 @@ from foreign_encoders import (
     torchaudio_wav2vec2,
     transformers_wav2vec2,
 )
-
 from speechbrain_petl.adapters.adapted import AdaptedEncoder
 
 NAMES = list(methods("", "", "", ""))

@@ -6,14 +6,13 @@ import peft
 import pytest
 import torch
 from peft.tuners.lora import Linear as PeftLinear
-from torch import nn
-
 from speechbrain_petl.adapters.dora import DoRA
 from speechbrain_petl.adapters.ia3 import IA3
 from speechbrain_petl.adapters.lora import LoRA
 from speechbrain_petl.adapters.parts import thirds
 from speechbrain_petl.adapters.ssf import SSF
 from speechbrain_petl.errors import InputError
+from torch import nn
 
 DIM, RANK, ALPHA = 12, 3, 6.0
 

@@ -5,13 +5,12 @@ from functools import partial
 import pytest
 import torch
 from adapter_numbers import BATCH, DIM, TOKENS, scrambled, softmax, tokens
-from torch.nn import functional as F
-
 from speechbrain_petl.adapters.blocks import Bottleneck
 from speechbrain_petl.adapters.convolution import Conformer
 from speechbrain_petl.adapters.experts import BottleneckExperts, Experts
 from speechbrain_petl.adapters.moa import DenseMoA, SoftMoA
 from speechbrain_petl.errors import InputError
+from torch.nn import functional as F
 
 EXPERT = partial(Bottleneck, width=3)
 

@@ -6,10 +6,9 @@ import peft
 import pytest
 import torch
 from adapter_methods import spectrograms, tiny_ast
-from torch import nn
-
 from speechbrain_petl.adapters.peft_bridge import PEFT
 from speechbrain_petl.errors import InputError
+from torch import nn
 
 # tuner -> (PEFT's config, how it names its parameters, options)
 TUNERS = {

@@ -5,13 +5,12 @@ from functools import partial
 import pytest
 import torch
 from adapter_numbers import DIM, TOKENS, scrambled, softmax, tokens
-from torch import nn
-
 from speechbrain_petl.adapters.adapter import Adapter
 from speechbrain_petl.adapters.blocks import Bottleneck
 from speechbrain_petl.adapters.mixer import Shared, TokenMixer
 from speechbrain_petl.adapters.probe import WeightedLayers
 from speechbrain_petl.errors import InputError
+from torch import nn
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import pytest
 import torch
 from adapter_methods import FFN, LATER_BLOCKS, MHSA, beside
 from method_files import ROOT, petl_of
-
 from speechbrain_petl.adapters.adapted import AdaptedEncoder, count_parameters
 from speechbrain_petl.adapters.convolution import Conformer, Convpass
 from speechbrain_petl.adapters.prompt import Prompt

@@ -4,10 +4,10 @@ import pytest
 import torch
 from adapter_methods import METHODS, spectrograms, tiny_ast
 from hyperpyyaml import load_hyperpyyaml
+from speechbrain_petl.adapters.adapted import AdaptedEncoder
 from torch.nn import functional as F
 
 from speechbrain.nnet.adapters import AdaptedModel
-from speechbrain_petl.adapters.adapted import AdaptedEncoder
 
 # wrappers whose arguments are the same for every site of SpeechBrain's own
 SPEECHBRAIN = {

@@ -4,14 +4,13 @@ import pytest
 import torch
 from adapter_methods import METHODS, spectrograms, tiny_ast
 from adapter_numbers import BATCH, DIM, HEADS, TOKENS, scrambled, tokens
-from timm.layers import Attention
-from torch import nn
-from torch.nn import functional as F
-
 from speechbrain_petl.adapters.prefix import Prefix
 from speechbrain_petl.adapters.prompt import Prompt
 from speechbrain_petl.errors import InputError
 from speechbrain_petl.lobes.pooling import Pooling
+from timm.layers import Attention
+from torch import nn
+from torch.nn import functional as F
 
 
 def heads(x):

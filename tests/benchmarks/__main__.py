@@ -18,9 +18,8 @@ import platform
 import time
 
 import torch
-from tqdm import tqdm
-
 from speechbrain_petl.training.allocator import keep_large_blocks
+from tqdm import tqdm
 
 from . import rows_data, rows_process, rows_step
 

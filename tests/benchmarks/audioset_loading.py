@@ -19,13 +19,13 @@ import numpy as np
 import psutil
 import soundfile
 import torch
+from speechbrain_petl.data.clips import ClipDataset, write_clips
+from speechbrain_petl.data.shards import read_index, write_index, write_shard
+from speechbrain_petl.data.stream import TrainStream
 from torch.utils.data import DataLoader
 
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.sampler import ReproducibleWeightedRandomSampler
-from speechbrain_petl.data.clips import ClipDataset, write_clips
-from speechbrain_petl.data.shards import read_index, write_index, write_shard
-from speechbrain_petl.data.stream import TrainStream
 
 SECONDS, RATE, CLASSES, SHARD, BATCH = 10, 16000, 527, 1000, 12
 SIZES = (1_000, 100_000, 2_000_000)

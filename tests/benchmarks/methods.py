@@ -19,9 +19,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
 
 from method_files import ROOT, petl_of  # noqa: E402
+from speechbrain_petl import AST, AdaptedEncoder, count_parameters  # noqa: E402
 
 from benchmarks.measure import in_turn  # noqa: E402
-from speechbrain_petl import AST, AdaptedEncoder, count_parameters  # noqa: E402
 
 HPARAMS = ROOT / "recipes" / "ESC50" / "hparams"
 FRAMES, DIM = 500, 768

@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from torch.utils.data import DataLoader, Dataset
-from torchaudio.compliance import kaldi
-from transformers import ASTFeatureExtractor
-
 from speechbrain_petl import Fbank
 from speechbrain_petl.data.audio import read_audio
 from speechbrain_petl.training.precision import emulates_bf16
+from torch.utils.data import DataLoader, Dataset
+from torchaudio.compliance import kaldi
+from transformers import ASTFeatureExtractor
 
 from .esc10 import run
 from .measure import in_turn, seconds

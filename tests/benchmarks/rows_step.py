@@ -3,7 +3,6 @@
 from functools import partial
 
 import torch
-
 from speechbrain_petl.lobes.merging import merge_tokens
 from speechbrain_petl.training.precision import emulates_bf16
 

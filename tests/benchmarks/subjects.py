@@ -4,8 +4,6 @@ import copy
 from functools import partial
 
 import torch
-from torch import nn
-
 from speechbrain_petl import (
     AST,
     AdaptedEncoder,
@@ -17,6 +15,7 @@ from speechbrain_petl import (
     SoftMoA,
 )
 from speechbrain_petl.adapters.blocks import Bottleneck
+from torch import nn
 
 from .peers import ALPHA, CLASSES, RANK, Logits, Plain, huggingface
 

@@ -8,7 +8,6 @@ import pytest
 import soundfile
 import torch
 from layouts import ODD, truncated_wav, write_clip
-
 from speechbrain_petl import InputError
 from speechbrain_petl.data.audio import SAMPLE_RATE, check_audio, read_audio
 from speechbrain_petl.data.dataio import (

@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-from torchaudio.transforms import Resample
-
 from speechbrain_petl.data.resample import resample
+from torchaudio.transforms import Resample
 
 RATES = [8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 96000]
 

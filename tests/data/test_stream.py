@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from torch.utils.data import DataLoader
-
 from speechbrain_petl import InputError
 from speechbrain_petl.data.clips import NO_LABEL, ClipDataset, write_clips
 from speechbrain_petl.data.shards import read_index, write_index, write_shard
 from speechbrain_petl.data.stream import ShardPass, TrainStream
+from torch.utils.data import DataLoader
 
 CLASSES = ["a", "b", "c"]
 SHARDS, CLIPS = 5, 7  # clips of a shard

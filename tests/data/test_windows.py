@@ -7,7 +7,6 @@ import pytest
 import soundfile
 import torch
 from layouts import sound
-
 from speechbrain_petl import InputError
 from speechbrain_petl.data.audio import read_audio
 from speechbrain_petl.data.clips import write_clips

@@ -11,10 +11,9 @@ from layouts import truncated_wav
 from layouts_audioset import CLIPS, FILES, LABELS, NAMES, make_audioset, ytid
 from method_files import ROOT
 from running import torchrun, weights_of
-from tiny_runs import TINY, load_prepare, methods_of, train
-
 from speechbrain_petl import InputError, PETLBrain
 from speechbrain_petl.data.clips import NO_LABEL, ClipDataset, write_clips
+from tiny_runs import TINY, load_prepare, methods_of, train
 
 NAME = "AudioSet"
 METHODS = 9

@@ -14,9 +14,8 @@ from layouts_brazilian_accents import (
     rows_of,
     write_csv,
 )
-from tiny_runs import load_prepare, methods_of, read_manifests, train
-
 from speechbrain_petl import InputError
+from tiny_runs import load_prepare, methods_of, read_manifests, train
 
 NAME = "BrazilianAccents"
 METHODS = 9

@@ -15,10 +15,6 @@ from layouts_iemocap import make_iemocap
 from method_files import ROOT, encoder_of, method_files, petl_of
 from running import load_train, result_of, torchrun, weights_of
 from speech_models import noise
-
-from speechbrain import Stage
-from speechbrain.dataio.batch import PaddedBatch
-from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain_petl import (
     AdaptedEncoder,
     Augment,
@@ -36,6 +32,10 @@ from speechbrain_petl.data.dataio import classification_datasets, write_manifest
 from speechbrain_petl.experiments.sweep.cells import plan, working_in
 from speechbrain_petl.lobes.wav2vec2 import SIZES as SPEECH_SIZES
 from speechbrain_petl.recipe.yaml_files import load_yaml
+
+from speechbrain import Stage
+from speechbrain.dataio.batch import PaddedBatch
+from speechbrain.dataio.dataset import DynamicItemDataset
 
 DATA = {
     "ESC50": make_esc50,

@@ -8,7 +8,6 @@ import pytest
 import torch
 from layouts import make_esc50, truncated_wav
 from running import ESC50, arguments, load_train, result_of, run, run_elsewhere
-
 from speechbrain_petl import AST, InputError, save_pretrained
 
 CLIP = "3-3004-A-12.wav"  # of the training set of fold 1

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from layouts import CLASSES, ESC10, FOLDS, make_esc50, make_urbansound8k
 from running import load_train
-
 from speechbrain_petl import InputError
 
 

@@ -15,10 +15,9 @@ from layouts_fluent_speech_commands import (
 )
 from method_files import ROOT
 from running import load_train, torchrun
-from tiny_runs import TINY, load_prepare, methods_of, read_manifests, train
-
 from speechbrain_petl import InputError
 from speechbrain_petl.recipe.hparams import BASE
+from tiny_runs import TINY, load_prepare, methods_of, read_manifests, train
 
 NAME = "FluentSpeechCommands"
 RECIPE = ROOT / "recipes" / NAME

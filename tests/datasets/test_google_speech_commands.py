@@ -17,9 +17,8 @@ from layouts_google_speech_commands import (
     make_speech_commands,
     make_test_set,
 )
-from tiny_runs import load_prepare, methods_of, read_manifests, train
-
 from speechbrain_petl import InputError
+from tiny_runs import load_prepare, methods_of, read_manifests, train
 
 NAME = "GoogleSpeechCommands"
 METHODS = 14

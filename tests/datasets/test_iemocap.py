@@ -10,10 +10,9 @@ import torch
 from layouts import truncated_wav
 from layouts_iemocap import SPEAKERS, make_iemocap
 from sklearn.metrics import accuracy_score, recall_score
+from speechbrain_petl import InputError
 from tiny_runs import load_prepare, methods_of, read_manifests, train
 from torchmetrics.classification import MulticlassAccuracy
-
-from speechbrain_petl import InputError
 
 NAME = "IEMOCAP"
 METHODS = 9

@@ -11,9 +11,8 @@ from layouts_sample_identification import (
     make_sample_identification,
     pairs_of,
 )
-from tiny_runs import load_prepare, methods_of, read_manifests, train
-
 from speechbrain_petl import InputError
+from tiny_runs import load_prepare, methods_of, read_manifests, train
 
 NAME = "SampleIdentification"
 METHODS = 9

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from layouts import truncated_wav
 from layouts_urbansound8k import CLASSES, FOLDS, make_urbansound8k
-from tiny_runs import load_prepare, methods_of, read_manifests, train
-
 from speechbrain_petl import InputError
+from tiny_runs import load_prepare, methods_of, read_manifests, train
 
 NAME = "UrbanSound8k"
 METHODS = 14

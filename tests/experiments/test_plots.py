@@ -7,7 +7,6 @@ import numpy
 import pytest
 from matplotlib.text import Annotation
 from result_trees import make_run
-
 from speechbrain_petl.errors import InputError
 from speechbrain_petl.experiments.plots import (
     draw_confusion,

@@ -12,7 +12,6 @@ from result_trees import (
     tables_of,
     text_of,
 )
-
 from speechbrain_petl.errors import InputError
 from speechbrain_petl.experiments.report.__main__ import main
 from speechbrain_petl.experiments.report.published import Figure

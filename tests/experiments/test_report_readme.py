@@ -9,7 +9,6 @@ import pytest
 import soundfile
 import torch
 from result_trees import make_folds, make_recipe, make_run
-
 from speechbrain_petl.errors import InputError
 from speechbrain_petl.experiments.report.__main__ import main
 from speechbrain_petl.experiments.report.embeddings import embed_test_set

@@ -10,9 +10,6 @@ import sys
 import optuna
 import pytest
 from running import run
-from test_sweep import wait_for
-from toy_recipe import make_recipe
-
 from speechbrain_petl import InputError
 from speechbrain_petl.experiments.search import (
     __main__ as search,
@@ -20,6 +17,8 @@ from speechbrain_petl.experiments.search import (
 )
 from speechbrain_petl.experiments.search.ranges import parse_range
 from speechbrain_petl.experiments.sweep.jobs import signal_once
+from test_sweep import wait_for
+from toy_recipe import make_recipe
 
 LR = "--range=lr=0.01:1:log"
 

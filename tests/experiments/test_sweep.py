@@ -13,12 +13,11 @@ import pytest
 from method_files import ROOT
 from ruamel.yaml import YAML
 from running import ESC50, TINY, load_train
-from toy_recipe import make_recipe
-
 from speechbrain_petl import InputError
 from speechbrain_petl.experiments.sweep import __main__ as sweep
 from speechbrain_petl.experiments.sweep.jobs import FAILED, LOG, signal_once
 from speechbrain_petl.recipe.hparams import BASE
+from toy_recipe import make_recipe
 
 
 @pytest.fixture

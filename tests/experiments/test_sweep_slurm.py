@@ -7,6 +7,10 @@ from pathlib import Path
 
 import fake_slurm
 import pytest
+from speechbrain_petl.experiments.sweep import (
+    __main__ as sweep,
+    pools,
+)
 from test_sweep import (
     folders,
     in_a_fork,
@@ -18,11 +22,6 @@ from test_sweep import (
     wait_for,
 )
 from toy_recipe import make_recipe
-
-from speechbrain_petl.experiments.sweep import (
-    __main__ as sweep,
-    pools,
-)
 
 SLURM = ["--executor=slurm", "--folds=1,2", "--methods=lora"]
 

@@ -9,7 +9,6 @@ from functools import partial
 
 import torch
 from method_files import MOVED_AT_START, NOT_CAPTURED, distinct_methods, petl_of
-
 from speechbrain_petl.adapters.adapted import AdaptedEncoder
 from speechbrain_petl.adapters.adapter import Adapter
 from speechbrain_petl.adapters.blocks import Bottleneck

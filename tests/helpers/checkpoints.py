@@ -2,12 +2,11 @@
 
 import pytest
 import torch
-from torch.nn import functional as F
-from transformers import ASTConfig
-
 from speechbrain_petl.errors import InputError
 from speechbrain_petl.lobes.ast import AST
 from speechbrain_petl.weights.loading import load_pretrained
+from torch.nn import functional as F
+from transformers import ASTConfig
 
 SIZE = (48, 2, 3)
 OFFICIAL_PREFIX = "module.v."

@@ -10,9 +10,8 @@ import torch
 from adapter_methods import METHODS, Method, of_file
 from method_files import distinct_methods
 from speech_models import noise, ours, scrambled
-from stranger import Stranger
-
 from speechbrain_petl import BEATs
+from stranger import Stranger
 
 SAMPLES = [6000, 2900]  # of a batch of two clips
 SPEECH = {  # sites of the AST -> torchaudio's names

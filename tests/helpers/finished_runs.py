@@ -15,15 +15,15 @@ from layouts_google_speech_commands import make_speech_commands
 from layouts_sample_identification import make_sample_identification
 from method_files import ROOT
 from running import load_train
-from tiny_runs import TINY, train
-
-from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain_petl import PETLBrain
 from speechbrain_petl.inference.description import describe
 from speechbrain_petl.inference.reading import HPARAMS, read_run
 from speechbrain_petl.inference.saved import Saved
 from speechbrain_petl.recipe.hparams import check_recipe
 from speechbrain_petl.weights.adapter_files import WEIGHTS, save_weights
+from tiny_runs import TINY, train
+
+from speechbrain.dataio.encoder import CategoricalEncoder
 
 SHORT = ["--epochs=1", "--lr=0.05"]  # a rate that moves the weights
 RUNS = {  # kind -> recipe, layout, options

@@ -6,7 +6,6 @@ import timm
 import torch
 import torchaudio
 import transformers
-
 from speechbrain_petl.adapters.adapter import Adapter
 from speechbrain_petl.adapters.blocks import Bottleneck
 from speechbrain_petl.adapters.convolution import Conformer

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 from running import load_train
-
 from speechbrain_petl import AST
 
 torch_save = torch.save

@@ -4,7 +4,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from hyperpyyaml import load_hyperpyyaml
-
 from speechbrain_petl.recipe.hparams import BASE
 
 ROOT = Path(__file__).resolve().parents[2]

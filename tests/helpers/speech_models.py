@@ -3,7 +3,6 @@
 import torch
 import torchaudio
 import transformers
-
 from speechbrain_petl.lobes.wav2vec2 import CONVOLUTIONS, SIZES, Wav2Vec2
 
 DIM, DEPTH, HEADS = SIZE = (32, 2, 2)

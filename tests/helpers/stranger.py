@@ -1,10 +1,9 @@
 """An encoder that knows the documented protocol and nothing else."""
 
-from torch import nn
-from torch.nn import functional as F
-
 from speechbrain_petl.adapters.masks import padding, valid_tokens
 from speechbrain_petl.lobes.waveform import until
+from torch import nn
+from torch.nn import functional as F
 
 
 class Attention(nn.Module):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from method_files import ROOT
 from running import load_train
-
 from speechbrain_petl.recipe.hparams import BASE
 
 TINY = [

@@ -4,13 +4,13 @@ import os
 from functools import partial
 
 import torch
+from speechbrain_petl import PETLBrain
 from torch import nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.epoch_loop import EpochCounter
-from speechbrain_petl import PETLBrain
 
 DIM, CLASSES = 4, 2
 

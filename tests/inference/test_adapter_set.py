@@ -8,7 +8,6 @@ import time
 import pytest
 import torch
 from finished_runs import altered, run_of
-
 from speechbrain_petl import AdapterSet, AudioClassifier, InputError
 from speechbrain_petl.inference.reading import HPARAMS
 from speechbrain_petl.weights.adapter_files import WEIGHTS

@@ -10,7 +10,6 @@ import pytest
 import soundfile
 from finished_runs import clips_of_test
 from layouts import truncated_wav
-
 from speechbrain_petl import InputError, save_pretrained
 from speechbrain_petl.inference import classify
 from speechbrain_petl.inference.classify import main

@@ -6,7 +6,6 @@ import sys
 import pytest
 import torch
 from finished_runs import RUNS, SPEECH, run_of
-
 from speechbrain_petl import AudioClassifier, InputError
 from speechbrain_petl.data.audio import SAMPLE_RATE
 from speechbrain_petl.inference import deploy

@@ -5,7 +5,6 @@ import json
 import pytest
 from finished_runs import describe_file
 from method_files import method_files
-
 from speechbrain_petl.inference.description import FORMS, check
 from speechbrain_petl.weights.adapter_files import FORMAT
 

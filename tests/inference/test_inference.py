@@ -10,12 +10,11 @@ import soundfile
 import torch
 from finished_runs import RUNS, SPEECH, TAGS, clips_of_test, run_of
 from layouts import sound, truncated_wav
-from tiny_runs import methods_of
-
 from speechbrain_petl import AudioClassifier, InputError
 from speechbrain_petl.data.audio import read_audio
 from speechbrain_petl.inference import classifier as inference
 from speechbrain_petl.training.results import PREDICTIONS, RESULT
+from tiny_runs import methods_of
 
 CPU = {"device": "cpu"}
 WINDOWED = {"BrazilianAccents", "SampleIdentification"}

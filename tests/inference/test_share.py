@@ -9,8 +9,6 @@ import pytest
 import torch
 from finished_runs import run_of
 from huggingface_hub import ModelCard
-
-from speechbrain.utils.fetching import FetchConfig
 from speechbrain_petl import AudioClassifier, InputError, save_pretrained
 from speechbrain_petl.inference.reading import (
     DESCRIPTION,
@@ -26,6 +24,8 @@ from speechbrain_petl.inference.share import (
     save_adapter,
 )
 from speechbrain_petl.weights.adapter_files import HASH, WEIGHTS
+
+from speechbrain.utils.fetching import FetchConfig
 
 CPU = {"device": "cpu"}
 NAME = "someone/ten-sounds"

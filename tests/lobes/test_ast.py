@@ -3,7 +3,6 @@
 import pytest
 import torch
 from benchmarks.child import live_tensors
-
 from speechbrain_petl import AST, InputError
 
 TINY = (32, 2, 2)

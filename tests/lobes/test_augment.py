@@ -8,8 +8,6 @@ import pytest
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from method_files import ROOT
-
-import speechbrain as sb
 from speechbrain_petl import (
     Augment,
     InputError,
@@ -18,6 +16,8 @@ from speechbrain_petl import (
     SpecAugment,
     TimeShift,
 )
+
+import speechbrain as sb
 
 SCRIPTS = sorted(
     path.relative_to(ROOT).as_posix()

@@ -9,8 +9,6 @@ from speech_models import (
     ours as wav2vec2,
     scrambled,
 )
-
-from speechbrain.lobes.models import beats as theirs
 from speechbrain_petl import (
     BEATs,
     Fbank,
@@ -19,6 +17,8 @@ from speechbrain_petl import (
     save_pretrained,
 )
 from speechbrain_petl.lobes.beats import BEATS_MEAN, BEATS_STD
+
+from speechbrain.lobes.models import beats as theirs
 
 SIZE = (32, 2, 2)
 close = partial(torch.testing.assert_close, atol=1e-4, rtol=1e-4)

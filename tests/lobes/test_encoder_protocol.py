@@ -7,8 +7,6 @@ import pytest
 import stranger as module
 import torch
 from speech_models import noise, ours, torchaudios
-from stranger import Stranger
-
 from speechbrain_petl import (
     AST,
     IA3,
@@ -24,6 +22,7 @@ from speechbrain_petl import (
 )
 from speechbrain_petl.lobes.encoder import Encoder
 from speechbrain_petl.lobes.merging import merge_tokens
+from stranger import Stranger
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import pytest
 import torch
 from adapter_methods import METHODS
 from encoder_methods import ENCODERS, OWN, SAMPLES, method_of
-
 from speechbrain_petl import ClipMean, InputError
 
 IMPOSSIBLE = {"convpass_grid": "rows=12 is a grid for clips of one length"}

@@ -4,9 +4,8 @@ import time
 
 import pytest
 import torch
-from torchaudio.compliance import kaldi
-
 from speechbrain_petl import Fbank, InputError
+from torchaudio.compliance import kaldi
 
 
 def sounds(clips=8, samples=79900):

@@ -5,8 +5,6 @@ import copy
 import pytest
 import torch
 from benchmarks.child import live_tensors
-from torch import nn
-
 from speechbrain_petl import AST, AdaptedEncoder, LoRA
 from speechbrain_petl.lobes import feed_forward
 from speechbrain_petl.lobes.feed_forward import (
@@ -15,6 +13,7 @@ from speechbrain_petl.lobes.feed_forward import (
     FeedForward,
 )
 from speechbrain_petl.lobes.recompute import normalised
+from torch import nn
 
 LORA = {"blocks.*.attn.qkv": LoRA}
 

@@ -5,11 +5,10 @@ import threading
 import pytest
 import torch
 from adapter_methods import METHODS, spectrograms, tiny_ast
-from torch import nn
-
 from speechbrain_petl import AST, AdaptedEncoder
 from speechbrain_petl.errors import InputError
 from speechbrain_petl.lobes.merging import Blocks, merge, merge_tokens
+from torch import nn
 
 SIZE = (32, 4, 2)
 # needs the tokens of each layer, or all patches of a clip on their grid

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from speechbrain_petl.errors import InputError
 from speechbrain_petl.lobes.pooling import MODES, NormLinear, Pooling
 

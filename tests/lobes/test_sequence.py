@@ -4,9 +4,6 @@ from functools import partial
 
 import pytest
 import torch
-from torchaudio.functional import edit_distance
-
-from speechbrain.decoders import S2SRNNBeamSearcher, S2SRNNGreedySearcher
 from speechbrain_petl import AST, InputError
 from speechbrain_petl.data.text import BOS, EOS, UNKNOWN, train_tokenizer
 from speechbrain_petl.lobes.sequence import SequenceDecoder, TimeSteps
@@ -14,6 +11,9 @@ from speechbrain_petl.training.metrics.sequence_metrics import (
     ExactMatch,
     TokenErrorRate,
 )
+from torchaudio.functional import edit_distance
+
+from speechbrain.decoders import S2SRNNBeamSearcher, S2SRNNGreedySearcher
 
 TEXTS = ["activate | lights | kitchen", "bring | juice | none"]
 BEAM = partial(S2SRNNBeamSearcher, beam_size=4, using_eos_threshold=False)

@@ -15,11 +15,6 @@ from speech_models import (
     scrambled,
     torchaudios,
 )
-from torch.nn import functional as F
-from torchaudio.models.wav2vec2.components import SelfAttention
-
-from speechbrain.integrations.huggingface import wav2vec2 as sb_wav2vec2
-from speechbrain.integrations.huggingface.hubert import HuBERT
 from speechbrain_petl import (
     AST,
     BEATs,
@@ -33,6 +28,11 @@ from speechbrain_petl import (
 from speechbrain_petl.lobes.relative import GatedAttention
 from speechbrain_petl.lobes.wav2vec2 import SIZES
 from speechbrain_petl.weights import bundles
+from torch.nn import functional as F
+from torchaudio.models.wav2vec2.components import SelfAttention
+
+from speechbrain.integrations.huggingface import wav2vec2 as sb_wav2vec2
+from speechbrain.integrations.huggingface.hubert import HuBERT
 
 HEADS = [
     *(

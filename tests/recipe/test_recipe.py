@@ -7,7 +7,6 @@ import pytest
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from method_files import ROOT
 from ruamel.yaml import YAML
-
 from speechbrain_petl import InputError
 from speechbrain_petl.recipe import (
     command_line,

@@ -7,9 +7,8 @@ import sys
 
 import pytest
 import torch
-from toy import toy_brain
-
 from speechbrain_petl.training import allocator, loop
+from toy import toy_brain
 
 glibc = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="for glibc only"

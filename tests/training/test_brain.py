@@ -7,12 +7,12 @@ from functools import partial
 import pytest
 import torch
 from running import run
+from speechbrain_petl import InputError, count_parameters
 from torch import nn
 from toy import ToyBrain, network, toy_brain, train, vectors
 
 import speechbrain as sb
 from speechbrain.utils.checkpoints import Checkpointer
-from speechbrain_petl import InputError, count_parameters
 
 SGD = partial(torch.optim.SGD, lr=1.0)
 

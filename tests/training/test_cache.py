@@ -19,15 +19,15 @@ from running import (
     weights_of,
 )
 from samples import write_samples
+from speechbrain_petl import AST, Augment, Fbank, Pooling
+from speechbrain_petl.data.audio import read_audio
+from speechbrain_petl.errors import InputError
+from speechbrain_petl.training.cache.cached import cached_clips
 from test_recipe_list import rows_of
 from torch import nn
 
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain_petl import AST, Augment, Fbank, Pooling
-from speechbrain_petl.data.audio import read_audio
-from speechbrain_petl.errors import InputError
-from speechbrain_petl.training.cache.cached import cached_clips
 
 PLAIN = "--augment={steps: []}"
 LISTING = sorted(  # recipes that list the option

@@ -10,13 +10,13 @@ import time
 import numpy as np
 import pytest
 import torch
+from speechbrain_petl.errors import InputError
+from speechbrain_petl.training.cache.clip_store import ClipStore, _create
+from speechbrain_petl.training.cache.stored import StoredClips
 from test_ddp import in_processes
 from torch.utils.data import DataLoader
 
 from speechbrain.dataio.dataset import DynamicItemDataset
-from speechbrain_petl.errors import InputError
-from speechbrain_petl.training.cache.clip_store import ClipStore, _create
-from speechbrain_petl.training.cache.stored import StoredClips
 
 KEYS = [f"clip{number}" for number in range(6)]
 FORK = multiprocessing.get_context("fork")

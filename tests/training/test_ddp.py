@@ -14,11 +14,11 @@ import pytest
 import torch
 from layouts import make_esc50
 from running import arguments, result_of, run, torchrun, weights_of
+from speechbrain_petl.recipe import hparams as recipe
 from torch import nn
 from toy import ToyBrain, network, toy_brain, train
 
 from speechbrain.utils.distributed import ddp_init_group
-from speechbrain_petl.recipe import hparams as recipe
 
 GLOBAL_BATCH, PROCESSES = 8, 2
 PLAIN = ["--augment={steps: []}"]  # its draws depend on the process

@@ -6,9 +6,6 @@ from functools import partial
 import pytest
 import torch
 from adapter_methods import METHODS, spectrograms, tiny_ast
-from torch import nn
-
-from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain_petl import (
     AST,
     AdaptedEncoder,
@@ -27,6 +24,9 @@ from speechbrain_petl.training.cache.frozen import (
     obstacle_to,
     what_computes,
 )
+from torch import nn
+
+from speechbrain.dataio.dataset import DynamicItemDataset
 
 LAST = {"blocks.1.attn.qkv": partial(LoRA, rank=2, parts="qv")}
 

@@ -6,13 +6,13 @@ import types
 
 import pytest
 from running import arguments, load_train, run, torchrun
+from speechbrain_petl import InputError
+from speechbrain_petl.training import loggers
 from tensorboard.backend.event_processing.event_accumulator import (
     EventAccumulator,
 )
 
 from speechbrain.utils import distributed
-from speechbrain_petl import InputError
-from speechbrain_petl.training import loggers
 
 
 def curves(folder):

@@ -9,12 +9,11 @@ from adapter_methods import METHODS, spectrograms, tiny_ast
 from benchmarks.peers import Logits, Plain, huggingface
 from benchmarks.subjects import Ours
 from running import result_of, run
+from speechbrain_petl.lobes.attention import CpuAttention, SelfAttention
+from speechbrain_petl.training import precision
 from torch import nn
 from torch.nn import functional as F
 from toy import ToyBrain, toy_brain, train
-
-from speechbrain_petl.lobes.attention import CpuAttention, SelfAttention
-from speechbrain_petl.training import precision
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 every_precision = pytest.mark.parametrize("name", PRECISIONS)

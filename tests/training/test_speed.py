@@ -5,7 +5,6 @@ from adapter_methods import METHODS, spectrograms, tiny_ast
 from hyperpyyaml import load_hyperpyyaml
 from method_files import ROOT
 from running import arguments, run
-
 from speechbrain_petl import PETLBrain
 from speechbrain_petl.recipe.hparams import parse_recipe
 

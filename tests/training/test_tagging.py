@@ -6,13 +6,12 @@ from statistics import NormalDist
 import pytest
 import torch
 from sklearn.metrics import average_precision_score, roc_auc_score
-from torch import distributed, multiprocessing
-
 from speechbrain_petl.training.metrics.tagging import (
     DPrime,
     MeanAUC,
     MeanAveragePrecision,
 )
+from torch import distributed, multiprocessing
 
 CLIPS, CLASSES = 301, 7  # neither is even
 METRICS = {"mAP": MeanAveragePrecision, "AUC": MeanAUC, "d'": DPrime}

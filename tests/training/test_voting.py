@@ -12,9 +12,6 @@ from sklearn.metrics import (
     f1_score,
     top_k_accuracy_score,
 )
-from torch import distributed, multiprocessing
-from torch.nn.functional import one_hot
-
 from speechbrain_petl.experiments.plots import draw_confusion
 from speechbrain_petl.training.metrics.voting import (
     PerFile,
@@ -23,6 +20,8 @@ from speechbrain_petl.training.metrics.voting import (
     top,
     uar,
 )
+from torch import distributed, multiprocessing
+from torch.nn.functional import one_hot
 
 FILES, WINDOWS, CLASSES = 37, 301, 7  # neither is even
 MEASURES = {

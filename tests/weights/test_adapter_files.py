@@ -11,7 +11,6 @@ import torch
 from finished_runs import altered
 from method_files import ROOT
 from safetensors import safe_open
-
 from speechbrain_petl import AudioClassifier, InputError, save_pretrained
 from speechbrain_petl.inference.building import build
 from speechbrain_petl.inference.reading import (

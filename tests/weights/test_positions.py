@@ -3,7 +3,6 @@
 import pytest
 import torch
 from checkpoints import original_rule
-
 from speechbrain_petl.weights.positions import Axis, resize_positions
 
 AUDIOSET = Axis(128, 10), Axis(1024, 10)

@@ -12,7 +12,6 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
-
 from speechbrain_petl.lobes.ast import AST
 from speechbrain_petl.weights.loading import load_pretrained, save_pretrained
 

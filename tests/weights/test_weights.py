@@ -14,13 +14,12 @@ from checkpoints import (
     transformers_4,
 )
 from safetensors.torch import save_file
-from torch.nn import functional as F
-from transformers import ASTForAudioClassification, ASTModel
-
 from speechbrain_petl.lobes.ast import AST
 from speechbrain_petl.weights.loading import load_pretrained, save_pretrained
 from speechbrain_petl.weights.positions import Axis, axes_of, resize_positions
 from speechbrain_petl.weights.sources import read_state
+from torch.nn import functional as F
+from transformers import ASTForAudioClassification, ASTModel
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,10 @@ import pytest
 import timm
 import torch
 from checkpoints import SIZE, hf_config, official, refusal
-from transformers import ASTForAudioClassification
-
 from speechbrain_petl.errors import InputError
 from speechbrain_petl.lobes.ast import AST
 from speechbrain_petl.weights.loading import save_pretrained
+from transformers import ASTForAudioClassification
 
 
 def test_another_size_is_refused(tmp_path):
