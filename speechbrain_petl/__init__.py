@@ -1,29 +1,59 @@
-"""Parameter-efficient transfer learning of audio transformers."""
+"""Parameter-efficient transfer learning of audio transformers: public names.
 
-from .adapters.adapted import AdaptedEncoder, count_parameters
-from .adapters.adapter import Adapter
-from .adapters.blocks import Bottleneck
-from .adapters.convolution import Conformer, Convpass
-from .adapters.dora import DoRA
-from .adapters.ia3 import IA3
-from .adapters.lora import LoRA
-from .adapters.mixer import Shared, TokenMixer
-from .adapters.moa import DenseMoA, SoftMoA
-from .adapters.peft_bridge import PEFT
-from .adapters.prefix import Prefix
-from .adapters.probe import WeightedLayers
-from .adapters.prompt import Prompt
-from .adapters.ssf import SSF
-from .errors import InputError
-from .inference.adapter_set import AdapterSet
-from .inference.classifier import AudioClassifier
-from .lobes.ast import AST
-from .lobes.augment import Augment, Mixup, RandomGain, SpecAugment, TimeShift
-from .lobes.beats import BEATs
-from .lobes.clip_mean import ClipMean
-from .lobes.fbank import Fbank
-from .lobes.pooling import NormLinear, Pooling
-from .lobes.wav2vec2 import Wav2Vec2
-from .lobes.waveform import Waveform
-from .training.brain import PETLBrain
-from .weights.loading import load_pretrained, save_pretrained
+Each is imported from its module when it is first used (PEP 562), so that
+``import speechbrain_petl`` costs nothing but what is used.
+"""
+
+import importlib
+
+_MODULES = {  # module -> the public names that are defined there
+    "adapters.adapted": "AdaptedEncoder count_parameters",
+    "adapters.adapter": "Adapter",
+    "adapters.blocks": "Bottleneck",
+    "adapters.convolution": "Conformer Convpass",
+    "adapters.dora": "DoRA",
+    "adapters.ia3": "IA3",
+    "adapters.lora": "LoRA",
+    "adapters.mixer": "Shared TokenMixer",
+    "adapters.moa": "DenseMoA SoftMoA",
+    "adapters.peft_bridge": "PEFT",
+    "adapters.prefix": "Prefix",
+    "adapters.probe": "WeightedLayers",
+    "adapters.prompt": "Prompt",
+    "adapters.ssf": "SSF",
+    "data.batches": "dynamic_batches",
+    "errors": "InputError",
+    "inference.adapter_set": "AdapterSet",
+    "inference.classifier": "AudioClassifier",
+    "lobes.ast": "AST",
+    "lobes.augment": "Augment Mixup RandomGain SpecAugment TimeShift",
+    "lobes.beats": "BEATs",
+    "lobes.clip_mean": "ClipMean",
+    "lobes.fbank": "Fbank",
+    "lobes.pooling": "NormLinear Pooling",
+    "lobes.sequence": "SequenceDecoder TimeSteps",
+    "lobes.wav2vec2": "Wav2Vec2",
+    "lobes.waveform": "Waveform",
+    "training.brain": "PETLBrain",
+    "training.loggers": "TrainLog",
+    "weights.loading": "load_pretrained save_pretrained",
+}
+_HOMES = {
+    name: f"{__name__}.{module}"
+    for module, names in _MODULES.items()
+    for name in names.split()
+}
+
+
+def __getattr__(name):
+    """The public name, from where it is defined."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value  # found without this function from now on
+    return value
+
+
+def __dir__():
+    """All names, those that have not been used yet included."""
+    return sorted(globals().keys() | _HOMES)
