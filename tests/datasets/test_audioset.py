@@ -16,7 +16,6 @@ from speechbrain_petl.data.clips import NO_LABEL, ClipDataset, write_clips
 from tiny_runs import TINY, load_prepare, methods_of, train
 
 NAME = "AudioSet"
-METHODS = 9
 MISSING = {ytid("balanced", 2), ytid("eval", 1)}
 SMALL = ["--valid_clips=5", "--average=2", "--epochs=2"]
 
@@ -316,7 +315,6 @@ def test_killed_run_goes_on(shards, tmp_path, monkeypatch):
 @pytest.mark.parametrize("method", methods_of(NAME))
 def test_every_method(data, tmp_path, method):
     """A few batches of each method file."""
-    assert len(methods_of(NAME)) == METHODS
     result = train(NAME, data, tmp_path, *SMALL, "--debug", method=method)
     assert result["method"] == method
 

@@ -332,7 +332,7 @@ def test_every_file_runs_on_two_processes(recipe, data, tmp_path):
     (tmp_path / "lines.json").write_text(json.dumps(lines))
     done = torchrun([str(tmp_path / "lines.json")], in_turn.__file__)
     assert done.returncode == 0, done.stderr
-    assert sorted(files) == sorted(METHODS)
+    assert files.keys() >= set(METHODS)
     for name, path in files.items():
         result = result_of(tmp_path / name)
         assert result["method"] == f"{path.parent.name}/{name}"

@@ -21,7 +21,6 @@ from tiny_runs import TINY, load_prepare, methods_of, read_manifests, train
 
 NAME = "FluentSpeechCommands"
 RECIPE = ROOT / "recipes" / NAME
-METHODS, SEQUENCE_METHODS = 14, 3
 SHORT = ("--epochs=2", "--debug")
 
 
@@ -252,12 +251,6 @@ def test_texts_cannot_be_mixed(data, tmp_path):
     option = f"--augment=!new:speechbrain_petl.Augment {mixup}"
     with pytest.raises(InputError, match="^augment: Mixup mixes targets"):
         train_sequences(data, tmp_path, option)
-
-
-def test_method_files():
-    """So many there are."""
-    assert len(methods_of(NAME)) == METHODS
-    assert len(sequence_methods()) == SEQUENCE_METHODS
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """SpeechBrain's recipe lists: one row per script and method file."""
 
-import csv
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -8,30 +8,43 @@ from pathlib import Path
 
 import pytest
 from method_files import ROOT, method_files
+from recipe_rows import FOLDER, add_rows, in_recipes, listed, lists, rows_of
 from samples import write_samples
 
-COLUMNS = (
-    "Task,Dataset,Script_file,Hparam_file,Data_prep_file,Readme_file,"
-    "Result_url,HF_repo,test_debug_flags,test_debug_checks,performance"
-).split(",")
-LISTS = sorted((ROOT / "tests" / "recipes").glob("*.csv"))
-
-
-def rows_of(path):
-    """The rows of a list, its header checked."""
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        assert reader.fieldnames == COLUMNS
-        return list(reader)
+LISTS = lists()
 
 
 def test_every_method_file_has_one_row():
-    """Of every recipe; the templates are not listed, as upstream's."""
-    listed = Counter(
-        Path(row["Hparam_file"]) for path in LISTS for row in rows_of(path)
+    """And every row a file: a new one asks for recipe_rows.py."""
+    files = Counter(in_recipes(method_files()))
+    assert Counter(listed("Hparam_file")) == files
+
+
+@pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)
+def test_new_rows(path, tmp_path):
+    """The command brings back every row but the first, where it was."""
+    copy = tmp_path / path.name
+    header, first, *others = path.read_text().splitlines(keepends=True)
+    copy.write_text(header + first)
+    files = in_recipes(method_files())
+    of_dataset = [file for file in files if file.parts[1] == path.stem]
+    assert len(add_rows(of_dataset, tmp_path)) == len(others)
+    for row, before in zip(rows_of(copy), rows_of(path), strict=True):
+        assert row["Hparam_file"] == before["Hparam_file"]
+
+
+def test_a_row_is_like_its_neighbours(tmp_path):
+    """In a folder of its own it takes the flags of that folder."""
+    shutil.copy(FOLDER / "ESC50.csv", tmp_path)
+    before = rows_of(tmp_path / "ESC50.csv")
+    new = Path("recipes/ESC50/hparams/beats/new.yaml")
+    assert add_rows([new], tmp_path) == [str(new)]
+    assert add_rows([new], tmp_path) == []
+    (row,) = (r for r in rows_of(tmp_path / "ESC50.csv") if r not in before)
+    (like,) = (
+        r for r in before if r["Hparam_file"].endswith("beats/lora.yaml")
     )
-    recipes = [p for p in method_files() if p.parts[0] == "recipes"]
-    assert listed == Counter(recipes)
+    assert {**row, "Hparam_file": like["Hparam_file"]} == like
 
 
 @pytest.mark.parametrize("path", LISTS, ids=lambda path: path.stem)

@@ -40,6 +40,12 @@ def petl_of(path):
     return {"wrap": {}, **load_hyperpyyaml(text)["petl"]}
 
 
+def petl_text(path):
+    """A method file from its wrappers on: what tells methods apart."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return text[text.index("\npetl:") :]
+
+
 def encoder_of(path):
     """What a method file is for: "ast", or "speech" with torchaudio's names."""
     return ENCODERS.get(path.parent.name, "ast")
@@ -52,8 +58,7 @@ def distinct_methods(encoder="ast"):
     for path in method_files():
         if encoder_of(path) != encoder:
             continue
-        text = (ROOT / path).read_text(encoding="utf-8")
-        petl = text[text.index("\npetl:") :]
+        petl = petl_text(path)
         if petl not in seen:
             seen.add(petl)
             name = path.stem

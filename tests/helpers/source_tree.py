@@ -2,7 +2,6 @@
 
 import ast
 from functools import lru_cache
-from pathlib import Path
 
 from method_files import ROOT
 

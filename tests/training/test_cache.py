@@ -10,6 +10,7 @@ import pytest
 import torch
 from layouts import write_clip
 from method_files import ROOT
+from recipe_rows import rows_of
 from running import (
     arguments,
     result_of,
@@ -23,7 +24,6 @@ from speechbrain_petl import AST, Augment, Fbank, Pooling
 from speechbrain_petl.data.audio import read_audio
 from speechbrain_petl.errors import InputError
 from speechbrain_petl.training.cache.cached import cached_clips
-from test_recipe_list import rows_of
 from torch import nn
 
 from speechbrain.dataio.batch import PaddedBatch
