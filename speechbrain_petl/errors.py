@@ -1,6 +1,6 @@
 """What a user can mend: one exception, whose message is the whole story.
 
-``speechbrain_petl.recipe.hparams.run`` prints it as a single line and exits with 1.
+``speechbrain_petl.run_main`` prints it as a single line and exits with 1.
 """
 
 import difflib
@@ -11,8 +11,8 @@ from functools import partial
 class InputError(ValueError):
     """A wrong value in a file, a folder, an option or a checkpoint.
 
-    The message names the value, the place and the remedy, so that it can be
-    shown without a traceback.
+    The message names the value, where it stands and the remedy, so that it
+    can be shown without a traceback.
 
     Example
     -------
@@ -48,7 +48,7 @@ def did_you_mean(name, known, count=3):
     return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
-def check_arguments(factory, *args, place, **kwargs):
+def check_arguments(factory, *args, key, **kwargs):
     """Refuse to call what cannot take these arguments.
 
     Arguments
@@ -58,14 +58,14 @@ def check_arguments(factory, *args, place, **kwargs):
         makes it.
     *args : tuple
         What it is about to be called with.
-    place : str
-        Where the user has named it.
+    key : str
+        Of the yaml, where the user has named it.
     **kwargs : dict
         What it is about to be called with.
 
     Example
     -------
-    >>> check_arguments(partial(round, digits=2), 0.5, place="rounding")
+    >>> check_arguments(partial(round, digits=2), 0.5, key="rounding")
     Traceback (most recent call last):
     speechbrain_petl.errors.InputError: rounding: round got an unexpected keyword argument 'digits'
     """
@@ -76,4 +76,4 @@ def check_arguments(factory, *args, place, **kwargs):
     try:
         inspect.signature(factory).bind(*args, **kwargs)
     except TypeError as error:
-        raise InputError(f"{place}: {factory.__name__} {error}")
+        raise InputError(f"{key}: {factory.__name__} {error}")

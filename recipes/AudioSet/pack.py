@@ -33,7 +33,7 @@ from speechbrain_petl.data.shards import (
     write_index,
     write_shard,
 )
-from speechbrain_petl.recipe.hparams import run
+from speechbrain_petl.recipe.main import run_main
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
@@ -214,4 +214,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -23,7 +23,8 @@ from speechbrain_petl import (
 )
 from speechbrain_petl.data.clips import ClipDataset
 from speechbrain_petl.data.stream import ShardPass, TrainStream
-from speechbrain_petl.recipe.hparams import parse_recipe, run
+from speechbrain_petl.recipe.main import run_main
+from speechbrain_petl.recipe.parsing import parse_recipe
 from speechbrain_petl.training.averaging import load_average
 from speechbrain_petl.training.metrics.tagging import (
     DPrime,
@@ -187,4 +188,4 @@ def save_labels(names, path):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

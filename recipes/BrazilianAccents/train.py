@@ -14,7 +14,8 @@ from prepare import prepare_brazilian_accents
 from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
 from speechbrain_petl.data.windows import class_weights, windowed_datasets
 from speechbrain_petl.experiments.plots import draw_confusion
-from speechbrain_petl.recipe.hparams import parse_recipe, run
+from speechbrain_petl.recipe.main import run_main
+from speechbrain_petl.recipe.parsing import parse_recipe
 from speechbrain_petl.training.metrics.voting import PerFile, macro_f1, top, uar
 from speechbrain_petl.training.results import predictions_beside
 
@@ -110,4 +111,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

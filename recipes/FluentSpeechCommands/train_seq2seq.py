@@ -27,7 +27,8 @@ from speechbrain_petl.data.text import (
     add_token_sequences,
     train_tokenizer,
 )
-from speechbrain_petl.recipe.hparams import parse_recipe, run
+from speechbrain_petl.recipe.main import run_main
+from speechbrain_petl.recipe.parsing import parse_recipe
 from speechbrain_petl.training.metrics.sequence_metrics import (
     ExactMatch,
     TokenErrorRate,
@@ -156,4 +157,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

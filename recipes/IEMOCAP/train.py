@@ -13,7 +13,8 @@ from hyperpyyaml import load_hyperpyyaml
 from prepare import prepare_iemocap
 from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
 from speechbrain_petl.data.dataio import classification_datasets
-from speechbrain_petl.recipe.hparams import parse_recipe, run
+from speechbrain_petl.recipe.main import run_main
+from speechbrain_petl.recipe.parsing import parse_recipe
 from torchmetrics.classification import MulticlassAccuracy
 
 import speechbrain as sb
@@ -91,4 +92,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

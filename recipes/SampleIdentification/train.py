@@ -20,7 +20,8 @@ from speechbrain_petl import (
     load_pretrained,
 )
 from speechbrain_petl.data.windows import windowed_datasets
-from speechbrain_petl.recipe.hparams import parse_recipe, run
+from speechbrain_petl.recipe.main import run_main
+from speechbrain_petl.recipe.parsing import parse_recipe
 from speechbrain_petl.training.metrics.voting import PerFile, top
 
 import speechbrain as sb
@@ -112,4 +113,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

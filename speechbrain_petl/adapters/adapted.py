@@ -71,7 +71,7 @@ class AdaptedEncoder(nn.Module):
             module = encoder.get_submodule(name)
             was = [(p, p.requires_grad) for p in module.parameters()]
             wrapper = sites[name]
-            check_arguments(wrapper, module, place=f"petl: wrap: {name}")
+            check_arguments(wrapper, module, key=f"petl: wrap: {name}")
             replace_module(encoder, name, wrapper(module))
             # SpeechBrain's adapters freeze what they wrap, `train` included
             for parameter, required in was:

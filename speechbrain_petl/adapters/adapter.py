@@ -9,7 +9,7 @@ from torch import nn
 from ..errors import InputError, did_you_mean
 from .sites import build, on_first, place_of
 
-PLACES = ("parallel", "before", "after")
+WHERE = ("parallel", "before", "after")
 
 
 class Adapter(nn.Module):
@@ -60,10 +60,10 @@ class Adapter(nn.Module):
         dim=None,
     ):
         super().__init__()
-        if where not in PLACES:
+        if where not in WHERE:
             raise InputError(
-                f"Adapter: where={where!r} is not one of {', '.join(PLACES)}."
-                f"{did_you_mean(where, PLACES)}"
+                f"Adapter: where={where!r} is not one of {', '.join(WHERE)}."
+                f"{did_you_mean(where, WHERE)}"
             )
         self.pretrained_module = target_module
         self.where = where

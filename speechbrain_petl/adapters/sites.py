@@ -92,7 +92,7 @@ def build(block, module, dim=None):
             "or wrap it in Shared."
         )
     dim = dim or width_of(module)
-    check_arguments(block, dim=dim, place="petl: block")
+    check_arguments(block, dim=dim, key="petl: block")
     return block(dim=dim).to(**place_of(module))
 
 

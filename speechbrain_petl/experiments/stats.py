@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ..data.windows import read_window
 from ..errors import InputError
 from ..lobes.fbank import Fbank
-from ..recipe.hparams import run
+from ..recipe.main import run_main
 
 
 class Moments:
@@ -124,4 +124,4 @@ def main(argv):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

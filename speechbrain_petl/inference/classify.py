@@ -15,7 +15,7 @@ from ..data.audio import check_audio
 from ..errors import InputError
 from ..lobes.merging import merge_tokens
 from ..recipe.command_line import check_device
-from ..recipe.hparams import run
+from ..recipe.main import run_main
 from .classifier import TRUST, AudioClassifier
 
 AUDIO = (".wav", ".flac", ".ogg", ".mp3")
@@ -168,4 +168,4 @@ def _parse(argv):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

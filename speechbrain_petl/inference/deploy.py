@@ -16,7 +16,7 @@ from torch import nn
 
 from ..data.audio import SAMPLE_RATE
 from ..errors import InputError
-from ..recipe.hparams import run
+from ..recipe.main import run_main
 from ..training.metrics.voting import vote
 from .classifier import TRUST, AudioClassifier, embed
 from .graph_files import check_format, read_graph, write_graph
@@ -217,4 +217,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -17,7 +17,7 @@ from ..recipe.yaml_files import load_yaml
 KEYS = ("encoder", "petl", "classifier")
 MODULES = ("fbank", "pooling")  # of `modules`
 OPTIONAL = ("source", "seed", "overlap")
-PLACES = ("output_folder", "labels_file")
+PATHS = ("output_folder", "labels_file")
 NEW, NAME, REF = "!new:", "!name:", "!ref"
 GETATTR = "!apply:getattr"  # what hyperpyyaml makes of <encoder.tokens_of>
 
@@ -43,7 +43,7 @@ def describe(path):
             "only classifiers can be loaded"
         )
     nodes = {**tree, **(tree.get("modules") or {})}
-    wanted = (*KEYS, *MODULES, *PLACES)
+    wanted = (*KEYS, *MODULES, *PATHS)
     missing = [key for key in wanted if key not in nodes]
     if missing:
         raise InputError(

@@ -105,7 +105,7 @@ class Saved:
                 known[key] = build(described[key], known, self.trust)
             made = {key: known[key] for key in MODULES}
             check_arguments(
-                AdaptedEncoder, encoder, **known["petl"], place="petl"
+                AdaptedEncoder, encoder, **known["petl"], key="petl"
             )
             made["encoder"] = AdaptedEncoder(encoder, **known["petl"])
             classes = len(described["labels"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import huggingface_hub
 
 from ..errors import InputError
-from ..recipe.hparams import run
+from ..recipe.main import run_main
 from ..training.results import RESULT, read_result
 from ..weights.adapter_files import FORMAT, WEIGHTS, read_weights
 from ..weights.sources import WEIGHT_FILES, looks_like_path
@@ -165,4 +165,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -24,7 +24,8 @@ from speechbrain_petl import (
     save_pretrained,
 )
 from speechbrain_petl.data.dataio import classification_datasets
-from speechbrain_petl.recipe.hparams import parse_recipe, run
+from speechbrain_petl.recipe.main import run_main
+from speechbrain_petl.recipe.parsing import parse_recipe
 from torchmetrics.classification import MulticlassAccuracy
 
 import speechbrain as sb
@@ -144,4 +145,4 @@ def show(results):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

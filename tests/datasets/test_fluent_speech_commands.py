@@ -16,7 +16,7 @@ from layouts_fluent_speech_commands import (
 from method_files import ROOT
 from running import load_train, torchrun
 from speechbrain_petl import InputError
-from speechbrain_petl.recipe.hparams import BASE
+from speechbrain_petl.recipe.method_files import BASE
 from tiny_runs import TINY, load_prepare, methods_of, read_manifests, train
 
 NAME = "FluentSpeechCommands"

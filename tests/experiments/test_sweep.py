@@ -16,7 +16,7 @@ from running import ESC50, TINY, load_train
 from speechbrain_petl import InputError
 from speechbrain_petl.experiments.sweep import __main__ as sweep
 from speechbrain_petl.experiments.sweep.jobs import FAILED, LOG, signal_once
-from speechbrain_petl.recipe.hparams import BASE
+from speechbrain_petl.recipe.method_files import BASE
 from toy_recipe import make_recipe
 
 

@@ -19,7 +19,7 @@ from speechbrain_petl import PETLBrain
 from speechbrain_petl.inference.description import describe
 from speechbrain_petl.inference.reading import HPARAMS, read_run
 from speechbrain_petl.inference.saved import Saved
-from speechbrain_petl.recipe.hparams import check_recipe
+from speechbrain_petl.recipe.parsing import check_recipe
 from speechbrain_petl.weights.adapter_files import WEIGHTS, save_weights
 from tiny_runs import TINY, train
 

@@ -4,7 +4,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from hyperpyyaml import load_hyperpyyaml
-from speechbrain_petl.recipe.hparams import BASE
+from speechbrain_petl.recipe.method_files import BASE
 
 ROOT = Path(__file__).resolve().parents[2]
 # methods that are not meant to start as the pretrained function

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from method_files import ROOT
 from running import load_train
-from speechbrain_petl.recipe.hparams import BASE
+from speechbrain_petl.recipe.method_files import BASE
 
 TINY = [
     "--source=null",

@@ -6,7 +6,7 @@ from hyperpyyaml import load_hyperpyyaml
 from method_files import ROOT, method_files
 from running import arguments, run
 from speechbrain_petl import PETLBrain
-from speechbrain_petl.recipe.hparams import parse_recipe
+from speechbrain_petl.recipe.parsing import parse_recipe
 
 BASES = sorted(ROOT.glob("*/*/hparams/**/base.yaml"))
 DEEP = {"full"}  # trains the patch embedding

@@ -8,7 +8,7 @@ from .canvas import COLOURS, blank, save
 
 RADII = (7, 16, 28, 42, 58)  # points from a dot to its label
 ANGLES = numpy.radians((0, 180, 90, 270, 45, 315, 135, 225))
-PLACES = list(product(RADII, ANGLES))  # the first that is free is taken
+POSITIONS = list(product(RADII, ANGLES))  # the first that is free is taken
 
 
 def draw_tradeoff(points, path, title, metric):
@@ -64,12 +64,12 @@ def _label(axes, points):
         )
         size = numpy.ptp(text.get_window_extent().get_points(), axis=0)
         dot = axes.transData.transform((x, y))
-        boxes = [_box(axes.figure, dot, size, *place) for place in PLACES]
+        boxes = [_box(axes.figure, dot, size, *p) for p in POSITIONS]
         costs = [_cost(box, numpy.array(taken), frame) for box in boxes]
         best = int(numpy.argmin(costs))  # the first of equals
         taken.append(boxes[best])
-        _move(text, *PLACES[best])
-        if PLACES[best][0] > RADII[0]:
+        _move(text, *POSITIONS[best])
+        if POSITIONS[best][0] > RADII[0]:
             axes.annotate(
                 "",
                 (x, y),

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from ...errors import InputError, did_you_mean
-from ...recipe.hparams import run
+from ...recipe.main import run_main
 from . import readme
 from .groups import make_tables
 from .markdown import as_markdown
@@ -101,4 +101,4 @@ def _link(path, words, recipe):
 
 
 if __name__ == "__main__":
-    run(main)
+    run_main(main)

@@ -6,11 +6,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from ...errors import InputError
-from ...recipe.hparams import BASE, PLACES
+from ...recipe.method_files import BASE
+from ...recipe.settings import HYPERPARAMS, MAY_CHANGE
 
-HYPERPARAMS = "hyperparams.yaml"
 # what may differ between the runs of a mean, or is in their identity
-OWN = PLACES | {"fold", "seed", "split_seed", "result", "output_folder"}
+OWN = MAY_CHANGE | {"fold", "seed", "split_seed", "result", "output_folder"}
 SHORT = 60  # letters of a value in a note
 
 

@@ -17,11 +17,9 @@ from tqdm import tqdm
 
 from ...errors import InputError
 from ...recipe.command_line import OPTIONS
-from ...recipe.hparams import (
-    PLACES,
-    check_recipe,
-    run as run_main,
-)
+from ...recipe.main import run_main
+from ...recipe.parsing import check_recipe
+from ...recipe.settings import MAY_CHANGE
 from ..sweep.cells import working_in
 from ..sweep.jobs import RunFailed, signal_once
 from .ranges import parse_range
@@ -202,7 +200,7 @@ def main(argv):
     method = str(path.relative_to(recipe))
     ranges = [parse_range(text) for text in options.range]
     check(recipe, method, others, ranges)
-    free = PLACES | OPTIONS.keys()
+    free = MAY_CHANGE | OPTIONS.keys()
     common = [o for o in others if o[2:].partition("=")[0] not in free]
     settings = [method, *sorted(common), *sorted(options.range)]
     name = options.name or f"{recipe.name}-{path.stem}"

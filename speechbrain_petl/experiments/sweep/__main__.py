@@ -16,7 +16,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ...errors import InputError
-from ...recipe.hparams import run as run_main
+from ...recipe.main import run_main
 from .axes import fold_numbers, method_names, seed_numbers, shot_numbers
 from .cells import HPARAMS, fold_count, plan, working_in
 from .jobs import LOG, Job, signal_once

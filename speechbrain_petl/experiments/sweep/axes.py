@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from ...errors import InputError, did_you_mean
-from ...recipe.hparams import BASE
+from ...recipe.method_files import BASE
 
 
 def method_names(hparams, wanted):

@@ -14,7 +14,8 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from ...errors import InputError
-from ...recipe.hparams import check_recipe, refuse_other_settings
+from ...recipe.parsing import check_recipe
+from ...recipe.settings import refuse_other_settings
 
 HPARAMS = "hparams"
 

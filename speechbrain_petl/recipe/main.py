@@ -1,0 +1,46 @@
+"""How every script ends: bad input with one line, a bug with its traceback."""
+
+import gc
+import sys
+import traceback
+from pathlib import Path
+
+import ruamel.yaml
+import torch
+import yaml
+
+from ..errors import InputError
+
+YAML_ERRORS = ruamel.yaml.error.YAMLError, yaml.YAMLError
+
+
+def run_main(main):
+    """Call a script's main: bad input is one line and exit code 1.
+
+    Arguments
+    ---------
+    main : callable
+        Takes the command line as a list of str.
+    """
+    try:
+        main(sys.argv[1:])
+    except Exception as error:
+        if not _is_bad_input(error):
+            raise
+        sys.exit(f"error: {' '.join(': '.join(map(str, error.args)).split())}")
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+            gc.collect()  # ends its threads: one alive at exit may abort it
+
+
+def _is_bad_input(error):
+    """Whether a line is enough: ours, or HyperPyYAML's about a yaml file.
+
+    An error inside a class or function that a yaml names is its developer's.
+    """
+    if isinstance(error, InputError):
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    by_yaml = [Path(f.filename).parent.name == "hyperpyyaml" for f in frames]
+    return by_yaml[-1] or (any(by_yaml) and isinstance(error, YAML_ERRORS))

@@ -1,0 +1,90 @@
+"""A run folder goes on with the settings it was begun with, or not at all."""
+
+import copy
+from pathlib import Path
+
+from ..errors import InputError
+from .yaml_files import dump_yaml, load_yaml
+
+HYPERPARAMS = "hyperparams.yaml"  # as SpeechBrain names it
+# keys that may change between a run and its continuation
+MAY_CHANGE = {
+    *("data_folder", "download", "num_workers"),
+    *("cache_folder", "ckpt_interval_minutes", "logger"),
+}
+
+
+def refuse_other_settings(settings):
+    """Refuse an output folder that holds a run with other settings.
+
+    Arguments
+    ---------
+    settings : dict
+        As ``check_recipe`` returns them.
+    """
+    folder = Path(settings.get("output_folder", ""))
+    if folder.is_file():
+        raise InputError(f"output_folder={folder} is a file: name a folder")
+    stored = folder / HYPERPARAMS
+    if not stored.is_file() or not _holds_a_run(folder, settings):
+        return
+    old = load_yaml(stored.read_text(encoding="utf-8"), stored)
+    for _, was, now in differences(old, settings):
+        raise InputError(
+            f"{folder} holds a run with other settings: it had `{was}` where "
+            f"this one has `{now}`. Give another --output_folder, or delete "
+            "that one."
+        )
+
+
+def differences(old, new):
+    """In what two runs differ.
+
+    Arguments
+    ---------
+    old : dict
+        Settings, as ``check_recipe`` returns them.
+    new : dict
+        The same of another run.
+
+    Yields
+    ------
+    tuple of str
+        (key, one's text, the other's), top-level keys that hold a single
+        value first: mappings that refer to it differ then too.
+
+    Example
+    -------
+    >>> old = {"brain": {"seed": 1}, "data_folder": "a", "seed": 1}
+    >>> new = {"brain": {"seed": 2}, "data_folder": "b", "seed": 2}
+    >>> next(differences(old, new))
+    ('seed', 'seed: 1', 'seed: 2')
+    """
+    old, new = _settings_alone(old), _settings_alone(new)
+    keys = sorted(k for k in old.keys() | new.keys() if not k.startswith("__"))
+    keys.sort(key=lambda key: isinstance(new.get(key, old.get(key)), dict))
+    for key in keys:
+        was, now = (_in_a_line({key: tree.get(key)}) for tree in (old, new))
+        if was != now:
+            yield key, was, now
+
+
+def _holds_a_run(folder, settings):
+    """Whether something is lost if another run takes the folder."""
+    finished = Path(settings.get("result_file", "")).is_file()
+    return finished or any(folder.glob("**/CKPT+*"))
+
+
+def _settings_alone(tree):
+    """A copy without the keys that may change, at any depth."""
+    tree = copy.deepcopy(tree)
+    for key in list(tree):
+        if key in MAY_CHANGE:
+            del tree[key]
+        elif isinstance(tree[key], dict):
+            tree[key] = _settings_alone(tree[key])
+    return tree
+
+
+def _in_a_line(tree):
+    return " ".join(dump_yaml(tree).split())

@@ -1,0 +1,74 @@
+"""How a script ends: with one line, or with a traceback."""
+
+import sys
+
+import pytest
+from hyperpyyaml import load_hyperpyyaml
+from speechbrain_petl import InputError
+from speechbrain_petl.recipe.main import run_main
+from speechbrain_petl.recipe.parsing import parse_recipe
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_run_prints_one_line_and_exits_with_1(monkeypatch, failing):
+    def main(argv):
+        if failing:
+            raise InputError(f"first\n  second {argv}")
+
+    monkeypatch.setattr(sys, "argv", ["train.py", "a"])
+    if not failing:
+        return run_main(main)
+    with pytest.raises(SystemExit) as stop:
+        run_main(main)
+    assert stop.value.code == "error: first second ['a']"
+
+
+def load(folder, monkeypatch, option):
+    """A recipe's first lines, in which its classes are made."""
+
+    def main(argv):
+        base, _, overrides = parse_recipe(argv)
+        with open(base, encoding="utf-8") as file:
+            load_hyperpyyaml(file, overrides)
+
+    argv = [str(folder / "lora.yaml"), "--data_folder=here", option]
+    monkeypatch.setattr(sys, "argv", ["train.py", *argv])
+    monkeypatch.syspath_prepend(folder)
+    run_main(main)
+
+
+@pytest.mark.parametrize(
+    "value, words",
+    [
+        ("!new:speechbrain_petl.ASTT {}", "no such class .* speechbrain_petl.A"),
+        ("!name:torch.nn.Linearr {}", "no such entity as torch.nn.Linearr"),
+        ("!new:speechbrain_petl.AST {stride: 3}", "AST: .* argument 'stride'"),
+        ("!new:speechbrain_petl.AST {size: b}", "='b'"),
+        ("!new:speechbrain_petl.count_parameters {}", "should be a class"),
+        ("!apply:open [nowhere.txt]", "No such file"),
+        ("!ref <nothing>", "nothing"),
+    ],
+)
+def test_what_a_yaml_cannot_have_is_one_line(folder, monkeypatch, value, words):
+    with pytest.raises(SystemExit, match=words) as stop:
+        load(folder, monkeypatch, f"--petl={{a: {value}}}")
+    assert stop.value.code.startswith("error: ")
+    assert "\n" not in stop.value.code
+
+
+def test_a_yaml_that_breaks_off_is_one_line(folder, monkeypatch):
+    (folder / "lora.yaml").write_text("method: lora\npetl: {wrap: [")
+    with pytest.raises(SystemExit, match="lora.yaml is no valid yaml"):
+        load(folder, monkeypatch, "--seed=1")
+
+
+@pytest.mark.parametrize("tag", ["!new:mylobe.Encoder {}", "!apply:mylobe.make []"])
+def test_a_bug_inside_keeps_its_traceback(folder, monkeypatch, tag):
+    """A developer's own class, which hyperpyyaml calls."""
+    (folder / "mylobe.py").write_text(
+        "class Encoder:\n    def __init__(self):\n        1 / 0\n\n\n"
+        "def make():\n    return Encoder()\n"
+    )
+    with pytest.raises(ZeroDivisionError) as error:
+        load(folder, monkeypatch, f"--petl={{a: {tag}}}")
+    assert error.traceback[-1].path.name == "mylobe.py"

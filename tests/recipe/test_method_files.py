@@ -1,0 +1,102 @@
+"""Every base.yaml and method file of the repository loads and exports."""
+
+import io
+
+import pytest
+from hyperpyyaml import load_hyperpyyaml, resolve_references
+from method_files import ROOT
+from ruamel.yaml import YAML
+from speechbrain_petl.recipe.command_line import OPTIONS
+from speechbrain_petl.recipe.method_files import BASE, export
+from speechbrain_petl.recipe.parsing import parse_recipe
+
+FOLDERS = sorted(
+    path.parent
+    for place in ("recipes", "templates")
+    for path in (ROOT / place).glob(f"*/hparams/{BASE}")
+)
+METHODS = sorted(
+    path
+    for folder in FOLDERS
+    for path in folder.rglob("*.yaml")
+    if path.name != BASE
+)
+
+
+def path_id(path):
+    """ESC50/hparams/lora.yaml"""
+    return "/".join(path.relative_to(ROOT).parts[1:])
+
+
+def plain(text):
+    """A yaml document as nested (tag, value), without its comments."""
+
+    def visit(node):
+        if hasattr(node, "value") and not hasattr(node, "items"):
+            children = node.value
+        elif hasattr(node, "items"):
+            children = {key: visit(value) for key, value in node.items()}
+        elif isinstance(node, list):
+            children = [visit(value) for value in node]
+        else:
+            children = node
+        tag = getattr(node, "tag", None)
+        return getattr(tag, "value", None), children
+
+    return visit(YAML().load(text))
+
+
+def test_there_are_recipes():
+    names = {folder.parent.name for folder in FOLDERS}
+    assert {"ESC50", "audio_classification"} <= names
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.parent.name)
+def test_no_key_is_taken_for_a_run_option(folder):
+    """argparse takes every beginning of an option for the option."""
+    for path in folder.rglob("*.yaml"):
+        for key in YAML().load(path.read_text()) or ():
+            longer = [o for o in OPTIONS if o.startswith(key)]
+            assert not longer or key == "ckpt_interval_minutes", (path, key)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=path_id)
+def test_every_method_file_loads_and_exports(method, tmp_path):
+    """The exported file is base and method in one, and loads by itself."""
+    tree = YAML().load((method.parent / BASE).read_text())
+    options = {"output_folder": str(tmp_path), "method": method.stem}
+    if "ast_size" in tree:
+        options["ast_size"] = [32, 2, 2]
+    if "source" in tree:
+        options["source"] = None
+    for key, value in tree.items():
+        if getattr(getattr(value, "tag", None), "value", "") == "!PLACEHOLDER":
+            options.setdefault(key, str(tmp_path))
+    del options["method"]  # the file says it
+    words = [f"--{k}={'null' if v is None else v}" for k, v in options.items()]
+    base, _, overrides = parse_recipe([str(method), *words])
+    with open(base, encoding="utf-8") as file:
+        two = resolve_references(file, overrides).getvalue()
+    flat = export(method, options)
+    assert plain(resolve_references(flat).getvalue()) == plain(two)
+    loaded = load_hyperpyyaml(flat)
+    assert loaded["method"] == method.stem
+    assert set(loaded["petl"]) <= {"wrap", "train"}
+
+
+def test_an_exported_file_needs_no_other(folder):
+    """It is read as it is, and takes the command line's overrides."""
+    (folder / "a" / "b").mkdir(parents=True)
+    flat = folder / "a" / "b" / "lora.yaml"
+    flat.write_text(export(folder / "lora.yaml"))
+    path, _, overrides = parse_recipe([str(flat), "--data_folder=d"])
+    assert path == str(flat) and overrides == "data_folder: d"
+    assert export(flat) == export(folder / "lora.yaml")
+
+
+def test_comments_stay():
+    """Those of base.yaml say what a key means."""
+    text = export(ROOT / "recipes" / "ESC50" / "hparams" / "lora.yaml")
+    assert "# Data: the folder ESC-50-master" in text
+    tree = YAML().load(io.StringIO(text))
+    assert tree["method"] == "lora" and tree["lr"] == 0.005

@@ -1,0 +1,130 @@
+"""base <- method <- command line."""
+
+import re
+
+import pytest
+from small_recipe import parse, refusal
+from speechbrain_petl import InputError
+from speechbrain_petl.recipe.method_files import override
+from speechbrain_petl.recipe.parsing import parse_recipe
+
+
+def test_the_order_is_base_method_command_line(folder):
+    run_opts, tree = parse(folder, "--seed=7", "--precision=bf16")
+    assert (tree["seed"], tree["lr"]) == (7, 0.005)
+    assert tree["output_folder"] == "results/lora"
+    assert run_opts.precision == "bf16" and run_opts.device == "cpu"
+    _, tree = parse(folder, "--lr=1e-3", "--method=mine")
+    assert (tree["lr"], tree["output_folder"]) == (1e-3, "results/mine")
+
+
+def test_nested_overrides_are_merged(folder):
+    _, tree = parse(folder, "--petl={train: [norm.*]}")
+    assert tree["petl"]["train"] == ["norm.*"]
+    assert tree["petl"]["wrap"]["*.qkv"].tag.value == "!name:torch.nn.Identity"
+
+
+def test_a_list_replaces_a_word_and_a_mapping_null(folder):
+    _, tree = parse(folder, "--size=[32,2,2]")
+    assert tree["size"] == [32, 2, 2]
+    (folder / "more.yaml").write_text("petl:\n    wrap:\n")
+    assert override(folder / "more.yaml", {"petl": {"wrap": {"a": 1}}}) == {
+        "petl": {"wrap": {"a": 1}}
+    }
+
+
+def test_ways_to_write_an_option(folder):
+    run_opts, tree = parse(folder, "--seed", "3", "--debug", "--lr", "1")
+    assert run_opts.debug and (tree["seed"], tree["lr"]) == (3, 1)
+    _, tree = parse(folder, "--seed=3", "--seed=4", "--seed", "5")
+    assert tree["seed"] == 5
+    run_opts, _ = parse(folder, "--precision=fp16", "--precision=bf16")
+    assert run_opts.precision == "bf16"
+
+
+def test_a_method_file_below_the_base(folder):
+    (folder / "more").mkdir()
+    (folder / "more" / "full.yaml").write_text("method: full")
+    _, tree = parse(folder, method="more/full.yaml")
+    assert tree["method"] == "full"
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--epoch=3"], "epoch is no key of .*base.yaml. It has: seed, lr"),
+        (["--sed=3"], "sed is no key .* Did you mean seed?"),
+        (["--dev=cpu"], "--dev would be taken for SpeechBrain's --device"),
+        (["--optimizer=adamw"], "taken for .* --optimizer_step_limit"),
+        (["--max_grad=1"], "taken for .* --max_grad_norm"),
+        (["--test=1"], "taken for .* --test_only"),
+        (["--debug=True"], "--debug takes no value, drop `=True`"),
+        (["--debug", "True"], "True: options are written --key=value"),
+        (["seed=3"], "seed=3: options are written --key=value"),
+        (["-seed=3"], "-seed=3: options are written --key=value"),
+        (["--size=a?b=1"], "--size=a.b=1: SpeechBrain would cut"),
+        (["--size", "a?b=1"], "a.b=1: options are written"),
+        (["--petl={train: [norm.*"], "no valid yaml at `petl: {train: "),
+        (["--petl=}"], "the command line is no valid yaml at `petl: }`"),
+        (["--size=a: b"], "no valid yaml at `size: a: b`"),
+        (["--seed=one"], "seed=one: .*base.yaml has 1 .* a whole number"),
+        (["--seed=1.5"], "seed=1.5: .* a whole number"),
+        (["--seed=True"], "seed=True: .* a whole number"),
+        (["--seed="], "seed=null: .* a whole number"),
+        (["--lr=fast"], "lr=fast: .* has 0.1 there, give a number"),
+        (["--debug_me=yes"], "debug_me=yes: .* give True or False"),
+        (["--debug_me=1"], "debug_me=1: .* give True or False"),
+        (["--data_folder="], "leaves data_folder to you"),
+        (["--petl="], "petl=null: .* has a mapping there"),
+        (["--size={a: 1}"], "size: a mapping cannot replace `base`. Change"),
+        (["--petl=[1]"], "petl=.* has a mapping there"),
+        (
+            ["--opt_class=!name:torch.optim.SGD {lr: 1}"],
+            "opt_class: !name:torch.optim.SGD .* cannot replace !name:torch.o",
+        ),
+        (["--output_folder=/etc/passwd"], "output_folder=/etc/passwd is a fil"),
+        (["--precision=fp16", "--device=cpu"], "fp16 needs a GPU: bf16 runs"),
+        (["--device=cuda:99"], "--device=cuda:99 is not there"),
+        (["--device=gpu"], "--device=gpu is not there"),
+    ],
+)
+def test_wrong_options(folder, options, words):
+    assert re.search(words, refusal(folder, *options))
+
+
+def test_wrong_method_files(folder):
+    for name, text, words in (
+        ("list.yaml", "- a\n", "is no set of `key: value`"),
+        ("typo.yaml", "lrr: 1\n", "lrr is no key of"),
+        ("kind.yaml", "lr: fast\n", "lr=fast"),
+        ("open.yaml", "petl: {wrap: [\n", "open.yaml is no valid yaml"),
+        ("tabs.yaml", "petl:\n\twrap: 1\n", "tabs.yaml is no valid yaml"),
+        ("twice.yaml", "lr: 1\nlr: 2\n", "twice.yaml is no valid yaml"),
+        ("none.yaml", "lr: 1\n", "leaves method to you: add --method=..."),
+    ):
+        (folder / name).write_text(text)
+        assert words in refusal(folder, method=name), name
+    message = refusal(folder, method="lroa.yaml")
+    assert "no method file" in message and "Did you mean lora.yaml" in message
+    message = refusal(folder, method="none/lora.yaml")
+    assert "no method file" in message
+    (folder / "a" / "b").mkdir(parents=True)
+    (folder / "a" / "b" / "deep.yaml").write_text("method: deep")
+    assert "has no base.yaml" in refusal(folder, method="a/b/deep.yaml")
+
+
+def test_the_method_file_comes_first(folder):
+    with pytest.raises(InputError, match="--seed=3: the method file comes"):
+        parse_recipe(["--seed=3", str(folder / "lora.yaml")])
+
+
+def test_run_options_are_mended(folder):
+    """What SpeechBrain 1.1 takes and then stumbles over."""
+    run_opts, _ = parse(folder, "--optimizer_step_limit=3")
+    assert run_opts.optimizer_step_limit == 3
+    assert run_opts.distributed_backend == "gloo"
+    run_opts, _ = parse(folder, "--distributed_backend=mpi")
+    assert run_opts.distributed_backend == "mpi"
+    run_opts, _ = parse(folder, "--ckpt_interval_steps=3")
+    assert "ckpt_interval_minutes" in run_opts.overridden_args
+    assert run_opts.ckpt_interval_minutes == 0

@@ -1,0 +1,55 @@
+"""A run folder goes on with its own settings, and with no others."""
+
+import pytest
+from hyperpyyaml import resolve_references
+from method_files import ROOT
+from small_recipe import parse
+from speechbrain_petl import InputError
+from speechbrain_petl.recipe.parsing import parse_recipe
+
+
+def other_settings(folder, *options):
+    """Parse with options after a run with none, which left a checkpoint."""
+    run = folder / "run"
+    where = f"--output_folder={run}"
+    (run / "save" / "CKPT+1").mkdir(parents=True)
+    base, _, overrides = parse_recipe(
+        [str(folder / "lora.yaml"), where, "--data_folder=here"]
+    )
+    with open(base, encoding="utf-8") as file:
+        text = resolve_references(file, overrides).getvalue()
+    (run / "hyperparams.yaml").write_text(text)
+    return parse(folder, where, *options)
+
+
+def test_the_same_settings_go_on(folder):
+    other_settings(folder, "--data_folder=moved")
+
+
+@pytest.mark.parametrize(
+    "option, words",
+    [
+        ("--seed=2", "it had `seed: 1` where this one has `seed: 2`"),
+        ("--petl={train: [a]}", "it had `petl"),
+        ("--method=other", "it had `method: lora`"),
+    ],
+)
+def test_other_settings_in_the_same_folder(folder, option, words):
+    with pytest.raises(InputError, match=words) as error:
+        other_settings(folder, option)
+    assert "another --output_folder" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_option_is_named_not_what_refers_to_it(tmp_path):
+    """``brain`` and others hold the value too, and come first in the alphabet."""
+    argv = [str(ROOT / "recipes/ESC50/hparams/lora.yaml"), "--data_folder=a"]
+    argv += [f"--output_folder={tmp_path}", "--source=null"]
+    base, _, overrides = parse_recipe(argv)
+    with open(base, encoding="utf-8") as file:
+        text = resolve_references(file, overrides).getvalue()
+    (tmp_path / "hyperparams.yaml").write_text(text)
+    (tmp_path / "CKPT+1").mkdir()
+    parse_recipe([*argv, "--cache_folder=moved"])
+    with pytest.raises(InputError, match="`weight_decay: 0.1` where .* 0.2`"):
+        parse_recipe([*argv, "--weight_decay=0.2"])
