@@ -40,7 +40,10 @@ def load(folder, monkeypatch, option):
 @pytest.mark.parametrize(
     "value, words",
     [
-        ("!new:speechbrain_petl.ASTT {}", "no such class .* speechbrain_petl.A"),
+        (
+            "!new:speechbrain_petl.ASTT {}",
+            "no such class .* speechbrain_petl.A",
+        ),
         ("!name:torch.nn.Linearr {}", "no such entity as torch.nn.Linearr"),
         ("!new:speechbrain_petl.AST {stride: 3}", "AST: .* argument 'stride'"),
         ("!new:speechbrain_petl.AST {size: b}", "='b'"),
@@ -62,7 +65,9 @@ def test_a_yaml_that_breaks_off_is_one_line(folder, monkeypatch):
         load(folder, monkeypatch, "--seed=1")
 
 
-@pytest.mark.parametrize("tag", ["!new:mylobe.Encoder {}", "!apply:mylobe.make []"])
+@pytest.mark.parametrize(
+    "tag", ["!new:mylobe.Encoder {}", "!apply:mylobe.make []"]
+)
 def test_a_bug_inside_keeps_its_traceback(folder, monkeypatch, tag):
     """A developer's own class, which hyperpyyaml calls."""
     (folder / "mylobe.py").write_text(

@@ -14,7 +14,7 @@ import pytest
 import torch
 from layouts import make_esc50
 from running import arguments, result_of, run, torchrun, weights_of
-from speechbrain_petl.recipe import hparams as recipe
+from speechbrain_petl.recipe.main import run_main
 from torch import nn
 from toy import ToyBrain, network, toy_brain, train
 
@@ -157,7 +157,7 @@ def trained_and_left(folder, rank):
         train(toy_brain(folder / str(rank)))
         before.extend(thread_names())
 
-    recipe.run(main)
+    run_main(main)
     assert any("gloo" in name for name in before), before
     assert not any("gloo" in name for name in thread_names())
 
