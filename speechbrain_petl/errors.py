@@ -1,8 +1,10 @@
 """What a user can mend: one exception, whose message is the whole story.
 
-``speechbrain_petl.run_main`` prints it as a single line and exits with 1.
+``speechbrain_petl.run_main`` prints it as a single line and exits with 1, and
+so does the parser of ``sbpetl``.
 """
 
+import argparse
 import difflib
 import inspect
 from functools import partial
@@ -20,6 +22,38 @@ class InputError(ValueError):
     Traceback (most recent call last):
     speechbrain_petl.errors.InputError: fold 7 does not exist, choose one of 1 to 5
     """
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """A parser that answers a wrong command in one line, with exit code 1.
+
+    Arguments
+    ---------
+    **kwargs : dict
+        As for ``argparse.ArgumentParser``. Options cannot be abbreviated, and
+        the lines of a description are kept.
+
+    Example
+    -------
+    >>> ArgumentParser(prog="sbpetl stats").parse_args(["--mel=64"])
+    Traceback (most recent call last):
+    SystemExit: 1
+    """
+
+    def __init__(self, **kwargs):
+        kept = argparse.RawDescriptionHelpFormatter
+        defaults = {"allow_abbrev": False, "formatter_class": kept}
+        super().__init__(**{**defaults, **kwargs})
+
+    def error(self, message):
+        """End the program.
+
+        Arguments
+        ---------
+        message : str
+            What is wrong.
+        """
+        self.exit(1, f"error: {message} (see {self.prog} --help)\n")
 
 
 def did_you_mean(name, known, count=3):

@@ -24,7 +24,7 @@ FUNCTION_LINES = 40  # without its docstring
 SHORTENED_NOW = "is being taken apart"
 LONG_FILES = dict.fromkeys(  # file -> why it is longer
     [
-        "experiments/sweep/__main__.py",
+        "experiments/sweep/command.py",
         "experiments/sweep/jobs.py",
         "experiments/sweep/pools.py",
         "inference/classifier.py",

@@ -1,12 +1,11 @@
 """Mean and deviation of the log-mel values of a data set, in one pass.
 
-> python -m speechbrain_petl.experiments.stats MANIFEST.json [--mels=128]
+> sbpetl stats MANIFEST.json [--mels=128]
 
 For the ``mean`` and ``std`` of ``Fbank``. Padding is left out: it is no sound.
 A table of clips (``data.clips``), such as AudioSet's, is a manifest too.
 """
 
-import argparse
 import json
 import os
 
@@ -15,9 +14,8 @@ import torch
 from tqdm import tqdm
 
 from ..data.windows import read_window
-from ..errors import InputError
+from ..errors import ArgumentParser, InputError
 from ..lobes.fbank import Fbank
-from ..recipe.main import run_main
 
 
 class Moments:
@@ -112,16 +110,10 @@ def main(argv):
     argv : list of str
         A manifest and options.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m speechbrain_petl.experiments.stats"
-    )
+    parser = ArgumentParser(prog="sbpetl stats", description=__doc__)
     parser.add_argument("manifest", help="train.json of a run's save folder")
     parser.add_argument("--mels", type=int, default=128, help="mel filters")
     options = parser.parse_args(argv)
     torch.set_num_threads(1)  # one clip at a time has no use for more
     mean, std = statistics(options.manifest, options.mels)
     print(f"mean: {mean:.7f}\nstd: {std:.7f}")
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -103,7 +103,7 @@ class AudioClassifier(Pretrained):
         Arguments
         ---------
         source : str or os.PathLike
-            A folder that ``speechbrain_petl.inference.share`` has written, the id of a
+            A folder that ``sbpetl share`` has written, the id of a
             repository of one, or the output_folder of a finished run.
         base : str, optional
             Where the pretrained weights are, if not where the adapter says.

@@ -1,10 +1,9 @@
-"""Name what is in sound files: python -m speechbrain_petl.inference.classify MODEL FILES.
+"""Name what is in sound files: sbpetl classify MODEL FILES.
 
 MODEL is a finished run, an adapter folder or a repository of one; of a folder
 among FILES, all sound files below it are taken.
 """
 
-import argparse
 import os
 from pathlib import Path
 
@@ -12,10 +11,9 @@ import pandas
 from tqdm import tqdm
 
 from ..data.audio import check_audio
-from ..errors import InputError
+from ..errors import ArgumentParser, InputError
 from ..lobes.merging import merge_tokens
 from ..recipe.command_line import check_device
-from ..recipe.main import run_main
 from .classifier import TRUST, AudioClassifier
 
 AUDIO = (".wav", ".flac", ".ogg", ".mp3")
@@ -111,12 +109,12 @@ def best(row, count):
     )
 
 
-def main(argv=None):
+def main(argv):
     """The command line of this module.
 
     Arguments
     ---------
-    argv : list of str, optional
+    argv : list of str
         MODEL, FILES and options.
     """
     args = _parse(argv)
@@ -146,9 +144,7 @@ def main(argv=None):
 
 
 def _parse(argv):
-    parser = argparse.ArgumentParser(
-        prog="python -m speechbrain_petl.inference.classify"
-    )
+    parser = ArgumentParser(prog="sbpetl classify", description=__doc__)
     add = parser.add_argument
     add("model", help="a finished run, an adapter folder or NAME/REPOSITORY")
     add("files", nargs="+", help="sound files, or folders of them")
@@ -165,7 +161,3 @@ def _parse(argv):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             parser.error(f"--{name}: give 1 or more")
     return args
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -1,4 +1,4 @@
-"""A classifier as one graph: python -m speechbrain_petl.inference.deploy MODEL FILE.
+"""A classifier as one graph: sbpetl deploy MODEL FILE.
 
 FILE.onnx is for ONNX runtimes, FILE.pt2 for ``torch.export.load``. The graph
 takes any number of clips, and is checked against PyTorch before it is kept.
@@ -6,7 +6,6 @@ The names of the labels are in it: in the metadata of an .onnx, in the extra
 file labels.json of a .pt2.
 """
 
-import argparse
 import json
 import os
 from pathlib import Path
@@ -15,8 +14,7 @@ import torch
 from torch import nn
 
 from ..data.audio import SAMPLE_RATE
-from ..errors import InputError
-from ..recipe.main import run_main
+from ..errors import ArgumentParser, InputError
 from ..training.metrics.voting import vote
 from .classifier import TRUST, AudioClassifier, embed
 from .graph_files import check_format, read_graph, write_graph
@@ -184,17 +182,15 @@ def _check(graph, other, path):
     return worst
 
 
-def main(argv=None):
+def main(argv):
     """The command line of this module.
 
     Arguments
     ---------
-    argv : list of str, optional
+    argv : list of str
         MODEL, FILE and options.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m speechbrain_petl.inference.deploy"
-    )
+    parser = ArgumentParser(prog="sbpetl deploy", description=__doc__)
     add = parser.add_argument
     add("model", help="a finished run, an adapter folder or NAME/REPOSITORY")
     add("file", help="to write: its name ends in .onnx or .pt2")
@@ -214,7 +210,3 @@ def main(argv=None):
     worst = deploy(classifier, args.file, args.features)
     size = Path(args.file).stat().st_size
     print(f"{args.file}: {size:,} bytes, within {worst:.1g} of PyTorch")
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -30,7 +30,7 @@ speechbrain_petl: the {trained:,} of {total:,} parameters that were trained, in
 ## Use
 
 ```bash
-python -m speechbrain_petl.inference.classify {name} sound.wav{option}
+sbpetl classify {name} sound.wav{option}
 ```
 
 ```python

@@ -113,7 +113,7 @@ def _file(source, name, fetching):
             return folder / name
         raise InputError(
             f"{folder} holds neither {name} nor {HPARAMS}: give a finished "
-            "run, or a folder that speechbrain_petl.inference.share has written"
+            "run, or a folder that sbpetl share has written"
         )
     if str(source).startswith((".", "/", "~")) or str(source).count("/") != 1:
         raise InputError(f"there is no folder {source}")

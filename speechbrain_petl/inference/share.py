@@ -1,18 +1,16 @@
 """An adapter to give away: from a finished run to a folder, and to the hub.
 
-``python -m speechbrain_petl.inference.share save RUN FOLDER`` writes what a run has
-learned, a description that runs no code, and a model card.
-``python -m speechbrain_petl.inference.share push FOLDER NAME/REPOSITORY`` uploads them.
+``sbpetl share save RUN FOLDER`` writes what a run has learned, a description
+that runs no code, and a model card.
+``sbpetl share push FOLDER NAME/REPOSITORY`` uploads them.
 """
 
-import argparse
 import json
 from pathlib import Path
 
 import huggingface_hub
 
-from ..errors import InputError
-from ..recipe.main import run_main
+from ..errors import ArgumentParser, InputError
 from ..training.results import RESULT, read_result
 from ..weights.adapter_files import FORMAT, WEIGHTS, read_weights
 from ..weights.sources import WEIGHT_FILES, looks_like_path
@@ -86,7 +84,7 @@ def push(folder, repository, private=False):
     if missing:
         raise InputError(
             f"{folder} holds no {' and no '.join(missing)}: write it with "
-            "python -m speechbrain_petl.inference.share save RUN FOLDER"
+            "sbpetl share save RUN FOLDER"
         )
     read_weights(folder / WEIGHTS)
     api = huggingface_hub.HfApi()
@@ -131,17 +129,15 @@ def _is_path(file):
     return isinstance(file, str)
 
 
-def main(argv=None):
+def main(argv):
     """The command line of this module.
 
     Arguments
     ---------
-    argv : list of str, optional
+    argv : list of str
         ``save RUN FOLDER`` or ``push FOLDER NAME/REPOSITORY``, and options.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m speechbrain_petl.inference.share"
-    )
+    parser = ArgumentParser(prog="sbpetl share", description=__doc__)
     commands = parser.add_subparsers(required=True, dest="command")
     save = commands.add_parser("save", help="from a finished run to a folder")
     save.add_argument("run", help="its output_folder")
@@ -162,7 +158,3 @@ def main(argv=None):
     )
     for name in FILES:
         print(f"{folder / name}  {(folder / name).stat().st_size:,} bytes")
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -13,7 +13,7 @@ from result_trees import (
     text_of,
 )
 from speechbrain_petl.errors import InputError
-from speechbrain_petl.experiments.report.__main__ import main
+from speechbrain_petl.experiments.report.command import main
 from speechbrain_petl.experiments.report.published import Figure
 from speechbrain_petl.experiments.report.settings import defaults
 

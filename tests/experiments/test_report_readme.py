@@ -10,7 +10,7 @@ import soundfile
 import torch
 from result_trees import make_folds, make_recipe, make_run
 from speechbrain_petl.errors import InputError
-from speechbrain_petl.experiments.report.__main__ import main
+from speechbrain_petl.experiments.report.command import main
 from speechbrain_petl.experiments.report.embeddings import embed_test_set
 
 MARKED = "# Title\n<!-- report -->\n<!-- /report -->\nend\n"

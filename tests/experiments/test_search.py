@@ -12,11 +12,10 @@ import pytest
 from running import run
 from speechbrain_petl import InputError
 from speechbrain_petl.experiments.search import (
-    __main__ as search,
+    command as search,
     trials,
 )
 from speechbrain_petl.experiments.search.ranges import parse_range
-from speechbrain_petl.experiments.sweep.jobs import signal_once
 from test_sweep import wait_for
 from toy_recipe import make_recipe
 
@@ -143,11 +142,8 @@ def test_stopped(recipe, monkeypatch, number):
     monkeypatch.setattr(trials, "DEAD_AFTER", 2)
     argv = command(recipe, "--trials=2", LR, "--pause=0.7")
 
-    def program():
-        signal_once(signal.SIGINT)
-        search.main(argv)
-
-    process = multiprocessing.get_context("fork").Process(target=program)
+    fork = multiprocessing.get_context("fork")
+    process = fork.Process(target=search.main, args=[argv])
     process.start()
     wait_for(lambda: list(recipe.rglob("steps/0")))
     os.kill(process.pid, number)

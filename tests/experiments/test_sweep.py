@@ -14,8 +14,8 @@ from method_files import ROOT
 from ruamel.yaml import YAML
 from running import ESC50, TINY, load_train
 from speechbrain_petl import InputError
-from speechbrain_petl.experiments.sweep import __main__ as sweep
-from speechbrain_petl.experiments.sweep.jobs import FAILED, LOG, signal_once
+from speechbrain_petl.experiments.sweep import command as sweep
+from speechbrain_petl.experiments.sweep.jobs import FAILED, LOG
 from speechbrain_petl.recipe.method_files import BASE
 from toy_recipe import make_recipe
 
@@ -209,8 +209,6 @@ def in_a_fork(recipe, *options):
 
     def program():
         os.setsid()
-        signal_once(signal.SIGINT)
-        signal_once(signal.SIGTERM)
         sweep.main([str(recipe), *options])
 
     process = multiprocessing.get_context("fork").Process(target=program)

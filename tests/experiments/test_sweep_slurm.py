@@ -8,7 +8,7 @@ from pathlib import Path
 import fake_slurm
 import pytest
 from speechbrain_petl.experiments.sweep import (
-    __main__ as sweep,
+    command as sweep,
     pools,
 )
 from test_sweep import (

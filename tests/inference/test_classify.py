@@ -145,12 +145,7 @@ def test_the_csv_is_written_first(run, clips, tmp_path, monkeypatch):
 def test_the_command(run, clips, tmp_path):
     """As a user types it, from another folder: one line for an error."""
     shutil.copytree(run, tmp_path / "my run")
-    command = [
-        sys.executable,
-        "-m",
-        "speechbrain_petl.inference.classify",
-        "my run",
-    ]
+    command = [sys.executable, "-m", "speechbrain_petl", "classify", "my run"]
     argv = {"capture_output": True, "text": True, "cwd": tmp_path}
     done = subprocess.run([*command, "clips/b.WAV", "--device=cpu"], **argv)
     assert done.returncode == 0, done.stderr

@@ -124,7 +124,7 @@ def test_the_card(folder, finished):
         "fold: 1, ",
         metadata[HASH],
         "chainsaw, clock_tick",
-        f"speechbrain_petl.inference.classify {NAME} sound.wav\n",
+        f"sbpetl classify {NAME} sound.wav\n",
         f'from_hparams("{NAME}")',
     ):
         assert text in card.text, text

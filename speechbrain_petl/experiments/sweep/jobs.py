@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 LOG, FAILED = "sweep.log", "sweep.failed"
@@ -239,6 +240,25 @@ def signal_once(number):
         raise KeyboardInterrupt
 
     signal.signal(number, _first)
+
+
+@contextmanager
+def stopped_once():
+    """Let the first Ctrl-C or kill of a block raise KeyboardInterrupt.
+
+    Yields
+    ------
+    None
+    """
+    numbers = signal.SIGINT, signal.SIGTERM
+    before = [signal.getsignal(number) for number in numbers]
+    for number in numbers:
+        signal_once(number)
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before):
+            signal.signal(number, handler)
 
 
 def _stop(process):

@@ -1,16 +1,14 @@
-"""``python -m speechbrain_petl.experiments.report recipes/ESC50``: tables and pictures.
+"""``sbpetl report recipes/ESC50``: tables and pictures.
 
 Reads the results below the recipe's folder, prints a table for each task,
 draws the pictures, and writes both into the recipe's README between its
 markers.
 """
 
-import argparse
 import os
 from pathlib import Path
 
-from ...errors import InputError, did_you_mean
-from ...recipe.main import run_main
+from ...errors import ArgumentParser, InputError, did_you_mean
 from . import readme
 from .groups import make_tables
 from .markdown import as_markdown
@@ -79,9 +77,7 @@ def parse(argv):
     argparse.Namespace
         recipe, results, pictures, embeddings.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m speechbrain_petl.experiments.report", allow_abbrev=False
-    )
+    parser = ArgumentParser(prog="sbpetl report", description=__doc__)
     parser.add_argument("recipe", help="its folder, such as recipes/ESC50")
     parser.add_argument(
         "--results", help="the runs' folder, if not results in the recipe's"
@@ -98,7 +94,3 @@ def parse(argv):
 def _link(path, words, recipe):
     """A picture in Markdown, relative to the README."""
     return f"![{words}]({Path(os.path.relpath(path, recipe)).as_posix()})"
-
-
-if __name__ == "__main__":
-    run_main(main)

@@ -1,13 +1,12 @@
 """One command runs methods x folds x seeds (x shots) of a recipe.
 
-``python -m speechbrain_petl.experiments.sweep recipes/ESC50 --methods lora,conformer
---folds all --seeds 3 --data_folder=...``, on this machine or on Slurm. The
-same command goes on where the last one was stopped.
+``sbpetl sweep recipes/ESC50 --methods lora,conformer --folds all --seeds 3
+--data_folder=...``, on this machine or on Slurm. The same command goes on where
+the last one was stopped.
 """
 
 import argparse
 import shlex
-import signal
 import sys
 import time
 from dataclasses import replace
@@ -15,11 +14,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ...errors import InputError
-from ...recipe.main import run_main
+from ...errors import ArgumentParser, InputError
 from .axes import fold_numbers, method_names, seed_numbers, shot_numbers
 from .cells import HPARAMS, fold_count, plan, working_in
-from .jobs import LOG, Job, signal_once
+from .jobs import LOG, Job, stopped_once
 from .pools import LocalPool, SlurmPool, visible_gpus
 
 SUBMITIT = Path("results", ".sweep")  # in the recipe's folder
@@ -48,12 +46,11 @@ def parse(argv):
     >>> options.seeds, others
     ('2', ['--lr=0.1'])
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m speechbrain_petl.experiments.sweep",
+    parser = ArgumentParser(
+        prog="sbpetl sweep",
         description="Run methods x folds x seeds (x shots) of a recipe. "
         "Finished runs are skipped, killed ones go on. All other options are "
         "train.py's, and paths in them relative to the recipe's folder.",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("recipe", help="the folder of train.py and hparams")
@@ -267,6 +264,7 @@ def report(cells, runs):
     return len(lacking)
 
 
+@stopped_once()
 def main(argv):
     """The command line of this module.
 
@@ -297,9 +295,3 @@ def main(argv):
             print("To go on: the same command again")
             sys.exit(STOPPED)
     sys.exit(1 if report(cells, runs) else 0)
-
-
-if __name__ == "__main__":
-    signal_once(signal.SIGINT)
-    signal_once(signal.SIGTERM)
-    run_main(main)

@@ -1,27 +1,24 @@
 """Search hyper-parameters of a method file with Optuna, on validation only.
 
-``python -m speechbrain_petl.experiments.search recipes/ESC50/hparams/lora.yaml --trials 20
---study sqlite:///lora.db --range lr=1e-4:1e-2:log --range batch_size=8,16
+``sbpetl search recipes/ESC50/hparams/lora.yaml --trials 20 --study
+sqlite:///lora.db --range lr=1e-4:1e-2:log --range batch_size=8,16
 --data_folder=...``. The same command in other terminals, or on other machines,
 shares the study; started again, it goes on.
 """
 
-import argparse
 import shlex
-import signal
 import sys
 import time
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ...errors import InputError
+from ...errors import ArgumentParser, InputError
 from ...recipe.command_line import OPTIONS
-from ...recipe.main import run_main
 from ...recipe.parsing import check_recipe
 from ...recipe.settings import MAY_CHANGE
 from ..sweep.cells import working_in
-from ..sweep.jobs import RunFailed, signal_once
+from ..sweep.jobs import RunFailed, stopped_once
 from .ranges import parse_range
 from .trials import Objective, finished, open_study, running
 
@@ -51,12 +48,11 @@ def parse(argv):
     >>> options.trials, options.range, others
     (3, ['lr=1e-4:1e-2'], ['--seed=2'])
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m speechbrain_petl.experiments.search",
+    parser = ArgumentParser(
+        prog="sbpetl search",
         description="Search hyper-parameters on the validation set. All other "
         "options are train.py's, and paths in them relative to the recipe's "
         "folder.",
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("method", help="a method file of a recipe")
@@ -182,6 +178,7 @@ def report(study, recipe, command):
     print(f"cd {shlex.quote(str(recipe))} && {shlex.join(words)}")
 
 
+@stopped_once()
 def main(argv):
     """The command line of this module.
 
@@ -214,9 +211,3 @@ def main(argv):
         print("To go on: the same command again")
         sys.exit(STOPPED)
     report(study, recipe, command)
-
-
-if __name__ == "__main__":
-    signal_once(signal.SIGINT)
-    signal_once(signal.SIGTERM)
-    run_main(main)
