@@ -1,0 +1,111 @@
+"""Whisper's log-mel spectrogram (https://arxiv.org/abs/2212.04356)."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchaudio.functional import melscale_fbanks
+
+from ..errors import InputError
+from .waveform import until
+
+SAMPLE_RATE = 16000  # Hz
+LONGEST_SECONDS = 30  # that Whisper hears at a time
+WINDOW, HOP = 400, 160  # samples
+FLOOR = 1e-10  # energy of silence
+RANGE = 8.0  # from the loudest value of a clip down, in powers of ten
+
+
+class LogMel(nn.Module):
+    """Waveforms (batch, sample) to log-mel spectrograms (batch, frame, mel).
+
+    As transformers' ``WhisperFeatureExtractor``, cut after the end of the
+    clip: log10 of the energies of a clip in 30 s of silence, no less than its
+    maximum - 8, then (x + 4) / 4. A clip of a padded batch has the values
+    that it has by itself, and zeros after them. Runs in fp32 and without
+    gradient.
+
+    Arguments
+    ---------
+    seconds : float
+        Clips are cut after so much, at most 30.
+    mels : int
+        Number of mel filters: 80, or 128 for large-v3.
+    silence : bool
+        Fill clips up with silence to ``seconds``, as in the pretraining, and
+        go on after their ends.
+
+    Example
+    -------
+    >>> log_mel = LogMel(seconds=1.0)
+    >>> log_mel(torch.randn(2, 12000), torch.tensor([1.0, 0.5])).shape
+    torch.Size([2, 75, 80])
+    """
+
+    def __init__(self, seconds=LONGEST_SECONDS, mels=80, silence=False):
+        super().__init__()
+        if not 0 < seconds <= LONGEST_SECONDS:
+            raise InputError(
+                f"seconds={seconds}: Whisper hears more than 0 and at most "
+                f"{LONGEST_SECONDS} seconds of a clip"
+            )
+        self.samples = max(round(seconds * SAMPLE_RATE), 1)
+        self.sample_rate, self.mels = SAMPLE_RATE, mels
+        self.silence = silence
+        banks = melscale_fbanks(
+            WINDOW // 2 + 1,
+            0.0,
+            SAMPLE_RATE / 2,
+            mels,
+            SAMPLE_RATE,
+            norm="slaney",
+            mel_scale="slaney",
+        )
+        self.register_buffer(
+            "window", torch.hann_window(WINDOW), persistent=False
+        )
+        self.register_buffer("banks", banks, persistent=False)
+
+    @torch.no_grad()
+    def forward(self, wavs, lens=None):
+        """The spectrograms of a padded batch.
+
+        Arguments
+        ---------
+        wavs : torch.Tensor
+            Waveforms (batch, sample) of 16 kHz.
+        lens : torch.Tensor, optional
+            Length of each clip as a share of the longest (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Spectrograms (batch, frame, mel), fp32.
+        """
+        with torch.autocast(wavs.device.type, enabled=False):
+            size, wavs = wavs.shape[1], wavs.float()[:, : self.samples]
+            if lens is not None:
+                lens = (lens * size).round().long()
+                wavs = wavs.masked_fill(~until(lens, wavs.shape[1]), 0)
+            if self.silence:
+                wavs = F.pad(wavs, (0, self.samples - wavs.shape[1]))
+            x = self._log_energies(wavs)
+            loudest = x.amax(dim=(1, 2), keepdim=True)
+            x = (x.maximum(loudest - RANGE) + 4) / 4
+            x = x[:, : -(-wavs.shape[1] // HOP)]
+            if lens is None or self.silence:
+                return x
+            frames = (lens + HOP - 1) // HOP
+            return x.masked_fill(~until(frames, x.shape[1]).unsqueeze(2), 0)
+
+    def _log_energies(self, wavs):
+        """log10, of all frames that may hear something of a clip."""
+        whole = LONGEST_SECONDS * SAMPLE_RATE
+        # what follows a clip is silence, and its mirror image after 30 s
+        silence = min(WINDOW, whole - wavs.shape[1])
+        wavs = F.pad(wavs, (0, silence))
+        wavs = F.pad(wavs, (WINDOW // 2, WINDOW // 2), mode="reflect")
+        x = torch.fft.rfft(wavs.unfold(1, WINDOW, HOP) * self.window)
+        if wavs.shape[1] - WINDOW == whole:
+            x = x[:, :-1]  # Whisper leaves out the frame that starts there
+        energies = torch.view_as_real(x).square().sum(3) @ self.banks
+        return energies.clamp(min=FLOOR).log10()

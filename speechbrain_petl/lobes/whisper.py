@@ -1,0 +1,257 @@
+"""Whisper's encoder (https://arxiv.org/abs/2212.04356), on timm's blocks.
+
+Its sites are the AST's, by timm's names, so that a method file for the one is
+one for the other: ``blocks`` is the stack, ``blocks.?|blocks.??`` are its
+layers, and in each ``attn`` with the fused ``qkv`` (``parts`` chooses) and
+``proj``, ``mlp`` with ``fc1`` and ``fc2``, ``norm1`` and ``norm2``; ``norm``
+is the last LayerNorm.
+"""
+
+import torch
+from timm.layers import Attention
+from timm.models.vision_transformer import Block
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from ..adapters.masks import padding, valid_tokens
+from ..errors import InputError, did_you_mean
+from .log_mel import HOP, LONGEST_SECONDS, SAMPLE_RATE
+from .waveform import until
+
+SIZES = {  # dim, depth, heads; those of .en are the same
+    "tiny": (384, 4, 6),
+    "base": (512, 6, 8),
+    "small": (768, 12, 12),
+    "medium": (1024, 24, 16),
+    "large": (1280, 32, 20),  # to large-v3, which takes 128 mels, and turbo
+}
+STEP = 2 * HOP  # samples from one token to the next
+POSITIONS = LONGEST_SECONDS * SAMPLE_RATE // STEP
+LONGEST_WAVE = 10_000  # of the sinusoids that the positions are
+
+
+class Whisper(nn.Module):
+    """Log-mel spectrogram (batch, frame, mel) to tokens (batch, token, dim).
+
+    A token comes every 20 ms. Clips of less than 30 s take the first of the
+    positions; in a padded batch each is encoded as by itself. The positions
+    stay as they are when a method file trains ``blocks.*`` and ``norm.*``.
+
+    Arguments
+    ---------
+    size : str or sequence of int
+        A name of SIZES, or (dim, depth, heads).
+    mels : int
+        Number of mel filters of the input; 80, or 128 of large-v3 and turbo.
+    silence : bool
+        Attend to the silence that ``LogMel`` with the same setting fills
+        clips up with, as in the pretraining, not to a clip's tokens alone.
+    dropout : float
+        Dropout after attention and inside the feed-forwards.
+    gradient_checkpointing : bool
+        Keep no activations inside the layers and compute them again in the
+        backward pass.
+
+    Example
+    -------
+    >>> encoder = Whisper((32, 2, 2))
+    >>> encoder(torch.randn(3, 100, 80)).shape
+    torch.Size([3, 50, 32])
+    >>> encoder.tokens_of(torch.tensor([16000, 8000]))
+    tensor([50, 25])
+    """
+
+    def __init__(
+        self,
+        size="tiny",
+        mels=80,
+        silence=False,
+        dropout=0.0,
+        gradient_checkpointing=False,
+    ):
+        super().__init__()
+        self.dim, depth, heads = _shape(size)
+        if gradient_checkpointing not in (True, False):
+            raise InputError(
+                f"gradient_checkpointing={gradient_checkpointing!r} is neither "
+                "True nor False, all that this encoder knows"
+            )
+        self.gradient_checkpointing = gradient_checkpointing
+        self.silence = silence
+        self.conv1 = nn.Conv1d(mels, self.dim, 3, padding=1)
+        self.conv2 = nn.Conv1d(self.dim, self.dim, 3, stride=2, padding=1)
+        self.positions = nn.Parameter(_sinusoids(POSITIONS, self.dim))
+        self.blocks = nn.Sequential(
+            *(
+                Block(
+                    self.dim,
+                    heads,
+                    qkv_bias=True,
+                    proj_drop=dropout,
+                    norm_layer=nn.LayerNorm,
+                    attn_layer=MaskedAttention,
+                )
+                for _ in range(depth)
+            )
+        )
+        self.norm = nn.LayerNorm(self.dim)
+
+    def forward(self, spectrogram, lengths=None):
+        """Encode a batch of spectrograms.
+
+        Arguments
+        ---------
+        spectrogram : torch.Tensor
+            What ``LogMel`` returns (batch, frame, mel).
+        lengths : torch.Tensor, optional
+            Samples of each clip (batch,); None where no clip is padded.
+
+        Returns
+        -------
+        torch.Tensor
+            Tokens after the last LayerNorm (batch, token, dim). Those after
+            a clip's ``tokens_of`` have no meaning.
+        """
+        if self.silence:
+            lengths = None
+        x, valid = self.embed(spectrogram, lengths), None
+        if lengths is not None:
+            valid = until(self.tokens_of(lengths), x.shape[1])
+        return self.norm(self._run(x, valid))
+
+    def embed(self, spectrogram, lengths=None):
+        """Convolutions and positions: what the blocks take.
+
+        Arguments
+        ---------
+        spectrogram : torch.Tensor
+            Log-mel spectrogram (batch, frame, mel).
+        lengths : torch.Tensor, optional
+            Samples of each clip (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Tokens (batch, token, dim).
+        """
+        x = spectrogram.transpose(1, 2)
+        if x.shape[2] > 2 * POSITIONS:
+            raise InputError(
+                f"{x.shape[2]} frames are more than the {2 * POSITIONS} that "
+                f"Whisper has positions for: cut clips after {LONGEST_SECONDS} "
+                "seconds or less"
+            )
+        past = None
+        if lengths is not None:
+            past = ~until(frames_of(lengths), x.shape[2]).unsqueeze(1)
+            x = x.masked_fill(past, 0)
+        x = F.gelu(self.conv1(x))
+        if past is not None:  # the next one sees zeros there, as at an end
+            x = x.masked_fill(past, 0)
+        x = F.gelu(self.conv2(x)).transpose(1, 2)
+        return x + self.positions[: x.shape[1]]
+
+    def _run(self, x, valid):
+        """The blocks, or a wrapper of them, with or without activations."""
+
+        def _inside(blocks, x):
+            with padding(valid):
+                return blocks(x)
+
+        if not (self.gradient_checkpointing and self.training):
+            return _inside(self.blocks, x)
+        stack = isinstance(self.blocks, nn.Sequential)
+        for block in self.blocks if stack else [self.blocks]:
+            x = checkpoint(_inside, block, x, use_reentrant=False)
+        return x
+
+    def tokens_of(self, lengths):
+        """How many tokens clips have; at least one.
+
+        Arguments
+        ---------
+        lengths : torch.Tensor
+            Samples of each clip (batch,).
+
+        Returns
+        -------
+        torch.Tensor
+            Tokens of each clip (batch,).
+        """
+        return (frames_of(lengths) + 1) // 2
+
+
+class MaskedAttention(Attention):
+    """timm's attention, to the tokens of a clip and not to its padding.
+
+    It is told of padding by ``adapters.masks.padding``.
+
+    Example
+    -------
+    >>> MaskedAttention(32, num_heads=2)(torch.randn(3, 10, 32)).shape
+    torch.Size([3, 10, 32])
+    """
+
+    def forward(self, x, attn_mask=None, is_causal=False):
+        """Attend.
+
+        Arguments
+        ---------
+        x : torch.Tensor
+            Tokens (batch, token, dim).
+        attn_mask : torch.Tensor, optional
+            As in timm; by default that of the padding.
+        is_causal : bool
+            As in timm.
+
+        Returns
+        -------
+        torch.Tensor
+            Of the same shape.
+        """
+        valid = valid_tokens(x)
+        if attn_mask is None and valid is not None:
+            attn_mask = valid[:, None, None]
+        return super().forward(x, attn_mask=attn_mask, is_causal=is_causal)
+
+
+def frames_of(lengths):
+    """How many frames of 10 ms clips have; at least one.
+
+    Arguments
+    ---------
+    lengths : torch.Tensor
+        Samples of each clip (batch,).
+
+    Returns
+    -------
+    torch.Tensor
+        Frames of each clip (batch,).
+
+    Example
+    -------
+    >>> frames_of(torch.tensor([16000.0, 161.0]))
+    tensor([100,   2])
+    """
+    return ((lengths.round().long() + HOP - 1) // HOP).clamp(min=1)
+
+
+def _sinusoids(length, dim):
+    """Whisper's positions: sines, then cosines, of ever longer waves."""
+    waves = LONGEST_WAVE ** -torch.linspace(0, 1, dim // 2)
+    angles = torch.arange(length).unsqueeze(1) * waves
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+def _shape(size):
+    """(dim, depth, heads) of a name, or of a size given as such."""
+    shape = SIZES.get(size, size) if isinstance(size, str) else tuple(size)
+    whole = len(shape) == 3 and all(isinstance(n, int) for n in shape)
+    if not whole or shape[0] % shape[2] or shape[0] % 2:
+        raise InputError(
+            f"encoder_size={size!r} is neither one of {', '.join(SIZES)} nor "
+            "[dim, depth, heads] with an even dim that is a multiple of heads, "
+            f"such as [32, 2, 4].{did_you_mean(str(size), SIZES)}"
+        )
+    return shape
