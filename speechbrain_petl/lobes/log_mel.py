@@ -94,8 +94,8 @@ class LogMel(nn.Module):
             x = x[:, : -(-wavs.shape[1] // HOP)]
             if lens is None or self.silence:
                 return x
-            frames = (lens + HOP - 1) // HOP
-            return x.masked_fill(~until(frames, x.shape[1]).unsqueeze(2), 0)
+            valid = until(frames_of(lens), x.shape[1]).unsqueeze(2)
+            return x.masked_fill(~valid, 0)
 
     def _log_energies(self, wavs):
         """log10, of all frames that may hear something of a clip."""
@@ -109,3 +109,24 @@ class LogMel(nn.Module):
             x = x[:, :-1]  # Whisper leaves out the frame that starts there
         energies = torch.view_as_real(x).square().sum(3) @ self.banks
         return energies.clamp(min=FLOOR).log10()
+
+
+def frames_of(lengths):
+    """How many frames of 10 ms clips have; at least one.
+
+    Arguments
+    ---------
+    lengths : torch.Tensor
+        Samples of each clip (batch,).
+
+    Returns
+    -------
+    torch.Tensor
+        Frames of each clip (batch,).
+
+    Example
+    -------
+    >>> frames_of(torch.tensor([16000.0, 161.0]))
+    tensor([100,   2])
+    """
+    return ((lengths.round().long() + HOP - 1) // HOP).clamp(min=1)

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from ..adapters.masks import padding, valid_tokens
 from ..errors import InputError, did_you_mean
-from .log_mel import HOP, LONGEST_SECONDS, SAMPLE_RATE
+from .log_mel import HOP, LONGEST_SECONDS, SAMPLE_RATE, frames_of
 from .waveform import until
 
 SIZES = {  # dim, depth, heads; those of .en are the same
@@ -214,27 +214,6 @@ class MaskedAttention(Attention):
         if attn_mask is None and valid is not None:
             attn_mask = valid[:, None, None]
         return super().forward(x, attn_mask=attn_mask, is_causal=is_causal)
-
-
-def frames_of(lengths):
-    """How many frames of 10 ms clips have; at least one.
-
-    Arguments
-    ---------
-    lengths : torch.Tensor
-        Samples of each clip (batch,).
-
-    Returns
-    -------
-    torch.Tensor
-        Frames of each clip (batch,).
-
-    Example
-    -------
-    >>> frames_of(torch.tensor([16000.0, 161.0]))
-    tensor([100,   2])
-    """
-    return ((lengths.round().long() + HOP - 1) // HOP).clamp(min=1)
 
 
 def _sinusoids(length, dim):

@@ -6,14 +6,17 @@ from https://huggingface.co/MIT.
 
 import math
 import re
+from functools import partial
 from pathlib import Path
 
 from safetensors.torch import save_file
 
 from ..errors import InputError
 from ..lobes.ast import AST, CLASS_TOKENS
+from ..lobes.whisper import Whisper
 from .bundles import is_bundle
 from .names import TRANSLATORS, kind_of
+from .names_whisper import translate_whisper
 from .positions import Axis, axes_of, resize_positions, square_axes
 from .sources import ACCEPTED, read_config, read_state
 
@@ -75,10 +78,13 @@ def load_pretrained(encoder, source, revision=None):
     if isinstance(encoder, AST):
         state = _for_ast(encoder, state, metadata, file)
     else:
-        if hasattr(encoder, "translate"):
+        translate = getattr(encoder, "translate", None)
+        if isinstance(encoder, Whisper):
+            translate = partial(translate_whisper, encoder)
+        if translate:
             beside = {} if is_bundle(source) else read_config(file)
             try:
-                state = encoder.translate(state, {**beside, **metadata})
+                state = translate(state, {**beside, **metadata})
             except InputError as error:
                 raise InputError(f"{file}: {error}") from error
         _check_fit(state, encoder, file)

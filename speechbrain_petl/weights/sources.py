@@ -19,14 +19,17 @@ from safetensors import safe_open
 from ..errors import InputError
 from .bundles import bundles_like, is_bundle, read_bundle
 
+STATED = ("cfg", "dims")  # of BEATs, of Whisper
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # as hubs name them
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 ACCEPTED = (
     "Accepted are, for the AST, one of Hugging Face, the official .pth and "
     "distilled DeiT weights of timm; for speech encoders, those of Hugging "
-    "Face, torchaudio and the original BEATs; and a file of `save_pretrained`."
+    "Face, torchaudio, the original BEATs and Whisper; and a file of "
+    "`save_pretrained`."
 )
-WRAPPINGS = ("model", "state_dict")  # {"model": weights}, as DeiT's own files
+# {"model": weights}, as DeiT's own files, and so on; the last are Whisper's
+WRAPPINGS = ("model", "state_dict", "model_state_dict")
 
 
 def read_state(source, revision=None):
@@ -44,7 +47,7 @@ def read_state(source, revision=None):
     -------
     tuple
         The file; its state dict; what it states about them: the metadata of
-        a .safetensors, the "cfg" of another.
+        a .safetensors, the "cfg" or "dims" of another.
 
     Example
     -------
@@ -64,8 +67,7 @@ def read_state(source, revision=None):
                 state = {k: opened.get_tensor(k) for k in opened.keys()}
         else:
             state = torch.load(file, map_location="cpu", weights_only=True)
-            stated = state.get("cfg") if isinstance(state, dict) else None
-            metadata = stated if isinstance(stated, dict) else {}
+            metadata = _stated(state)
     # torch raises any of nine exceptions, by where the damage is
     except Exception as error:
         raise InputError(
@@ -209,6 +211,12 @@ def _first_sentence(error):
     # torch's second sentence advises to load the file unsafely
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0].split(". ")[0]
+
+
+def _stated(saved):
+    """The sizes that a file of torch.save has beside its weights."""
+    found = [saved.get(k) for k in STATED] if isinstance(saved, dict) else []
+    return next((s for s in found if isinstance(s, dict)), {})
 
 
 def _unwrap(state, file):

@@ -1,0 +1,94 @@
+"""Other people's names for the tensors of Whisper's encoder, and ours.
+
+Ours are timm's, with queries, keys and values fused. What may be left out is
+listed; whatever else is unknown keeps its name and fails the strict load.
+"""
+
+import torch
+
+from ..errors import InputError
+from .names import rename
+
+ENCODER = r"^(model\.)?encoder\."
+HUGGINGFACE_NAMES = {
+    ENCODER: "",
+    r"^embed_positions\.weight$": "positions",
+    r"^layers\.": "blocks.",
+    r"\.self_attn\.([qkv])_proj\.": r".attn.\1.",
+    r"\.self_attn\.out_proj\.": ".attn.proj.",
+    r"\.self_attn_layer_norm\.": ".norm1.",
+    r"\.final_layer_norm\.": ".norm2.",
+    r"(\d)\.(fc[12])\.": r"\1.mlp.\2.",
+    r"^layer_norm\.": "norm.",
+}
+OPENAI_NAMES = {
+    ENCODER: "",
+    r"^positional_embedding$": "positions",
+    r"\.attn\.(q)uery\.|\.attn\.(k)ey\.|\.attn\.(v)alue\.": r".attn.\1\2\3.",
+    r"\.attn\.out\.": ".attn.proj.",
+    r"\.attn_ln\.": ".norm1.",
+    r"\.mlp_ln\.": ".norm2.",
+    r"\.mlp\.0\.": ".mlp.fc1.",
+    r"\.mlp\.2\.": ".mlp.fc2.",
+    r"^ln_post\.": "norm.",
+}
+IGNORED = (  # the decoder, and the heads of recognition and classification
+    *("decoder.*", "model.decoder.*", "proj_out.*"),
+    *("projector.*", "classifier.*", "layer_weights"),
+)
+# what config.json states -> the only value that is computed here
+STATED = {"activation_function": "gelu", "scale_embedding": False}
+
+
+def translate_whisper(encoder, state, metadata):
+    """Names of Hugging Face, of OpenAI or ours to ours.
+
+    Arguments
+    ---------
+    encoder : Whisper
+        Whose names they shall be.
+    state : dict
+        State dict of a Whisper or of its encoder.
+    metadata : dict
+        What Hugging Face's config.json or OpenAI's "dims" state.
+
+    Returns
+    -------
+    dict
+        State dict with the names of our Whisper.
+
+    Example
+    -------
+    >>> from speechbrain_petl import Whisper
+    >>> state = {"encoder.layer_norm.bias": torch.zeros(32)}
+    >>> list(translate_whisper(Whisper((32, 2, 2)), state, {}))
+    ['norm.bias']
+    """
+    heads = encoder.blocks[0].attn.num_heads
+    wanted = {
+        **STATED,
+        "encoder_attention_heads": heads,
+        "n_audio_head": heads,
+    }
+    for key, own in wanted.items():
+        if metadata.get(key, own) != own:
+            raise InputError(
+                f"these weights are of a model with {key}={metadata[key]!r}, "
+                f"as is stated beside them, and this one has {own!r}: set "
+                "`encoder_size` to its size"
+            )
+    openai = any(".attn_ln." in name for name in state)
+    names = OPENAI_NAMES if openai else HUGGINGFACE_NAMES
+    return _fused(rename(state, names, IGNORED))
+
+
+def _fused(state):
+    """Queries, keys and values in one, the bias of keys being zero."""
+    for query in [name for name in state if ".attn.q." in name]:
+        names = [query.replace(".attn.q.", f".attn.{part}.") for part in "qkv"]
+        if query.endswith(".bias") and names[1] not in state:
+            state[names[1]] = torch.zeros_like(state[query])
+        if all(name in state for name in names):
+            fused = query.replace(".attn.q.", ".attn.qkv.")
+            state[fused] = torch.cat([state.pop(name) for name in names])
+    return state
