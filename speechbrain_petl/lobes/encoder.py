@@ -1,10 +1,10 @@
 """What an encoder must be, so that methods and recipes work with it.
 
-The AST, wav2vec 2.0, HuBERT, WavLM and BEATs of this package are encoders, and
+The AST, wav2vec 2.0, HuBERT, WavLM, BEATs and Whisper here are encoders, and
 so is any other module that keeps to the following.
 
 - ``forward(features, lengths=None)`` takes what the front end of the recipe
-  yields (the key ``fbank``: spectrograms of ``Fbank``, waveforms of
+  yields (the key ``fbank``: spectrograms of ``Fbank`` and ``LogMel``, waveforms of
   ``Waveform``) and the samples of each clip (batch,), and returns tokens
   (batch, token, dim). ``dim`` is an attribute.
 - If clips may be padded: ``tokens_of(lengths)`` says how many tokens are a

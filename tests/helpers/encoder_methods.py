@@ -12,6 +12,7 @@ from method_files import distinct_methods
 from speech_models import noise, ours, scrambled
 from speechbrain_petl import BEATs
 from stranger import Stranger
+from whisper_models import ours as whisper
 
 SAMPLES = [6000, 2900]  # of a batch of two clips
 SPEECH = {  # sites of the AST -> torchaudio's names
@@ -49,10 +50,13 @@ class Encoder:
     make: callable
     features: callable  # samples -> a batch of features
     stack: str  # name of the stack of layers
-    sites: dict  # inside a layer
+    sites: dict  # inside a layer; none if they are the AST's
+    size: callable = int  # samples -> steps of the features
 
     def carried_over(self, method):
         """A method of the AST, for this encoder."""
+        if not self.sites:
+            return method
         wrap = {
             self.glob(glob, getattr(wrapper, "keywords", {})): _plain(wrapper)
             for glob, wrapper in method.wrap_of().items()
@@ -92,7 +96,22 @@ def _plain(wrapper):
 
 def spectrograms(samples):
     """As many frames as fit into the longest clip."""
-    return noise(len(samples), (max(samples) - 400) // 160 + 1, 128)
+    return noise(len(samples), whole_frames(max(samples)), 128)
+
+
+def whole_frames(samples):
+    """Of Kaldi's filterbank."""
+    return (samples - 400) // 160 + 1
+
+
+def begun_frames(samples):
+    """Of Whisper's."""
+    return -(-samples // 160)
+
+
+def log_mels(samples):
+    """Whisper's."""
+    return noise(len(samples), begun_frames(max(samples)), 80)
 
 
 def waveforms(samples):
@@ -121,14 +140,23 @@ ENCODERS = {
         partial(ours, "wav2vec2_large_lv60k"), waveforms, LAYERS, SPEECH
     ),
     "wavlm": Encoder(partial(ours, "wavlm_base"), waveforms, LAYERS, SPEECH),
-    "beats": Encoder(beats, spectrograms, LAYERS, SPEECH),
+    "beats": Encoder(beats, spectrograms, LAYERS, SPEECH, whole_frames),
+    "whisper": Encoder(whisper, log_mels, "blocks", {}, begun_frames),
     "stranger": Encoder(stranger, waveforms, "layers", STRANGER),
 }
-# the method files of the speech encoders
+# the method files of each kind of encoder that the AST's do not say
 OWN = {
-    f"{name} (file)": of_file(path)
-    for name, path in distinct_methods("speech").items()
+    f"{name} ({kind})": of_file(path)
+    for kind in ("speech", "whisper")
+    for name, path in distinct_methods(kind, besides="ast").items()
 }
+KINDS = {"stranger": None, "whisper": "(whisper)"}  # others: "(speech)"
+
+
+def methods_of(encoder):
+    """Names of the methods that an encoder is tried with."""
+    kind = KINDS.get(encoder, "(speech)")
+    return [*METHODS, *(name for name in OWN if kind and name.endswith(kind))]
 
 
 def method_of(encoder, name):

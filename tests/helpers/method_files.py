@@ -17,7 +17,7 @@ MOVED_AT_START = {
     "weighted_layers",
 }
 # folders of method files -> the encoder whose sites they name
-ENCODERS = {"wav2vec2": "speech", "beats": "speech"}
+ENCODERS = {"wav2vec2": "speech", "beats": "speech", "whisper": "whisper"}
 # PEFT's LoHa draws a number in each training step and branches on it
 NOT_CAPTURED = {"loha"}
 
@@ -47,14 +47,16 @@ def petl_text(path):
 
 
 def encoder_of(path):
-    """What a method file is for: "ast", or "speech" with torchaudio's names."""
+    """What a method file is for: "ast", "whisper", or "speech", torchaudio's."""
     return ENCODERS.get(path.parent.name, "ast")
 
 
 @lru_cache
-def distinct_methods(encoder="ast"):
-    """Name -> method file, one for each different method."""
+def distinct_methods(encoder="ast", besides=None):
+    """Name -> method file, one for each method that another has not."""
     seen, methods = set(), {}
+    if besides:
+        seen = {petl_text(path) for path in distinct_methods(besides).values()}
     for path in method_files():
         if encoder_of(path) != encoder:
             continue

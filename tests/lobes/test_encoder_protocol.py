@@ -17,6 +17,7 @@ from speechbrain_petl import (
     InputError,
     LoRA,
     Prefix,
+    Whisper,
     load_pretrained,
     save_pretrained,
 )
@@ -27,7 +28,13 @@ from stranger import Stranger
 
 @pytest.mark.parametrize(
     "encoder",
-    [AST((32, 2, 2), frames=64), ours(), BEATs((32, 2, 2)), Stranger()],
+    [
+        AST((32, 2, 2), frames=64),
+        ours(),
+        BEATs((32, 2, 2)),
+        Whisper((32, 2, 2)),
+        Stranger(),
+    ],
     ids=lambda encoder: type(encoder).__name__,
 )
 def test_encoders_keep_the_protocol(encoder):

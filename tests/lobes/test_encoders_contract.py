@@ -4,8 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from adapter_methods import METHODS
-from encoder_methods import ENCODERS, OWN, SAMPLES, method_of
+from encoder_methods import ENCODERS, SAMPLES, method_of, methods_of
 from speechbrain_petl import ClipMean, InputError
 
 IMPOSSIBLE = {"convpass_grid": "rows=12 is a grid for clips of one length"}
@@ -13,14 +12,13 @@ QUICK = (  # on every encoder; the others are marked slow
     *("lora", "prefix", "conformer"),
     *("prompt_deep", "soft_moa", "token_mixer"),
 )
-NAMES = [*(name for name in METHODS if name not in IMPOSSIBLE), *OWN]
 
 
 def pairs():
     """Encoder and method; the files' own on encoders with their names."""
     for encoder in ENCODERS:
-        for name in NAMES:
-            if name in OWN and encoder == "stranger":
+        for name in methods_of(encoder):
+            if name in IMPOSSIBLE:
                 continue
             marks = () if name in QUICK else pytest.mark.slow
             yield pytest.param(encoder, name, marks=marks)
@@ -109,8 +107,7 @@ def padded_equals_alone(case, adapted):
     pooled = case.pooled(adapted)
     close = partial(torch.testing.assert_close, atol=1e-4, rtol=1e-4)
     for i, count in enumerate(encoder.tokens_of(lengths)):
-        size = SAMPLES[i]
-        size = size if features.dim() == 2 else (size - 400) // 160 + 1
+        size = case.of.size(SAMPLES[i])
         length = lengths[i : i + 1]
         alone = adapted(features[i : i + 1, :size], length)
         close(tokens[i, :count], alone[0, :count])
@@ -146,10 +143,13 @@ def test_gradient_checkpointing_changes_no_gradient(name):
         ("wav2vec2", "prefix"),
         *(
             pytest.param(encoder, name, marks=pytest.mark.slow)
-            for encoder in ("wav2vec2", "beats")
+            for encoder in ("wav2vec2", "beats", "whisper")
             for name in ("lora", "soft_moa", "prompt_deep")
         ),
-        pytest.param("beats", "prefix", marks=pytest.mark.slow),
+        *(
+            pytest.param(encoder, "prefix", marks=pytest.mark.slow)
+            for encoder in ("beats", "whisper")
+        ),
     ],
 )
 def test_compile_captures_one_graph(encoder, name):
