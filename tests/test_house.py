@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from source_tree import PACKAGE, ROOT, functions, imports, room_of, sources
+from source_tree import functions, imports, room_of, sources
 
 # room -> the rooms that it stands on; it may import these and what is below
 STANDS_ON = {

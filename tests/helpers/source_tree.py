@@ -1,6 +1,7 @@
 """The package as text: its files, functions and imports, without running it."""
 
 import ast
+import sys
 from functools import lru_cache
 
 from method_files import ROOT
@@ -75,3 +76,14 @@ def _functions(path, node, prefix):
             yield from _functions(path, child, f"{name}.")
         else:
             yield from _functions(path, child, prefix)
+
+
+def third_party():
+    """The top names of all that is imported and neither ours nor Python's."""
+    found = {
+        name.split(".")[0]
+        for path, text in sources().items()
+        for node in ast.walk(ast.parse(text))
+        for name in _imported(path, node)
+    }
+    return found - {PACKAGE, *sys.stdlib_module_names}
