@@ -54,7 +54,9 @@ _HOMES = {
 def __getattr__(name):
     """The public name, from where it is defined."""
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .recipe.moved import old_module
+
+        return old_module(name)
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value  # found without this function from now on
     return value

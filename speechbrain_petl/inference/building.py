@@ -11,7 +11,8 @@ from torch import nn
 
 from ..adapters.mixer import Shared
 from ..errors import InputError
-from .description import NAME, NEW, REF
+from ..recipe.plain import REF
+from .description import NAME, NEW
 
 MODULES = (nn.Module, Shared)
 
@@ -88,11 +89,7 @@ def _is_module(found):
     return found.__module__.startswith(f"{PACKAGE}.")
 
 
-def _referred(path, known):
-    name, *attributes = path.split(".")
-    found = known.get(name)
-    for attribute in attributes:
-        if attribute.startswith("_") or not hasattr(found, attribute):
-            raise InputError(f"the description refers to {path}: no such value")
-        found = getattr(found, attribute)
-    return found
+def _referred(name, known):
+    if name not in known:
+        raise InputError(f"the description refers to {name}: no such value")
+    return known[name]

@@ -37,7 +37,7 @@ class ClassifierGraph(nn.Module):
     -------
     >>> from types import SimpleNamespace
     >>> from speechbrain_petl import ClipMean, Wav2Vec2
-    >>> pooling = ClipMean(Wav2Vec2((32, 2, 2)).tokens_of)
+    >>> pooling = ClipMean(Wav2Vec2((32, 2, 2)))
     >>> hparams = SimpleNamespace(activation="softmax")
     >>> classifier = SimpleNamespace(mods={"pooling": pooling}, hparams=hparams)
     >>> ClassifierGraph(classifier).inputs

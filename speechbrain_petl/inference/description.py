@@ -11,6 +11,8 @@ from pathlib import Path
 from speechbrain.dataio.encoder import CategoricalEncoder
 
 from ..errors import InputError
+from ..recipe.moved import renew
+from ..recipe.plain import REF, plain_tree
 from ..recipe.yaml_files import load_yaml
 
 # all the keys of a yaml that inference looks up by name; train.py has the rest
@@ -18,8 +20,7 @@ KEYS = ("encoder", "petl", "classifier")
 MODULES = ("fbank", "pooling")  # of `modules`
 OPTIONAL = ("source", "seed", "overlap")
 PATHS = ("output_folder", "labels_file")
-NEW, NAME, REF = "!new:", "!name:", "!ref"
-GETATTR = "!apply:getattr"  # what hyperpyyaml makes of <encoder.tokens_of>
+NEW, NAME = "!new:", "!name:"
 
 
 def describe(path):
@@ -54,28 +55,29 @@ def describe(path):
     described = {}
     for key in (*KEYS, *MODULES, *OPTIONAL):
         others = {k: v for k, v in shared.items() if v != key}
-        described[key] = _plain(nodes.get(key), others, path)
+        described[key] = renew(plain_tree(nodes.get(key), others))
+        _refuse_calls(described[key], path)
     described["source"] = _found(described["source"], path, tree)
     described["labels"] = _labels(path, tree)
     return described
 
 
-def check(described, place):
+def check(described, path):
     """Refuse what does not have the form of a description.
 
     Arguments
     ---------
     described : dict
         As read from a file.
-    place : str or os.PathLike
+    path : str or os.PathLike
         The file.
     """
     for key, form in FORMS.items():
         if key not in described:
-            raise InputError(f"{place}: it has no {key}")
+            raise InputError(f"{path}: it has no {key}")
         if not form(described[key]):
             raise InputError(
-                f"{place}: {key} cannot be {json.dumps(described[key])}"
+                f"{path}: {key} cannot be {json.dumps(described[key])}"
             )
 
 
@@ -110,27 +112,18 @@ FORMS = {
 }
 
 
-def _plain(node, shared, path):
-    """A tree of ruamel's as JSON has it."""
-    tag = getattr(getattr(node, "tag", None), "value", None)
-    if id(node) in shared:
-        return {REF: shared[id(node)]}
-    if tag == GETATTR and id(node[0]) in shared:
-        return {REF: f"{shared[id(node[0])]}.{node[1]}"}
-    if tag is not None and not tag.startswith((NEW, NAME, "tag:yaml.org")):
-        raise InputError(f"{path}: {tag} stands where inference reads no calls")
-    if isinstance(node, dict):
-        plain = {str(k): _plain(v, shared, path) for k, v in node.items()}
-    elif isinstance(node, list):
-        plain = [_plain(item, shared, path) for item in node]
-    elif tag and tag.startswith((NEW, NAME)):
-        plain = {}  # without arguments
-    elif isinstance(node, bool) or node is None:
-        plain = node
-    else:  # ruamel's own kinds of numbers and texts
-        kinds = (int, float, str)
-        plain = next(kind(node) for kind in kinds if isinstance(node, kind))
-    return {tag: plain} if tag and tag.startswith((NEW, NAME)) else plain
+def _refuse_calls(tree, path):
+    """Inference builds objects, but calls no functions."""
+    if isinstance(tree, list):
+        tree = dict(enumerate(tree))
+    for key, value in tree.items() if isinstance(tree, dict) else ():
+        if str(key).startswith("!") and not str(key).startswith(
+            (NEW, NAME, REF)
+        ):
+            raise InputError(
+                f"{path}: {key} stands where inference reads no calls"
+            )
+        _refuse_calls(value, path)
 
 
 def _found(source, path, tree):
@@ -152,12 +145,12 @@ def _started_in(path, tree):
 
 def _labels(path, tree):
     """The names of the classes, wherever the run has been moved."""
-    place = Path(tree["labels_file"])
-    if place.is_relative_to(tree["output_folder"]):
-        place = path.parent / place.relative_to(tree["output_folder"])
+    file = Path(tree["labels_file"])
+    if file.is_relative_to(tree["output_folder"]):
+        file = path.parent / file.relative_to(tree["output_folder"])
     encoder = CategoricalEncoder()
     try:
-        encoder.load(place)
+        encoder.load(file)
     except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(f"the labels {place} cannot be read: {error}")
+        raise InputError(f"the labels {file} cannot be read: {error}")
     return [str(encoder.ind2lab[i]) for i in range(len(encoder))]

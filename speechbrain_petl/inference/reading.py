@@ -10,6 +10,7 @@ from pathlib import Path
 from speechbrain.utils.fetching import fetch
 
 from ..errors import InputError
+from ..recipe.moved import renew
 from ..training.results import RESULT
 from ..weights.adapter_files import FORMAT, WEIGHTS, read_weights
 from .description import check, describe
@@ -79,6 +80,7 @@ def read_adapter(source, trust=False, **fetching):
         raise InputError(f"{path} describes no adapter: {error}")
     if not isinstance(described, dict) or described.get("format") != FORMAT:
         raise InputError(f"{path} describes no adapter: it is not {FORMAT!r}")
+    described = renew(described)
     check(described, path)
     weights = read_weights(_file(source, WEIGHTS, fetching))
     return Saved(described, *weights, str(source), trust)

@@ -27,7 +27,7 @@ class Saved:
         Name of the module -> name -> tensor.
     metadata : dict
         Activation, hash and size of the base.
-    place : str
+    path : str
         Where they come from.
     trust : bool
         As for ``building.build``.
@@ -36,7 +36,7 @@ class Saved:
     description: dict
     tensors: dict
     metadata: dict
-    place: str
+    path: str
     trust: bool = False
 
     @property
@@ -51,7 +51,7 @@ class Saved:
         activation = self.metadata.get(ACTIVATION)
         if activation not in ACTIVATIONS:
             raise InputError(
-                f"{self.place}: the activation {activation!r} is not one of "
+                f"{self.path}: the activation {activation!r} is not one of "
                 f"{', '.join(ACTIVATIONS)}"
             )
         return activation
@@ -82,7 +82,7 @@ class Saved:
             return load_pretrained(encoder, source, revision)
         except InputError as error:
             raise InputError(
-                f"{self.place} adapts {source}, give its file or folder as "
+                f"{self.path} adapts {source}, give its file or folder as "
                 f"base=... (--base=...): {error}"
             )
 
@@ -110,7 +110,7 @@ class Saved:
             made["encoder"] = AdaptedEncoder(encoder, **known["petl"])
             classes = len(described["labels"])
             made["classifier"] = known["classifier"](encoder.dim, classes)
-        load_weights(made, self.tensors, self.metadata, self.place)
+        load_weights(made, self.tensors, self.metadata, self.path)
         return made
 
     @contextmanager
@@ -124,9 +124,9 @@ class Saved:
             try:
                 yield
             except InputError as error:
-                raise InputError(f"{self.place}: {error}") from error
+                raise InputError(f"{self.path}: {error}") from error
             except Exception as error:
                 raise InputError(
-                    f"{self.place} cannot be built as it is described: "
+                    f"{self.path} cannot be built as it is described: "
                     f"{type(error).__name__}: {error}"
                 ) from error

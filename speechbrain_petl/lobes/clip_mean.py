@@ -1,5 +1,7 @@
 """The mean of a clip's own tokens, for encoders of clips of any length."""
 
+import warnings
+
 from torch import nn
 
 from .waveform import until
@@ -12,23 +14,32 @@ class ClipMean(nn.Module):
 
     Arguments
     ---------
-    tokens_of : callable
-        Samples of each clip (batch,) -> its tokens (batch,), such as
-        ``tokens_of`` of the encoder.
+    encoder : torch.nn.Module
+        It says by ``tokens_of`` how many tokens a clip has; not a part of
+        this module.
+    tokens_of : callable, optional
+        The same without the encoder, as version 0.1 wrote it.
 
     Example
     -------
     >>> import torch
     >>> from speechbrain_petl import Wav2Vec2
-    >>> pooling = ClipMean(Wav2Vec2((32, 2, 2)).tokens_of)
+    >>> pooling = ClipMean(Wav2Vec2((32, 2, 2)))
     >>> lengths = torch.tensor([16000.0, 8000.0])
     >>> pooling(torch.randn(2, 49, 32), lengths).shape
     torch.Size([2, 32])
     """
 
-    def __init__(self, tokens_of):
+    def __init__(self, encoder=None, *, tokens_of=None):
         super().__init__()
-        self.tokens_of = tokens_of
+        if tokens_of is not None:
+            warnings.warn(
+                "ClipMean: for `tokens_of: !ref <encoder.tokens_of>` write "
+                "`encoder: !ref <encoder>`",
+                FutureWarning,
+                stacklevel=2,
+            )
+        self.tokens_of = tokens_of or encoder.tokens_of
 
     def forward(self, tokens, lengths=None):
         """Average the tokens of each clip.

@@ -1,9 +1,10 @@
 """A run folder goes on with the settings it was begun with, or not at all."""
 
-import copy
 from pathlib import Path
 
 from ..errors import InputError
+from .moved import ADDED, renew
+from .plain import plain_tree
 from .yaml_files import dump_yaml, load_yaml
 
 HYPERPARAMS = "hyperparams.yaml"  # as SpeechBrain names it
@@ -60,13 +61,14 @@ def differences(old, new):
     >>> next(differences(old, new))
     ('seed', 'seed: 1', 'seed: 2')
     """
-    old, new = _settings_alone(old), _settings_alone(new)
-    keys = sorted(k for k in old.keys() | new.keys() if not k.startswith("__"))
+    was, now = _settings_alone(old), _settings_alone(new)
+    for key in ADDED - was.keys():
+        now.pop(key, None)
+    keys = sorted(k for k in was.keys() | now.keys() if not k.startswith("__"))
     keys.sort(key=lambda key: isinstance(new.get(key, old.get(key)), dict))
     for key in keys:
-        was, now = (_in_a_line({key: tree.get(key)}) for tree in (old, new))
-        if was != now:
-            yield key, was, now
+        if was.get(key) != now.get(key):
+            yield key, _in_a_line(key, old), _in_a_line(key, new)
 
 
 def _holds_a_run(folder, settings):
@@ -76,15 +78,21 @@ def _holds_a_run(folder, settings):
 
 
 def _settings_alone(tree):
-    """A copy without the keys that may change, at any depth."""
-    tree = copy.deepcopy(tree)
-    for key in list(tree):
-        if key in MAY_CHANGE:
-            del tree[key]
-        elif isinstance(tree[key], dict):
-            tree[key] = _settings_alone(tree[key])
-    return tree
+    """Plain data without what may change: some keys, and where the folder is."""
+    folder = str(tree.get("output_folder"))
+
+    def _visit(node):
+        if isinstance(node, dict):
+            kept = node.keys() - MAY_CHANGE
+            return {key: _visit(node[key]) for key in kept}
+        if isinstance(node, list):
+            return [_visit(item) for item in node]
+        if isinstance(node, str) and Path(node).is_relative_to(folder):
+            return str(Path(".", Path(node).relative_to(folder)))
+        return node
+
+    return _visit(renew(plain_tree(tree)))
 
 
-def _in_a_line(tree):
-    return " ".join(dump_yaml(tree).split())
+def _in_a_line(key, tree):
+    return " ".join(dump_yaml({key: tree.get(key)}).split())

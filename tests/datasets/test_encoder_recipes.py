@@ -214,7 +214,7 @@ def test_padding_has_no_effect_on_what_is_predicted(recipe):
     torch.manual_seed(0)
     size, family = (32, 2, 2), "hubert_large"  # which tells loudness
     encoder = (BEATs(size) if beats else Wav2Vec2(size, family)).eval()
-    pooling, head = ClipMean(encoder.tokens_of), torch.nn.Linear(32, 3)
+    pooling, head = ClipMean(encoder), torch.nn.Linear(32, 3)
     fbank = Fbank(frames=64) if beats else Waveform(seconds=0.5)
     modules = SimpleNamespace(
         fbank=fbank,

@@ -73,7 +73,7 @@ def test_weights_of_a_stranger(tmp_path):
 def test_mean_of_a_clip():
     """Padding and kept prompts are left out."""
     tokens = noise(2, 9, 4)
-    pooling = ClipMean(Stranger().tokens_of)
+    pooling = ClipMean(Stranger())
     y = pooling(tokens, torch.tensor([2000.0, 799.6]))
     expected = torch.stack([tokens[0, :5].mean(0), tokens[1, :2].mean(0)])
     torch.testing.assert_close(y, expected)

@@ -47,7 +47,7 @@ class Case:
         encoder = getattr(adapted, "encoder", adapted)
         encoder = encoder if hasattr(encoder, "tokens_of") else adapted
         features = self.of.features(samples)
-        return ClipMean(encoder.tokens_of)(adapted(features, lengths), lengths)
+        return ClipMean(encoder)(adapted(features, lengths), lengths)
 
     def train(self, adapted, steps=2):
         """Names of the parameters that had a gradient."""
@@ -111,7 +111,7 @@ def padded_equals_alone(case, adapted):
         length = lengths[i : i + 1]
         alone = adapted(features[i : i + 1, :size], length)
         close(tokens[i, :count], alone[0, :count])
-        mean = ClipMean(encoder.tokens_of)(alone, length)
+        mean = ClipMean(encoder)(alone, length)
         close(pooled[i : i + 1], mean)
     return pooled
 

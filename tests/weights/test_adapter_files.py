@@ -52,9 +52,7 @@ def rewrite(folder, **changes):
 
 def clip_mean(reference):
     """A pooling that refers to something of the encoder."""
-    return {
-        "!new:speechbrain_petl.ClipMean": {"tokens_of": {"!ref": reference}}
-    }
+    return {"!new:speechbrain_petl.ClipMean": {"encoder": {"!ref": reference}}}
 
 
 def said(classifier):

@@ -1,0 +1,116 @@
+"""Names that earlier versions wrote into files -> those of today.
+
+A run folder, an adapter folder or a yaml file of one's own from an earlier
+version is read as if it had been written today.
+"""
+
+import warnings
+from types import SimpleNamespace
+
+from .plain import REF
+
+OWN = "speechbrain_petl"
+CLASSES = {  # in yaml files and descriptions
+    "speechbrain_petl.lobes.sequence.SequenceDecoder": (
+        "speechbrain_petl.SequenceDecoder"
+    ),
+    "speechbrain_petl.lobes.sequence.TimeSteps": "speechbrain_petl.TimeSteps",
+    "speechbrain_petl.loggers.TrainLog": "speechbrain_petl.TrainLog",
+}
+ARGUMENTS = {  # of which class -> old -> new
+    "speechbrain_petl.ClipMean": {"tokens_of": "encoder"},
+}
+ADDED = {"prepare", "data"}  # keys of base.yaml, which only refer to others
+# what HyperPyYAML 1.2 makes of <encoder.tokens_of>: [encoder, tokens_of]
+ATTRIBUTE = "!apply:getattr"
+
+
+def renew(tree):
+    """What an earlier version wrote, as today's version writes it.
+
+    Arguments
+    ---------
+    tree : object
+        Plain data, as ``plain.plain_tree`` returns it or adapter.json has it.
+
+    Returns
+    -------
+    object
+        The same with today's names.
+
+    Example
+    -------
+    >>> renew({"!new:speechbrain_petl.loggers.TrainLog": {"save_file": "a"}})
+    {'!new:speechbrain_petl.TrainLog': {'save_file': 'a'}}
+    """
+    if isinstance(tree, list):
+        return [renew(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    new = {}
+    for key, value in tree.items():
+        tag, colon, name = key.partition(":")
+        name = CLASSES.get(name, name)
+        value = renew(value)
+        if colon and isinstance(value, dict):
+            value = _renew_arguments(value, ARGUMENTS.get(name, {}))
+        new[f"{tag}{colon}{name}"] = value
+    return new
+
+
+def _renew_arguments(arguments, names):
+    return {
+        names.get(key, key): _without_attribute(value)
+        if key in names
+        else value
+        for key, value in arguments.items()
+    }
+
+
+def _without_attribute(value):
+    """``encoder`` of what was ``encoder.tokens_of``."""
+    if isinstance(value, dict) and ATTRIBUTE in value:
+        return value[ATTRIBUTE][0]
+    if isinstance(value, dict) and REF in value:
+        return {REF: value[REF].partition(".")[0]}
+    return value
+
+
+def old_module(name):
+    """A module of this package that is gone, but yaml files name its classes.
+
+    Arguments
+    ---------
+    name : str
+        Such as "loggers".
+
+    Returns
+    -------
+    types.SimpleNamespace
+        Its classes.
+
+    Example
+    -------
+    >>> import pydoc
+    >>> pydoc.locate("speechbrain_petl.loggers.TrainLog").__module__
+    'speechbrain_petl.training.loggers'
+    """
+    import speechbrain_petl as package
+
+    path = f"{OWN}.{name}"
+    found = {
+        old.rpartition(".")[2]: new
+        for old, new in CLASSES.items()
+        if old.rpartition(".")[0] == path
+    }
+    if not found:
+        raise AttributeError(f"module {OWN!r} has no attribute {name!r}")
+    warnings.warn(
+        f"there is no {path} any more: write {' or '.join(found.values())}",
+        FutureWarning,
+        stacklevel=3,
+    )
+    names = {
+        k: getattr(package, v.rpartition(".")[2]) for k, v in found.items()
+    }
+    return SimpleNamespace(**names)
