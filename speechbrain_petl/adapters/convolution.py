@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ..errors import InputError
 from .blocks import activation_of, zero_linear
-from .masks import apart, valid_tokens
+from .masks import apart, mask_of
 
 
 class Convpass(nn.Module):
@@ -91,7 +91,7 @@ class Convpass(nn.Module):
 
     def _on_grid(self, x):
         """Convolve patches as an image, each class token as a single pixel."""
-        if valid_tokens(x) is not None:
+        if mask_of(x) is not None:
             raise InputError(
                 f"Convpass: rows={self.rows} is a grid for clips of one length, "
                 "and this encoder takes clips of any. Leave rows out to "
@@ -162,13 +162,13 @@ class Conformer(nn.Module):
         return self.project(F.silu(self._normalised(x)))
 
     def _normalised(self, x):
-        """BatchNorm, whose statistics are those of the valid tokens."""
-        valid = valid_tokens(x)
-        if valid is None or not self.batch_norm.training:
+        """BatchNorm, whose statistics are those of the clips' own tokens."""
+        mask = mask_of(x)
+        if mask is None or not self.batch_norm.training:
             return self.batch_norm(x.transpose(1, 2)).transpose(1, 2)
-        normalised = self.batch_norm(x[valid])
+        normalised = self.batch_norm(x[mask])
         y = normalised.new_zeros(x.shape)
-        y[valid] = normalised
+        y[mask] = normalised
         return y
 
 

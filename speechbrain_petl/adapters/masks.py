@@ -1,53 +1,54 @@
 """Which tokens are padding, and masks that grow with learned tokens.
 
 Blocks take (batch, token, dim) and nothing else. An encoder that takes clips
-of different lengths runs its layers inside ``padding(valid)``; a block that
-mixes tokens asks ``valid_tokens``, or runs through ``apart``. Without that
+of different lengths runs its layers inside ``padding_mask(mask)``; a block that
+mixes tokens asks ``mask_of``, or runs through ``apart``. Without that
 context no token is padding, and nothing is computed for it.
 """
 
+import threading
 from contextlib import contextmanager
 
 import torch
 from torch.nn import functional as F
 
 
-class _Now:
-    """What torch.compile can follow; it refuses to set a ContextVar."""
+class _Now(threading.local):
+    """One mask for each thread; torch.compile refuses to set a ContextVar."""
 
-    def __init__(self):
-        self.valid = None
+    mask = None
 
 
 _NOW = _Now()
 
 
 @contextmanager
-def padding(valid):
+def padding_mask(mask):
     """Tell the blocks inside which tokens are no padding.
 
     Arguments
     ---------
-    valid : torch.Tensor or None
-        True where a clip has a token (batch, token); None for everywhere.
-        Tokens that a sequence has beyond these are learned ones, and valid.
+    mask : torch.Tensor or None
+        True where a clip has a token (batch, token), as SpeechBrain's
+        ``length_to_mask`` makes it; None for everywhere. Tokens that a
+        sequence has beyond these are learned ones, and seen.
 
     Example
     -------
     >>> x = torch.randn(2, 5, 32)
-    >>> with padding(torch.arange(4) < torch.tensor([[4], [2]])):
-    ...     valid_tokens(x)
+    >>> with padding_mask(torch.arange(4) < torch.tensor([[4], [2]])):
+    ...     mask_of(x)
     tensor([[ True,  True,  True,  True,  True],
             [ True,  True, False, False,  True]])
     """
-    before, _NOW.valid = _NOW.valid, valid
+    before, _NOW.mask = _NOW.mask, mask
     try:
         yield
     finally:
-        _NOW.valid = before
+        _NOW.mask = before
 
 
-def valid_tokens(x):
+def mask_of(x):
     """Which tokens of a batch are no padding.
 
     Arguments
@@ -58,12 +59,12 @@ def valid_tokens(x):
     Returns
     -------
     torch.Tensor or None
-        True where a token is valid (batch, token); None if all are.
+        True where a clip has a token (batch, token); None for everywhere.
     """
-    valid = _NOW.valid
-    if valid is None:
+    mask = _NOW.mask
+    if mask is None:
         return None
-    return F.pad(valid, (0, x.shape[1] - valid.shape[1]), value=True)
+    return F.pad(mask, (0, x.shape[1] - mask.shape[1]), value=True)
 
 
 def apart(mix, x):
@@ -88,15 +89,15 @@ def apart(mix, x):
     -------
     >>> from functools import partial
     >>> mix = partial(torch.cumsum, dim=1)
-    >>> with padding(torch.tensor([[True, False]])):
+    >>> with padding_mask(torch.tensor([[True, False]])):
     ...     apart(mix, torch.ones(1, 4, 1)).flatten()
     tensor([1., 1., 1., 2.])
     """
-    valid = _NOW.valid
-    if valid is None:
+    mask = _NOW.mask
+    if mask is None:
         return mix(x)
-    tokens, learned = x.tensor_split([valid.shape[1]], dim=1)
-    y = mix(tokens.masked_fill(~valid.unsqueeze(2), 0))
+    tokens, learned = x.tensor_split([mask.shape[1]], dim=1)
+    y = mix(tokens.masked_fill(~mask.unsqueeze(2), 0))
     return torch.cat([y, mix(learned)], dim=1) if learned.shape[1] else y
 
 

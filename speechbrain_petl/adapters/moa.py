@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .experts import make_experts
-from .masks import padding, valid_tokens
+from .masks import mask_of, padding_mask
 
 
 class DenseMoA(nn.Module):
@@ -119,13 +119,13 @@ class SoftMoA(nn.Module):
         """
         logits = self._logits(x)
         combine = logits.softmax(dim=2, dtype=torch.float32).to(x.dtype)
-        valid = valid_tokens(x)
-        if valid is not None:  # padding is dispatched to no slot
-            logits = logits.masked_fill(~valid.unsqueeze(2), -torch.inf)
-            x = x.masked_fill(~valid.unsqueeze(2), 0)
+        mask = mask_of(x)
+        if mask is not None:  # padding is dispatched to no slot
+            logits = logits.masked_fill(~mask.unsqueeze(2), -torch.inf)
+            x = x.masked_fill(~mask.unsqueeze(2), 0)
         dispatch = logits.softmax(dim=1, dtype=torch.float32).to(x.dtype)
         slots = (dispatch.transpose(1, 2) @ x).unflatten(1, self.shape)
-        with padding(None):  # slots are no tokens
+        with padding_mask(None):  # slots are no tokens
             return combine @ self.experts(slots).flatten(1, 2)
 
     def _logits(self, x):

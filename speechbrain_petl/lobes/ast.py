@@ -144,14 +144,14 @@ class AST(nn.Module):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
-    def forward(self, spectrogram, lengths=None):
+    def forward(self, spectrogram, samples=None):
         """Encode a batch of spectrograms.
 
         Arguments
         ---------
         spectrogram : torch.Tensor
             Normalised log-mel spectrogram (batch, frame, mel).
-        lengths : torch.Tensor, optional
+        samples : torch.Tensor, optional
             Samples of each clip (batch,). Not used: padding is silence to
             the AST, in its pretraining too.
 

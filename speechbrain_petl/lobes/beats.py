@@ -6,17 +6,18 @@ out of torchaudio's layers: the sites are those of ``lobes.transformer``, and
 a method file for wav2vec 2.0 is one for BEATs.
 """
 
+import torch
 from torch import nn
 from torch.nn import functional as F
 from torchaudio.models import wav2vec2_model
 
+from speechbrain.dataio.dataio import length_to_mask
 from speechbrain.lobes.models.beats import BEATsConfig
 
 from ..errors import InputError
 from ..weights.names_speech import from_beats
 from .fbank import HOP_SECONDS, WINDOW_SECONDS
 from .transformer import Transformer, shape_of
-from .waveform import until
 
 # of the logarithm of Kaldi's energies of 16-bit samples, 65,536 from end to
 # end, which the weights expect
@@ -116,14 +117,14 @@ class BEATs(nn.Module):
             gradient_checkpointing=gradient_checkpointing,
         )
 
-    def forward(self, spectrogram, lengths=None):
+    def forward(self, spectrogram, samples=None):
         """Encode a batch of spectrograms.
 
         Arguments
         ---------
         spectrogram : torch.Tensor
             Normalised log-mel spectrogram (batch, frame, mel).
-        lengths : torch.Tensor, optional
+        samples : torch.Tensor, optional
             Samples of each clip (batch,); None where no clip is padded.
 
         Returns
@@ -136,18 +137,20 @@ class BEATs(nn.Module):
         spectrogram = F.pad(spectrogram, (0, 0, 0, missing))
         x = self.patch_embedding(spectrogram.unsqueeze(1))
         x = x.flatten(2).transpose(1, 2)
-        valid = None
-        if lengths is not None:
-            valid = until(self.tokens_of(lengths), x.shape[1])
+        mask = None
+        if samples is not None:
+            mask = length_to_mask(
+                self.tokens_of(samples), x.shape[1], dtype=torch.bool
+            )
         x = self.encoder.feature_projection(x)
-        return self.encoder.transformer(x, valid)
+        return self.encoder.transformer(x, mask)
 
-    def tokens_of(self, lengths):
+    def tokens_of(self, samples):
         """How many tokens clips have; at least those of one patch of frames.
 
         Arguments
         ---------
-        lengths : torch.Tensor
+        samples : torch.Tensor
             Samples of each clip (batch,).
 
         Returns
@@ -155,7 +158,7 @@ class BEATs(nn.Module):
         torch.Tensor
             Tokens of each clip (batch,).
         """
-        frames = (lengths.round().long() - self.window) // self.hop + 1
+        frames = (samples.round().long() - self.window) // self.hop + 1
         return (frames // self.patch).clamp(min=1) * self.rows
 
     def translate(self, state, metadata):

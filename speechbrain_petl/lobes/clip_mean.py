@@ -2,9 +2,10 @@
 
 import warnings
 
+import torch
 from torch import nn
 
-from .waveform import until
+from speechbrain.dataio.dataio import length_to_mask
 
 
 class ClipMean(nn.Module):
@@ -25,8 +26,8 @@ class ClipMean(nn.Module):
     >>> import torch
     >>> from speechbrain_petl import Wav2Vec2
     >>> pooling = ClipMean(Wav2Vec2((32, 2, 2)))
-    >>> lengths = torch.tensor([16000.0, 8000.0])
-    >>> pooling(torch.randn(2, 49, 32), lengths).shape
+    >>> samples = torch.tensor([16000.0, 8000.0])
+    >>> pooling(torch.randn(2, 49, 32), samples).shape
     torch.Size([2, 32])
     """
 
@@ -41,14 +42,14 @@ class ClipMean(nn.Module):
             )
         self.tokens_of = tokens_of or encoder.tokens_of
 
-    def forward(self, tokens, lengths=None):
+    def forward(self, tokens, samples=None):
         """Average the tokens of each clip.
 
         Arguments
         ---------
         tokens : torch.Tensor
             What the encoder returns (batch, token, dim).
-        lengths : torch.Tensor, optional
+        samples : torch.Tensor, optional
             Samples of each clip (batch,); None for all tokens.
 
         Returns
@@ -56,8 +57,10 @@ class ClipMean(nn.Module):
         torch.Tensor
             One embedding per clip (batch, dim).
         """
-        if lengths is None:
+        if samples is None:
             return tokens.mean(dim=1)
-        valid = until(self.tokens_of(lengths), tokens.shape[1]).unsqueeze(2)
-        total = tokens.masked_fill(~valid, 0).sum(dim=1)
-        return total / valid.sum(dim=1)
+        mask = length_to_mask(
+            self.tokens_of(samples), tokens.shape[1], dtype=torch.bool
+        ).unsqueeze(2)
+        total = tokens.masked_fill(~mask, 0).sum(dim=1)
+        return total / mask.sum(dim=1)

@@ -3,15 +3,16 @@
 The AST, wav2vec 2.0, HuBERT, WavLM, BEATs and Whisper here are encoders, and
 so is any other module that keeps to the following.
 
-- ``forward(features, lengths=None)`` takes what the front end of the recipe
+- ``forward(features, samples=None)`` takes what the front end of the recipe
   yields (the key ``fbank``: spectrograms of ``Fbank`` and ``LogMel``, waveforms of
-  ``Waveform``) and the samples of each clip (batch,), and returns tokens
-  (batch, token, dim). ``dim`` is an attribute.
-- If clips may be padded: ``tokens_of(lengths)`` says how many tokens are a
+  ``Waveform``) and how many samples each clip has (batch,), and returns tokens
+  (batch, token, dim). ``dim`` is an attribute. Front ends take SpeechBrain's
+  ``wav_lens`` instead, each clip's share of the longest, 0 to 1.
+- If clips may be padded: ``tokens_of(samples)`` says how many tokens are a
   clip's own, and ``ClipMean`` pools them. What the others hold does not
   matter, but nothing of it may reach a clip's own tokens. The layers run inside
-  ``speechbrain_petl.adapters.masks.padding(valid)``, so that blocks that mix
-  tokens leave padding out. An attention asks ``valid_tokens(x)`` for its mask,
+  ``speechbrain_petl.adapters.masks.padding_mask(mask)``, so that blocks that mix
+  tokens leave padding out. An attention asks ``mask_of(x)`` for its mask,
   prompts and prefixes included; or it gets one as an argument, of a last
   dimension that is the number of tokens, so that these can lengthen it.
 - Weights are loaded with ``load_pretrained(encoder, source)``; if the file has
@@ -34,7 +35,7 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Features and lengths to tokens; the least that every recipe asks for.
+    """Features and samples to tokens; the least that every recipe asks for.
 
     Example
     -------
@@ -45,14 +46,14 @@ class Encoder(Protocol):
 
     dim: int
 
-    def forward(self, features, lengths=None):
+    def forward(self, features, samples=None):
         """Encode a batch.
 
         Arguments
         ---------
         features : torch.Tensor
             What the front end yields (batch, ...).
-        lengths : torch.Tensor, optional
+        samples : torch.Tensor, optional
             Samples of each clip (batch,); None where no clip is padded.
 
         Returns

@@ -130,14 +130,14 @@ class Fbank(nn.Module):
         return max(whole, 1)
 
     @torch.no_grad()
-    def forward(self, wavs, lens=None):
+    def forward(self, wavs, wav_lens=None):
         """The normalised log-mel spectrogram of a padded batch.
 
         Arguments
         ---------
         wavs : torch.Tensor
             Waveforms (batch, sample) at ``sample_rate``.
-        lens : torch.Tensor, optional
+        wav_lens : torch.Tensor, optional
             Length of each clip as a share of the longest (batch,).
 
         Returns
@@ -148,9 +148,9 @@ class Fbank(nn.Module):
         out = self._transform(
             wavs, self.frames, 1 / (2 * self.std), self.padding_value
         )
-        if lens is None:
+        if wav_lens is None:
             return out
-        valid = self.frames_of((lens * wavs.shape[1]).round().long())
+        valid = self.frames_of((wav_lens * wavs.shape[1]).round().long())
         past = torch.arange(self.frames, device=wavs.device) >= valid[:, None]
         return out.masked_fill_(past.unsqueeze(2), self.padding_value)
 

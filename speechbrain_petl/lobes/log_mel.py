@@ -5,8 +5,9 @@ from torch import nn
 from torch.nn import functional as F
 from torchaudio.functional import melscale_fbanks
 
+from speechbrain.dataio.dataio import length_to_mask
+
 from ..errors import InputError
-from .waveform import until
 
 SAMPLE_RATE = 16000  # Hz
 LONGEST_SECONDS = 30  # that Whisper hears at a time
@@ -66,14 +67,14 @@ class LogMel(nn.Module):
         self.register_buffer("banks", banks, persistent=False)
 
     @torch.no_grad()
-    def forward(self, wavs, lens=None):
+    def forward(self, wavs, wav_lens=None):
         """The spectrograms of a padded batch.
 
         Arguments
         ---------
         wavs : torch.Tensor
             Waveforms (batch, sample) of 16 kHz.
-        lens : torch.Tensor, optional
+        wav_lens : torch.Tensor, optional
             Length of each clip as a share of the longest (batch,).
 
         Returns
@@ -83,19 +84,23 @@ class LogMel(nn.Module):
         """
         with torch.autocast(wavs.device.type, enabled=False):
             size, wavs = wavs.shape[1], wavs.float()[:, : self.samples]
-            if lens is not None:
-                lens = (lens * size).round().long()
-                wavs = wavs.masked_fill(~until(lens, wavs.shape[1]), 0)
+            if wav_lens is not None:
+                samples = (wav_lens * size).round().long()
+                wavs = wavs.masked_fill(
+                    ~length_to_mask(samples, wavs.shape[1], dtype=torch.bool), 0
+                )
             if self.silence:
                 wavs = F.pad(wavs, (0, self.samples - wavs.shape[1]))
             x = self._log_energies(wavs)
             loudest = x.amax(dim=(1, 2), keepdim=True)
             x = (x.maximum(loudest - RANGE) + 4) / 4
             x = x[:, : -(-wavs.shape[1] // HOP)]
-            if lens is None or self.silence:
+            if wav_lens is None or self.silence:
                 return x
-            valid = until(frames_of(lens), x.shape[1]).unsqueeze(2)
-            return x.masked_fill(~valid, 0)
+            mask = length_to_mask(
+                frames_of(samples), x.shape[1], dtype=torch.bool
+            ).unsqueeze(2)
+            return x.masked_fill(~mask, 0)
 
     def _log_energies(self, wavs):
         """log10, of all frames that may hear something of a clip."""
@@ -111,12 +116,12 @@ class LogMel(nn.Module):
         return energies.clamp(min=FLOOR).log10()
 
 
-def frames_of(lengths):
+def frames_of(samples):
     """How many frames of 10 ms clips have; at least one.
 
     Arguments
     ---------
-    lengths : torch.Tensor
+    samples : torch.Tensor
         Samples of each clip (batch,).
 
     Returns
@@ -129,4 +134,4 @@ def frames_of(lengths):
     >>> frames_of(torch.tensor([16000.0, 161.0]))
     tensor([100,   2])
     """
-    return ((lengths.round().long() + HOP - 1) // HOP).clamp(min=1)
+    return ((samples.round().long() + HOP - 1) // HOP).clamp(min=1)

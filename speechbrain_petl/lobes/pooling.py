@@ -59,14 +59,14 @@ class Pooling(nn.Module):
             "prompts+speech": slice(class_tokens, None),
         }[mode]
 
-    def forward(self, tokens, lengths=None):
+    def forward(self, tokens, samples=None):
         """Average the chosen tokens.
 
         Arguments
         ---------
         tokens : torch.Tensor
             What the encoder returns (batch, token, dim).
-        lengths : torch.Tensor, optional
+        samples : torch.Tensor, optional
             Samples of each clip (batch,). Not used: see ``AST``.
 
         Returns

@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 from torchaudio.models.wav2vec2 import components
 
-from ..adapters.masks import padding
+from ..adapters.masks import padding_mask
 from ..adapters.sites import first_of
 from ..errors import InputError, did_you_mean
 from .relative import GatedAttention, RelativePositions
@@ -79,14 +79,14 @@ class Transformer(nn.Module):
             for i, layer in enumerate(self.layers):
                 self.layers[i] = DeepNormLayer(layer, count)
 
-    def forward(self, x, valid=None):
+    def forward(self, x, mask=None):
         """Encode.
 
         Arguments
         ---------
         x : torch.Tensor
             Tokens (batch, token, dim).
-        valid : torch.Tensor, optional
+        mask : torch.Tensor, optional
             True where a token is no padding (batch, token).
 
         Returns
@@ -94,25 +94,29 @@ class Transformer(nn.Module):
         torch.Tensor
             Of the same shape; what it holds for padding has no meaning.
         """
-        length, mask = x.shape[1], None
-        if valid is not None:
-            x = x.masked_fill(~valid.unsqueeze(2), 0)
+        length, attention_mask = x.shape[1], None
+        if mask is not None:
+            x = x.masked_fill(~mask.unsqueeze(2), 0)
             # the shape that torchaudio's attention asks for
-            mask = valid[:, None, None].expand(-1, 1, length, -1)
+            attention_mask = mask[:, None, None].expand(-1, 1, length, -1)
         x = x + self.pos_conv_embed(x)
         if self.layer_norm_first:
             x = self.layer_norm(x)
         bias = None if self.positions is None else (self.positions(length),)
-        x = self._run(self.dropout(x), mask, bias, valid)
+        x = self._run(self.dropout(x), mask, attention_mask, bias)
         return x if self.layer_norm_first else self.layer_norm(x)
 
-    def _run(self, x, mask, bias, valid):
+    def _run(self, x, mask, attention_mask, position_bias):
         """The layers, or a wrapper of them, with or without activations."""
 
         def _inside(layers, x):
-            with padding(valid):
+            with padding_mask(mask):
                 return first_of(
-                    layers(x, attention_mask=mask, position_bias=bias)
+                    layers(
+                        x,
+                        attention_mask=attention_mask,
+                        position_bias=position_bias,
+                    )
                 )
 
         if not (self.gradient_checkpointing and self.training):

@@ -10,11 +10,13 @@ from torch import nn
 from torch.nn import functional as F
 from torchaudio.models import wav2vec2_model
 
-from ..adapters.masks import padding
+from speechbrain.dataio.dataio import length_to_mask
+
+from ..adapters.masks import padding_mask
 from ..errors import InputError, did_you_mean
 from ..weights.names_speech import from_wav2vec2
 from .transformer import Transformer, shape_of
-from .waveform import ClipNorm, until
+from .waveform import ClipNorm
 
 # channels, samples or frames that a window spans, and steps by
 CONVOLUTIONS = [(512, 10, 5), *[(512, 3, 2)] * 4, *[(512, 2, 2)] * 2]
@@ -113,14 +115,14 @@ class Wav2Vec2(nn.Module):
         if norm == "group_norm":
             self.feature_extractor.conv_layers[0].layer_norm = ClipNorm(width)
 
-    def forward(self, wavs, lengths=None):
+    def forward(self, wavs, samples=None):
         """Encode a batch of waveforms.
 
         Arguments
         ---------
         wavs : torch.Tensor
             Waveforms (batch, sample) of 16 kHz, zero after their ends.
-        lengths : torch.Tensor, optional
+        samples : torch.Tensor, optional
             Samples of each clip (batch,); None where no clip is padded.
 
         Returns
@@ -130,28 +132,34 @@ class Wav2Vec2(nn.Module):
             have no meaning.
         """
         wavs = F.pad(wavs, (0, max(SHORTEST - wavs.shape[1], 0)))
-        if lengths is None:
-            x, valid = self._convolve(wavs), None
+        if samples is None:
+            x, mask = self._convolve(wavs), None
         else:
             first = CONVOLUTIONS[:1]
             size = _convolved(wavs.shape[1], first)
-            frames = until(_convolved(_at_least_one(lengths), first), size)
+            frames = length_to_mask(
+                _convolved(_at_least_one(samples), first),
+                size,
+                dtype=torch.bool,
+            )
             x = self._convolve(wavs, frames)
-            valid = until(self.tokens_of(lengths), x.shape[1])
+            mask = length_to_mask(
+                self.tokens_of(samples), x.shape[1], dtype=torch.bool
+            )
         return self.encoder.transformer(
-            self.encoder.feature_projection(x), valid
+            self.encoder.feature_projection(x), mask
         )
 
     def _convolve(self, wavs, frames=None):
-        with padding(frames):
+        with padding_mask(frames):
             return self.feature_extractor(wavs, None)[0]
 
-    def tokens_of(self, lengths):
+    def tokens_of(self, samples):
         """How many tokens clips have; at least one.
 
         Arguments
         ---------
-        lengths : torch.Tensor
+        samples : torch.Tensor
             Samples of each clip (batch,).
 
         Returns
@@ -159,7 +167,7 @@ class Wav2Vec2(nn.Module):
         torch.Tensor
             Tokens of each clip (batch,).
         """
-        return _convolved(_at_least_one(lengths), CONVOLUTIONS)
+        return _convolved(_at_least_one(samples), CONVOLUTIONS)
 
     def translate(self, state, metadata):
         """The names of torchaudio's and of Hugging Face's files to these.
@@ -192,9 +200,9 @@ class Wav2Vec2(nn.Module):
         return state
 
 
-def _at_least_one(lengths):
+def _at_least_one(samples):
     """Samples of clips, of which the shortest are filled up to one token."""
-    return lengths.round().long().clamp(min=SHORTEST)
+    return samples.round().long().clamp(min=SHORTEST)
 
 
 def _convolved(samples, convolutions):

@@ -7,7 +7,9 @@ base models of wav2vec 2.0 (https://arxiv.org/abs/2006.11477).
 import torch
 from torch import nn
 
-from ..adapters.masks import valid_tokens
+from speechbrain.dataio.dataio import length_to_mask
+
+from ..adapters.masks import mask_of
 from ..errors import InputError
 
 EPSILON = 1e-5  # of the LayerNorm over the samples that the models were fed
@@ -49,14 +51,14 @@ class Waveform(nn.Module):
         self.sample_rate = sample_rate
 
     @torch.no_grad()
-    def forward(self, wavs, lens=None):
+    def forward(self, wavs, wav_lens=None):
         """Normalise.
 
         Arguments
         ---------
         wavs : torch.Tensor
             Waveforms (batch, sample) at ``sample_rate``.
-        lens : torch.Tensor, optional
+        wav_lens : torch.Tensor, optional
             Length of each clip as a share of the longest (batch,).
 
         Returns
@@ -66,16 +68,18 @@ class Waveform(nn.Module):
         """
         with torch.autocast(wavs.device.type, enabled=False):
             size, wavs = wavs.shape[1], wavs.float()[:, : self.samples]
-            if lens is None:
-                lens = torch.ones(len(wavs), device=wavs.device)
-            valid = until((lens * size).round(), wavs.shape[1])
-            return standardise(wavs, valid)
+            if wav_lens is None:
+                wav_lens = torch.ones(len(wavs), device=wavs.device)
+            mask = length_to_mask(
+                (wav_lens * size).round(), wavs.shape[1], dtype=torch.bool
+            )
+            return standardise(wavs, mask)
 
 
 class ClipNorm(nn.GroupNorm):
     """A GroupNorm of one channel per group that leaves padding out.
 
-    It is told of padding by ``adapters.masks.padding``, frames for tokens.
+    It is told of padding by ``adapters.masks.padding_mask``, frames for tokens.
 
     Arguments
     ---------
@@ -104,21 +108,21 @@ class ClipNorm(nn.GroupNorm):
         torch.Tensor
             Of the same shape, zero where there is padding.
         """
-        valid = valid_tokens(x.transpose(1, 2))
-        if valid is None:
+        mask = mask_of(x.transpose(1, 2))
+        if mask is None:
             return super().forward(x)
-        x = standardise(x.float(), valid.unsqueeze(1), self.eps)
+        x = standardise(x.float(), mask.unsqueeze(1), self.eps)
         return x * self.weight.unsqueeze(1) + self.bias.unsqueeze(1)
 
 
-def standardise(x, valid, epsilon=EPSILON):
+def standardise(x, mask, epsilon=EPSILON):
     """Zero mean and unit variance along the last axis, zero in padding.
 
     Arguments
     ---------
     x : torch.Tensor
         (..., time)
-    valid : torch.Tensor
+    mask : torch.Tensor
         True where there is no padding, of a shape that fits x.
     epsilon : float
         Added to the variance.
@@ -130,36 +134,12 @@ def standardise(x, valid, epsilon=EPSILON):
 
     Example
     -------
-    >>> valid = torch.tensor([True, True, False])
-    >>> standardise(torch.tensor([[1.0, 3.0, 7.0]]), valid).round()
+    >>> mask = torch.tensor([True, True, False])
+    >>> standardise(torch.tensor([[1.0, 3.0, 7.0]]), mask).round()
     tensor([[-1.,  1.,  0.]])
     """
-    count = valid.sum(-1, keepdim=True).clamp(min=1)
-    mean = (x * valid).sum(-1, keepdim=True) / count
-    x = (x - mean) * valid
+    count = mask.sum(-1, keepdim=True).clamp(min=1)
+    mean = (x * mask).sum(-1, keepdim=True) / count
+    x = (x - mean) * mask
     variance = x.square().sum(-1, keepdim=True) / count
     return x * torch.rsqrt(variance + epsilon)
-
-
-def until(counts, size):
-    """True for so many of the first places.
-
-    Arguments
-    ---------
-    counts : torch.Tensor
-        One number for each clip (batch,).
-    size : int
-        Number of places.
-
-    Returns
-    -------
-    torch.Tensor
-        (batch, place)
-
-    Example
-    -------
-    >>> until(torch.tensor([1, 2]), 2)
-    tensor([[ True, False],
-            [ True,  True]])
-    """
-    return torch.arange(size, device=counts.device) < counts.unsqueeze(1)

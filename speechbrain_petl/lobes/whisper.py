@@ -14,10 +14,11 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from ..adapters.masks import padding, valid_tokens
+from speechbrain.dataio.dataio import length_to_mask
+
+from ..adapters.masks import mask_of, padding_mask
 from ..errors import InputError, did_you_mean
 from .log_mel import HOP, LONGEST_SECONDS, SAMPLE_RATE, frames_of
-from .waveform import until
 
 SIZES = {  # dim, depth, heads; those of .en are the same
     "tiny": (384, 4, 6),
@@ -97,14 +98,14 @@ class Whisper(nn.Module):
         )
         self.norm = nn.LayerNorm(self.dim)
 
-    def forward(self, spectrogram, lengths=None):
+    def forward(self, spectrogram, samples=None):
         """Encode a batch of spectrograms.
 
         Arguments
         ---------
         spectrogram : torch.Tensor
             What ``LogMel`` returns (batch, frame, mel).
-        lengths : torch.Tensor, optional
+        samples : torch.Tensor, optional
             Samples of each clip (batch,); None where no clip is padded.
 
         Returns
@@ -114,20 +115,22 @@ class Whisper(nn.Module):
             a clip's ``tokens_of`` have no meaning.
         """
         if self.silence:
-            lengths = None
-        x, valid = self.embed(spectrogram, lengths), None
-        if lengths is not None:
-            valid = until(self.tokens_of(lengths), x.shape[1])
-        return self.norm(self._run(x, valid))
+            samples = None
+        x, mask = self.embed(spectrogram, samples), None
+        if samples is not None:
+            mask = length_to_mask(
+                self.tokens_of(samples), x.shape[1], dtype=torch.bool
+            )
+        return self.norm(self._run(x, mask))
 
-    def embed(self, spectrogram, lengths=None):
+    def embed(self, spectrogram, samples=None):
         """Convolutions and positions: what the blocks take.
 
         Arguments
         ---------
         spectrogram : torch.Tensor
             Log-mel spectrogram (batch, frame, mel).
-        lengths : torch.Tensor, optional
+        samples : torch.Tensor, optional
             Samples of each clip (batch,).
 
         Returns
@@ -143,8 +146,10 @@ class Whisper(nn.Module):
                 "seconds or less"
             )
         past = None
-        if lengths is not None:
-            past = ~until(frames_of(lengths), x.shape[2]).unsqueeze(1)
+        if samples is not None:
+            past = ~length_to_mask(
+                frames_of(samples), x.shape[2], dtype=torch.bool
+            ).unsqueeze(1)
             x = x.masked_fill(past, 0)
         x = F.gelu(self.conv1(x))
         if past is not None:  # the next one sees zeros there, as at an end
@@ -152,11 +157,11 @@ class Whisper(nn.Module):
         x = F.gelu(self.conv2(x)).transpose(1, 2)
         return x + self.positions[: x.shape[1]]
 
-    def _run(self, x, valid):
+    def _run(self, x, mask):
         """The blocks, or a wrapper of them, with or without activations."""
 
         def _inside(blocks, x):
-            with padding(valid):
+            with padding_mask(mask):
                 return blocks(x)
 
         if not (self.gradient_checkpointing and self.training):
@@ -166,12 +171,12 @@ class Whisper(nn.Module):
             x = checkpoint(_inside, block, x, use_reentrant=False)
         return x
 
-    def tokens_of(self, lengths):
+    def tokens_of(self, samples):
         """How many tokens clips have; at least one.
 
         Arguments
         ---------
-        lengths : torch.Tensor
+        samples : torch.Tensor
             Samples of each clip (batch,).
 
         Returns
@@ -179,13 +184,13 @@ class Whisper(nn.Module):
         torch.Tensor
             Tokens of each clip (batch,).
         """
-        return (frames_of(lengths) + 1) // 2
+        return (frames_of(samples) + 1) // 2
 
 
 class MaskedAttention(Attention):
     """timm's attention, to the tokens of a clip and not to its padding.
 
-    It is told of padding by ``adapters.masks.padding``.
+    It is told of padding by ``adapters.masks.padding_mask``.
 
     Example
     -------
@@ -210,9 +215,9 @@ class MaskedAttention(Attention):
         torch.Tensor
             Of the same shape.
         """
-        valid = valid_tokens(x)
-        if attn_mask is None and valid is not None:
-            attn_mask = valid[:, None, None]
+        mask = mask_of(x)
+        if attn_mask is None and mask is not None:
+            attn_mask = mask[:, None, None]
         return super().forward(x, attn_mask=attn_mask, is_causal=is_causal)
 
 

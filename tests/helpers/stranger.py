@@ -1,9 +1,10 @@
 """An encoder that knows the documented protocol and nothing else."""
 
-from speechbrain_petl.adapters.masks import padding, valid_tokens
-from speechbrain_petl.lobes.waveform import until
+from speechbrain_petl.adapters.masks import mask_of, padding_mask
 from torch import nn
 from torch.nn import functional as F
+
+from speechbrain.dataio.dataio import length_to_mask
 
 
 class Attention(nn.Module):
@@ -14,8 +15,8 @@ class Attention(nn.Module):
 
     def forward(self, x):
         q, k, v = self.q_proj(x), self.k_proj(x), self.v_proj(x)
-        valid = valid_tokens(x)
-        mask = None if valid is None else valid.unsqueeze(1)
+        mask = mask_of(x)
+        mask = None if mask is None else mask.unsqueeze(1)
         return self.o_proj(F.scaled_dot_product_attention(q, k, v, mask))
 
 
@@ -38,12 +39,12 @@ class Stranger(nn.Module):
         self.dim, self.cut = dim, nn.Conv1d(1, dim, 400, stride=400)
         self.layers = nn.Sequential(Layer(dim), Layer(dim))
 
-    def tokens_of(self, lengths):
-        return lengths.round().long() // 400
+    def tokens_of(self, samples):
+        return samples.round().long() // 400
 
-    def forward(self, wavs, lengths=None):
-        x, valid = self.cut(wavs.unsqueeze(1)).transpose(1, 2), None
-        if lengths is not None:
-            valid = until(self.tokens_of(lengths), x.shape[1])
-        with padding(valid):
+    def forward(self, wavs, samples=None):
+        x, mask = self.cut(wavs.unsqueeze(1)).transpose(1, 2), None
+        if samples is not None:
+            mask = length_to_mask(self.tokens_of(samples), x.shape[1]) > 0
+        with padding_mask(mask):
             return self.layers(x)
