@@ -17,7 +17,8 @@ class WeightedLayers(nn.Module):
     ---------
     target_module : torch.nn.Sequential or torch.nn.ModuleList
         The pretrained blocks, each (batch, token, dim) -> same, or to a tuple
-        that starts with it.
+        that starts with it. A stack that leaves tokens out between them says
+        so by ``keeps_tokens = False``, and is refused.
 
     Example
     -------
@@ -34,10 +35,11 @@ class WeightedLayers(nn.Module):
                 "stack whose layers can be weighted. Let the glob name the "
                 "stack itself: blocks."
             )
-        if getattr(target_module, "merging", 0):
+        if not getattr(target_module, "keeps_tokens", True):
             raise InputError(
-                "WeightedLayers needs all tokens of all layers: leave "
-                "token_merging=0"
+                "WeightedLayers needs all tokens of all layers, and this "
+                f"{type(target_module).__name__} leaves some out between them: "
+                "set what does so (token_merging) to 0"
             )
         self.pretrained_module = target_module
         self.logits = nn.Parameter(torch.zeros(len(target_module)))

@@ -15,7 +15,6 @@ from speechbrain.dataio.dataio import length_to_mask
 from speechbrain.lobes.models.beats import BEATsConfig
 
 from ..errors import InputError
-from ..weights.names_speech import from_beats
 from .fbank import HOP_SECONDS, WINDOW_SECONDS
 from .transformer import Transformer, shape_of
 
@@ -30,8 +29,6 @@ PUBLISHED = {
     "gru_rel_pos": True,
     "deep_norm": True,
 }
-# what a checkpoint may state otherwise without computing something else
-FREE = ("dropout", "layerdrop", "predictor", "finetuned", "decay")
 
 
 class BEATs(nn.Module):
@@ -160,31 +157,6 @@ class BEATs(nn.Module):
         """
         frames = (samples.round().long() - self.window) // self.hop + 1
         return (frames // self.patch).clamp(min=1) * self.rows
-
-    def translate(self, state, metadata):
-        """The names of the original's files to these.
-
-        Arguments
-        ---------
-        state : dict
-            State dict of the original BEATs, or of SpeechBrain's.
-        metadata : dict
-            The configuration that the file states.
-
-        Returns
-        -------
-        dict
-            State dict with the names of this one.
-        """
-        for key, own in vars(self.config).items():
-            stated = metadata.get(key, own)
-            if stated != own and not any(word in key for word in FREE):
-                raise InputError(
-                    f"these weights are of a BEATs with {key}={stated!r}, and "
-                    f"this one has {own!r}: name those of BEATs_iter3 or "
-                    "BEATs_iter3_plus, or give the right encoder_size"
-                )
-        return from_beats(state)
 
 
 def _config(size):

@@ -44,6 +44,17 @@ class Blocks(nn.Sequential):
             )
         self.merging = merging
 
+    @property
+    def keeps_tokens(self):
+        """Whether each block takes what the one before has returned.
+
+        Returns
+        -------
+        bool
+            False if tokens are merged between them.
+        """
+        return not self.merging
+
     def forward(self, x):
         """Run the blocks.
 

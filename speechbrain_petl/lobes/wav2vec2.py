@@ -14,7 +14,6 @@ from speechbrain.dataio.dataio import length_to_mask
 
 from ..adapters.masks import padding_mask
 from ..errors import InputError, did_you_mean
-from ..weights.names_speech import from_wav2vec2
 from .transformer import Transformer, shape_of
 from .waveform import ClipNorm
 
@@ -32,7 +31,7 @@ SIZES = {
     "wav2vec2_large_lv60k": (LARGE, "layer_norm", True, True, None),
     "wav2vec2_xlsr_300m": (LARGE, "layer_norm", True, True, None),
     "hubert_base": (BASE, "group_norm", False, False, None),
-    "hubert_large": (LARGE, "layer_norm", True, True, None),  # see translate
+    "hubert_large": (LARGE, "layer_norm", True, True, None),
     "wavlm_base": (BASE, "group_norm", False, False, WAVLM),
     "wavlm_large": (LARGE, "layer_norm", False, True, WAVLM),
 }
@@ -96,15 +95,6 @@ class Wav2Vec2(nn.Module):
             encoder_layer_drop=0.0,
             aux_num_out=None,
         )
-        # what the shapes of the weights do not tell, by Hugging Face's names
-        self.stated = {
-            "num_attention_heads": heads,
-            "do_stable_layer_norm": first,
-            "conv_stride": [step for _, _, step in CONVOLUTIONS],
-            "hidden_act": "gelu",
-            "feat_extract_activation": "gelu",
-            "max_bucket_distance": WAVLM["distance"],
-        }
         self.feature_extractor = model.feature_extractor
         self.encoder = model.encoder
         self.encoder.transformer = Transformer(
@@ -168,36 +158,6 @@ class Wav2Vec2(nn.Module):
             Tokens of each clip (batch,).
         """
         return _convolved(_at_least_one(samples), CONVOLUTIONS)
-
-    def translate(self, state, metadata):
-        """The names of torchaudio's and of Hugging Face's files to these.
-
-        Arguments
-        ---------
-        state : dict
-            State dict of one of their models.
-        metadata : dict
-            What Hugging Face's config.json states.
-
-        Returns
-        -------
-        dict
-            State dict with the names of this one.
-        """
-        for key, own in self.stated.items():
-            if metadata.get(key, own) != own:
-                raise InputError(
-                    f"these weights are of a model with {key}="
-                    f"{metadata[key]!r}, as its config.json states, and this "
-                    f"one has {own!r}: set `encoder_size` to its size"
-                )
-        state = from_wav2vec2(state)
-        # Hugging Face's HuBERT large has biases where torchaudio's has none
-        for name, own in self.feature_extractor.state_dict().items():
-            name = f"feature_extractor.{name}"
-            if name.endswith(".conv.bias") and name not in state:
-                state[name] = torch.zeros_like(own)
-        return state
 
 
 def _at_least_one(samples):

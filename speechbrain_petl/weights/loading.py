@@ -6,17 +6,22 @@ from https://huggingface.co/MIT.
 
 import math
 import re
-from functools import partial
 from pathlib import Path
 
 from safetensors.torch import save_file
 
 from ..errors import InputError
 from ..lobes.ast import AST, CLASS_TOKENS
+from ..lobes.beats import BEATs
+from ..lobes.wav2vec2 import Wav2Vec2
 from ..lobes.whisper import Whisper
 from .bundles import is_bundle
-from .names import TRANSLATORS, kind_of
-from .names_whisper import translate_whisper
+from .convert_ast import (
+    CONVERTERS as AST_CONVERTERS,
+    kind_of,
+)
+from .convert_speech import from_beats, from_wav2vec2
+from .convert_whisper import from_whisper
 from .positions import Axis, axes_of, resize_positions, square_axes
 from .sources import ACCEPTED, read_config, read_state
 
@@ -32,6 +37,12 @@ STATED = {
 # the published AST, for files that state nothing; their numbers of patches
 # (1212, 850, 657, 512) differ, so that the number tells the stride
 AUDIOSET_AXES = [(Axis(128, s), Axis(1024, s)) for s in (10, 12, 14, 16)]
+# class of an encoder -> (encoder, state, metadata) to a state of its names
+CONVERTERS = {
+    Wav2Vec2: from_wav2vec2,
+    BEATs: from_beats,
+    Whisper: from_whisper,
+}
 SHOWN = 3  # keys of each kind in an error message
 
 
@@ -78,18 +89,24 @@ def load_pretrained(encoder, source, revision=None):
     if isinstance(encoder, AST):
         state = _for_ast(encoder, state, metadata, file)
     else:
-        translate = getattr(encoder, "translate", None)
-        if isinstance(encoder, Whisper):
-            translate = partial(translate_whisper, encoder)
-        if translate:
-            beside = {} if is_bundle(source) else read_config(file)
-            try:
-                state = translate(state, {**beside, **metadata})
-            except InputError as error:
-                raise InputError(f"{file}: {error}") from error
+        beside = {} if is_bundle(source) else read_config(file)
+        try:
+            state = _converted(encoder, state, {**beside, **metadata})
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
         _check_fit(state, encoder, file)
     encoder.load_state_dict(state, strict=True)
     return encoder
+
+
+def _converted(encoder, state, metadata):
+    """With the encoder's names, by its own method or by the table."""
+    if hasattr(encoder, "translate"):
+        return encoder.translate(state, metadata)
+    for kind, convert in CONVERTERS.items():
+        if isinstance(encoder, kind):
+            return convert(encoder, state, metadata)
+    return state
 
 
 def _for_ast(encoder, state, metadata, file):
@@ -100,7 +117,7 @@ def _for_ast(encoder, state, metadata, file):
             f"{file} holds no weights of an AST: it has {_few(state)}. "
             f"{ACCEPTED}"
         )
-    state = TRANSLATORS[kind](state)
+    state = AST_CONVERTERS[kind](state)
     _check_fit(state, encoder, file)
     if kind == "huggingface":
         metadata = read_config(file)

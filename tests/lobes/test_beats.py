@@ -17,6 +17,7 @@ from speechbrain_petl import (
     save_pretrained,
 )
 from speechbrain_petl.lobes.beats import BEATS_MEAN, BEATS_STD
+from speechbrain_petl.weights.convert_speech import from_beats
 
 from speechbrain.lobes.models import beats as theirs
 
@@ -95,7 +96,7 @@ def test_whole_size_is_speechbrains(monkeypatch):
     with torch.device("meta"):
         encoder = BEATs()
         lobe = _speechbrains(vars(encoder.config))
-    state = encoder.translate(dict(lobe.state_dict()), {})
+    state = from_beats(encoder, dict(lobe.state_dict()), {})
     shapes = {k: v.shape for k, v in encoder.state_dict().items()}
     assert {k: v.shape for k, v in state.items()} == shapes
 

@@ -28,6 +28,7 @@ from speechbrain_petl import (
 from speechbrain_petl.lobes.relative import GatedAttention
 from speechbrain_petl.lobes.wav2vec2 import SIZES
 from speechbrain_petl.weights import bundles
+from speechbrain_petl.weights.convert_speech import from_wav2vec2
 from torch.nn import functional as F
 from torchaudio.models.wav2vec2.components import SelfAttention
 
@@ -137,7 +138,7 @@ def test_sizes_are_torchaudios(name):
     with torch.device("meta"):
         encoder = Wav2Vec2(name)
         theirs = getattr(torchaudio.models, name)()
-    state = encoder.translate(dict(theirs.state_dict()), {})
+    state = from_wav2vec2(encoder, dict(theirs.state_dict()), {})
     shapes = {k: v.shape for k, v in encoder.state_dict().items()}
     assert {k: v.shape for k, v in state.items()} == shapes
 

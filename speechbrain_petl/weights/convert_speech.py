@@ -1,4 +1,4 @@
-"""Other people's names for the tensors of speech encoders, and ours.
+"""Weights of speech encoders from other people: their names and shapes to ours.
 
 Pure functions from state dict to state dict. Ours are torchaudio's, with
 keys, queries and values apart in all models. What may be left out is listed;
@@ -7,7 +7,10 @@ whatever else is unknown keeps its name and fails the strict load.
 
 import re
 
-from .names import rename
+import torch
+
+from ..lobes.wav2vec2 import CONVOLUTIONS, WAVLM
+from .convert import check_stated, rename
 
 TRANSFORMER = "encoder.transformer."
 # weight_norm of PyTorch before 2.0 -> since
@@ -54,51 +57,90 @@ BEATS_IGNORED = (
 )
 
 
-def from_wav2vec2(state):
+# what a BEATs may state otherwise without computing something else
+BEATS_FREE = ("dropout", "layerdrop", "predictor", "finetuned", "decay")
+
+
+def from_wav2vec2(encoder, state, metadata):
     """Names of torchaudio or of Hugging Face to ours.
 
     Arguments
     ---------
+    encoder : Wav2Vec2
+        The encoder that will take them.
     state : dict
         State dict of a wav2vec 2.0, HuBERT or WavLM, or of a model around it.
+    metadata : dict
+        What Hugging Face's config.json states.
 
     Returns
     -------
     dict
-        State dict with the names of our Wav2Vec2.
+        State dict with the names of the encoder.
 
     Example
     -------
-    >>> import torch
+    >>> from speechbrain_petl import Wav2Vec2
     >>> name = "hubert.encoder.layers.0.attention.q_proj.bias"
-    >>> list(from_wav2vec2({name: torch.zeros(32)}))
+    >>> state = {name: torch.zeros(32)}
+    >>> list(from_wav2vec2(Wav2Vec2((32, 1, 2)), state, {}))
     ['encoder.transformer.layers.0.attention.q_proj.bias']
     """
+    transformer = encoder.encoder.transformer
+    own = {  # what the shapes of the weights do not tell
+        "num_attention_heads": transformer.layers[0].attention.num_heads,
+        "do_stable_layer_norm": not transformer.layer_norm_first,
+        "conv_stride": [step for _, _, step in CONVOLUTIONS],
+        "hidden_act": "gelu",
+        "feat_extract_activation": "gelu",
+        "max_bucket_distance": WAVLM["distance"],
+    }
+    check_stated(metadata, own, "set `encoder_size` to its size")
     state = rename(state, WAV2VEC2_NAMES, WAV2VEC2_IGNORED)
     for name in [n for n in state if ".in_proj_" in n]:
         thirds = state.pop(name).chunk(3)
         for part, tensor in zip("qkv", thirds):
             state[re.sub(r"\.in_proj_", f".{part}_proj.", name)] = tensor
+    # Hugging Face's HuBERT large has biases where torchaudio's has none
+    for name, own in encoder.feature_extractor.state_dict().items():
+        name = f"feature_extractor.{name}"
+        if name.endswith(".conv.bias") and name not in state:
+            state[name] = torch.zeros_like(own)
     return state
 
 
-def from_beats(state):
+def from_beats(encoder, state, metadata):
     """Names of the original BEATs, which are SpeechBrain's, to ours.
 
     Arguments
     ---------
+    encoder : BEATs
+        The encoder that will take them.
     state : dict
         State dict of a BEATs.
+    metadata : dict
+        The configuration that the file states.
 
     Returns
     -------
     dict
-        State dict with the names of our BEATs.
+        State dict with the names of the encoder.
 
     Example
     -------
-    >>> import torch
-    >>> list(from_beats({"encoder.layers.0.fc1.bias": torch.zeros(64)}))
+    >>> from speechbrain_petl import BEATs
+    >>> state = {"encoder.layers.0.fc1.bias": torch.zeros(64)}
+    >>> list(from_beats(BEATs((32, 1, 2)), state, {}))
     ['encoder.transformer.layers.0.feed_forward.intermediate_dense.bias']
     """
+    own = {
+        key: value
+        for key, value in vars(encoder.config).items()
+        if not any(word in key for word in BEATS_FREE)
+    }
+    remedy = (
+        "name those of BEATs_iter3 or BEATs_iter3_plus, or give the right "
+        "encoder_size"
+    )
+    check_stated(metadata, own, remedy)
     return rename(state, BEATS_NAMES, BEATS_IGNORED)

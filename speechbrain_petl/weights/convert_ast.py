@@ -1,4 +1,4 @@
-"""Other people's names for the tensors of an AST, and ours.
+"""Weights of an AST from other people: their names and shapes to ours.
 
 Pure functions from state dict to state dict. Ours are timm's names. What may
 be left out is listed; whatever else is unknown keeps its name and fails the
@@ -6,9 +6,8 @@ strict load.
 """
 
 import re
-from fnmatch import fnmatchcase
 
-import torch
+from .convert import fuse_qkv, rename
 
 CONV = "patch_embed.proj.weight"
 COLOURS = 3  # channels of a network for images
@@ -53,10 +52,11 @@ def kind_of(state):
     Returns
     -------
     str or None
-        A key of TRANSLATORS; None for the weights of something else.
+        A key of CONVERTERS; None for the weights of something else.
 
     Example
     -------
+    >>> import torch
     >>> kind_of({"patch_embed.proj.weight": torch.ones(32, 3, 16, 16)})
     'timm'
     """
@@ -85,6 +85,7 @@ def from_huggingface(state):
 
     Example
     -------
+    >>> import torch
     >>> query = {"layers.0.attention.q_proj.bias": torch.zeros(32)}
     >>> key = {"layers.0.attention.k_proj.bias": torch.zeros(32)}
     >>> value = {"layers.0.attention.v_proj.bias": torch.zeros(32)}
@@ -92,13 +93,7 @@ def from_huggingface(state):
     >>> fused["blocks.0.attn.qkv.bias"].shape
     torch.Size([96])
     """
-    state = rename(state, HUGGINGFACE_NAMES, HUGGINGFACE_IGNORED)
-    for query in [key for key in state if ".attn.q." in key]:
-        names = [query.replace(".attn.q.", f".attn.{part}.") for part in "qkv"]
-        if all(name in state for name in names):
-            fused = query.replace(".attn.q.", ".attn.qkv.")
-            state[fused] = torch.cat([state.pop(name) for name in names])
-    return state
+    return fuse_qkv(rename(state, HUGGINGFACE_NAMES, HUGGINGFACE_IGNORED))
 
 
 def from_official(state):
@@ -116,6 +111,7 @@ def from_official(state):
 
     Example
     -------
+    >>> import torch
     >>> state = {"module.v.norm.bias": torch.ones(32)}
     >>> from_official(state)["norm.bias"].shape
     torch.Size([32])
@@ -138,6 +134,7 @@ def from_timm(state):
 
     Example
     -------
+    >>> import torch
     >>> state = {"patch_embed.proj.weight": torch.ones(32, 3, 16, 16)}
     >>> from_timm(state)["patch_embed.proj.weight"].shape
     torch.Size([32, 1, 16, 16])
@@ -146,43 +143,9 @@ def from_timm(state):
     return {**state, CONV: state[CONV].sum(dim=1, keepdim=True)}
 
 
-TRANSLATORS = {
+CONVERTERS = {
     "huggingface": from_huggingface,
     "official": from_official,
     "timm": from_timm,
     "ours": dict,
 }
-
-
-def rename(state, names, ignored):
-    """Other names for the tensors of a state dict.
-
-    Arguments
-    ---------
-    state : dict
-        Name -> tensor.
-    names : dict
-        Regular expression -> what takes its place, one after the other.
-    ignored : iterable of str
-        Globs over the names of tensors to leave out.
-
-    Returns
-    -------
-    dict
-        New name -> tensor.
-
-    Example
-    -------
-    >>> list(
-    ...     rename({"v.norm.bias": 0, "head.bias": 0}, {"^v.": ""}, ["head.*"])
-    ... )
-    ['norm.bias']
-    """
-    renamed = {}
-    for key, tensor in state.items():
-        if any(fnmatchcase(key, pattern) for pattern in ignored):
-            continue
-        for pattern, name in names.items():
-            key = re.sub(pattern, name, key)
-        renamed[key] = tensor
-    return renamed

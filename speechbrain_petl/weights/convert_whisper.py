@@ -1,13 +1,10 @@
-"""Other people's names for the tensors of Whisper's encoder, and ours.
+"""Weights of Whisper's encoder from other people: their names to ours.
 
 Ours are timm's, with queries, keys and values fused. What may be left out is
 listed; whatever else is unknown keeps its name and fails the strict load.
 """
 
-import torch
-
-from ..errors import InputError
-from .names import rename
+from .convert import check_stated, fuse_qkv, rename
 
 ENCODER = r"^(model\.)?encoder\."
 HUGGINGFACE_NAMES = {
@@ -40,7 +37,7 @@ IGNORED = (  # the decoder, and the heads of recognition and classification
 STATED = {"activation_function": "gelu", "scale_embedding": False}
 
 
-def translate_whisper(encoder, state, metadata):
+def from_whisper(encoder, state, metadata):
     """Names of Hugging Face, of OpenAI or ours to ours.
 
     Arguments
@@ -59,9 +56,10 @@ def translate_whisper(encoder, state, metadata):
 
     Example
     -------
+    >>> import torch
     >>> from speechbrain_petl import Whisper
     >>> state = {"encoder.layer_norm.bias": torch.zeros(32)}
-    >>> list(translate_whisper(Whisper((32, 2, 2)), state, {}))
+    >>> list(from_whisper(Whisper((32, 2, 2)), state, {}))
     ['norm.bias']
     """
     heads = encoder.blocks[0].attn.num_heads
@@ -70,25 +68,7 @@ def translate_whisper(encoder, state, metadata):
         "encoder_attention_heads": heads,
         "n_audio_head": heads,
     }
-    for key, own in wanted.items():
-        if metadata.get(key, own) != own:
-            raise InputError(
-                f"these weights are of a model with {key}={metadata[key]!r}, "
-                f"as is stated beside them, and this one has {own!r}: set "
-                "`encoder_size` to its size"
-            )
+    check_stated(metadata, wanted, "set `encoder_size` to its size")
     openai = any(".attn_ln." in name for name in state)
     names = OPENAI_NAMES if openai else HUGGINGFACE_NAMES
-    return _fused(rename(state, names, IGNORED))
-
-
-def _fused(state):
-    """Queries, keys and values in one, the bias of keys being zero."""
-    for query in [name for name in state if ".attn.q." in name]:
-        names = [query.replace(".attn.q.", f".attn.{part}.") for part in "qkv"]
-        if query.endswith(".bias") and names[1] not in state:
-            state[names[1]] = torch.zeros_like(state[query])
-        if all(name in state for name in names):
-            fused = query.replace(".attn.q.", ".attn.qkv.")
-            state[fused] = torch.cat([state.pop(name) for name in names])
-    return state
+    return fuse_qkv(rename(state, names, IGNORED))
