@@ -13,13 +13,10 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
-from .attention import SelfAttention
-from .feed_forward import FeedForward
 from .merging import (
     FIRST as CLASS_TOKENS,
     Blocks,
 )
-from .recompute import normalised
 
 SIZES = {  # dim, depth, heads
     "tiny224": (192, 12, 3),
@@ -28,6 +25,7 @@ SIZES = {  # dim, depth, heads
     "base384": (768, 12, 12),
 }
 PATCH = 16  # mels and frames that one patch spans
+NORM = partial(nn.LayerNorm, eps=1e-6)
 
 
 class AST(nn.Module):
@@ -58,9 +56,9 @@ class AST(nn.Module):
         Dropout after the position embedding and inside the blocks.
     gradient_checkpointing : bool or str
         Keep no activations inside the blocks and compute them again in the
-        backward pass: less memory, about half more time, and on a CPU, where a
-        Brain then returns large blocks, more still. "mlp" does so for the
-        feed-forwards only, for a quarter more time.
+        backward pass: less memory, more time, and on a CPU, where a Brain
+        then returns large blocks of memory, more still. "mlp" does so for the
+        feed-forwards only.
     token_merging : float
         Share of the patches that the last block does without in evaluation,
         0 to 0.9: see ``merging.py``.
@@ -87,8 +85,7 @@ class AST(nn.Module):
         token_merging=0.0,
     ):
         super().__init__()
-        dim, depth, heads = _shape(size)
-        self.dim = dim
+        self.dim, depth, heads = _shape(size)
         self.input_shape = (frames, mels)
         self.strides = (fstride, tstride)
         self.grid = _grid(mels, frames, fstride, tstride)
@@ -100,41 +97,35 @@ class AST(nn.Module):
         self.gradient_checkpointing = gradient_checkpointing
         # if set, forward takes the tokens that enter this block: see cache/cached.py
         self.start = None
-        self.patch_embed = nn.ModuleDict(
-            {"proj": nn.Conv2d(1, dim, PATCH, stride=self.strides)}
+        self._make_embedding(dropout, patch_dropout)
+        make_block = partial(
+            MlpCheckpointedBlock if gradient_checkpointing == "mlp" else Block,
+            self.dim,
+            heads,
+            qkv_bias=True,
+            proj_drop=dropout,
+            norm_layer=NORM,
         )
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.dist_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.blocks = Blocks(
+            *(make_block() for _ in range(depth)), merging=token_merging
+        )
+        self.norm = NORM(self.dim)
+        self._initialise()
+
+    def _make_embedding(self, dropout, patch_dropout):
+        self.patch_embed = nn.ModuleDict(
+            {"proj": nn.Conv2d(1, self.dim, PATCH, stride=self.strides)}
+        )
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, self.dim))
+        self.dist_token = nn.Parameter(torch.zeros(1, 1, self.dim))
         tokens = CLASS_TOKENS + self.grid[0] * self.grid[1]
-        self.pos_embed = nn.Parameter(torch.zeros(1, tokens, dim))
+        self.pos_embed = nn.Parameter(torch.zeros(1, tokens, self.dim))
         self.pos_drop = nn.Dropout(dropout)
-        self.patch_drop = (
-            PatchDropout(
+        self.patch_drop = nn.Identity()
+        if patch_dropout:
+            self.patch_drop = PatchDropout(
                 patch_dropout, num_prefix_tokens=CLASS_TOKENS, ordered=True
             )
-            if patch_dropout
-            else nn.Identity()
-        )
-        norm = partial(nn.LayerNorm, eps=1e-6)
-        self.blocks = Blocks(
-            *(
-                ASTBlock(
-                    dim,
-                    heads,
-                    qkv_bias=True,
-                    proj_drop=dropout,
-                    norm_layer=norm,
-                    attn_layer=SelfAttention,
-                    mlp_layer=FeedForward,
-                )
-                for _ in range(depth)
-            ),
-            merging=token_merging,
-        )
-        for block in self.blocks:
-            block.recompute = gradient_checkpointing
-        self.norm = norm(dim)
-        self._initialise()
 
     def _initialise(self):
         for parameter in (self.cls_token, self.dist_token, self.pos_embed):
@@ -164,12 +155,9 @@ class AST(nn.Module):
             x, blocks = self.embed(self._checked(spectrogram)), self.blocks
         else:
             x, blocks = spectrogram, self.blocks[self.start :]
-        whole = self.gradient_checkpointing not in (False, "mlp")
-        if whole and self.training:
-            x = _checkpointed(blocks, x)
-        else:
-            x = blocks(x)
-        return self.norm(x)
+        if self.gradient_checkpointing is True and self.training:
+            return self.norm(_checkpointed(blocks, x))
+        return self.norm(blocks(x))
 
     def _checked(self, spectrogram):
         if spectrogram.shape[1:] != self.input_shape:
@@ -201,21 +189,17 @@ class AST(nn.Module):
         return self.patch_drop(self.pos_drop(x + self.pos_embed))
 
 
-class ASTBlock(Block):
-    """timm's block, which keeps less for the gradient.
+class MlpCheckpointedBlock(Block):
+    """timm's block, which computes its feed-forward again in the backward pass.
 
-    With ``recompute`` "mlp", a training step keeps what enters the
-    feed-forward and its LayerNorm, not what is inside, four times as wide.
+    Kept is what enters the feed-forward, not what is inside, four times as
+    wide.
 
     Example
     -------
-    >>> block = ASTBlock(32, num_heads=2)
-    >>> block.recompute = "mlp"
-    >>> block(torch.randn(3, 10, 32)).shape
+    >>> MlpCheckpointedBlock(32, num_heads=2)(torch.randn(3, 10, 32)).shape
     torch.Size([3, 10, 32])
     """
-
-    recompute = False  # or "mlp"; True if the whole block is computed twice
 
     def forward(self, x):
         """Attend, then transform each token.
@@ -230,18 +214,13 @@ class ASTBlock(Block):
         torch.Tensor
             Of the same shape.
         """
-        if self.recompute is True:  # what a block inside keeps is given up
-            x = x + self.attn(self.norm1(x))
-            return x + self._feed_forward(x)
-        with normalised(self.norm1, x) as y:
-            x = x + self.attn(y)
-        if self.recompute and self.training and torch.is_grad_enabled():
+        x = x + self.drop_path1(self.ls1(self.attn(self.norm1(x))))
+        if self.training:
             return x + checkpoint(self._feed_forward, x, use_reentrant=False)
-        with normalised(self.norm2, x) as y:
-            return x + self.mlp(y)
+        return x + self._feed_forward(x)
 
     def _feed_forward(self, x):
-        return self.mlp(self.norm2(x))
+        return self.drop_path2(self.ls2(self.mlp(self.norm2(x))))
 
 
 def _shape(size):

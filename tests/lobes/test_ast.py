@@ -4,6 +4,8 @@ import pytest
 import torch
 from benchmarks.child import live_tensors
 from speechbrain_petl import AST, InputError
+from speechbrain_petl.lobes.ast import MlpCheckpointedBlock
+from timm.models.vision_transformer import Block
 
 TINY = (32, 2, 2)
 
@@ -82,6 +84,38 @@ def test_gradient_checkpointing_changes_nothing_but_memory(level):
         encoder(x).square().sum().backward()
     for a, b in zip(plain.parameters(), saving.parameters()):
         assert torch.allclose(a.grad, b.grad, atol=1e-6)
+
+
+def test_blocks_are_timms():
+    for block in AST(TINY, frames=64).blocks:
+        assert type(block) is Block
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"qk_norm": True, "norm_layer": torch.nn.LayerNorm},
+        {"init_values": 0.1},
+        {"drop_path": 0.5},
+        {"proj_drop": 0.5},
+    ],
+    ids=lambda options: next(iter(options), "plain"),
+)
+def test_a_checkpointed_block_computes_as_timms(options):
+    """A training step: the output and all gradients, dropout included."""
+    torch.manual_seed(0)
+    theirs = Block(32, 2, **options).train()
+    ours = MlpCheckpointedBlock(32, 2, **options).train()
+    ours.load_state_dict(theirs.state_dict())
+    x, found = torch.randn(8, 10, 32), []
+    for block in (theirs, ours):
+        torch.manual_seed(1)
+        y = block(x)
+        y.square().sum().backward()
+        found.append([y, *(p.grad for p in block.parameters())])
+    for a, b in zip(*found):
+        torch.testing.assert_close(a, b)
 
 
 def test_patch_dropout_in_training_only():

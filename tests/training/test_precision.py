@@ -9,7 +9,6 @@ from adapter_methods import METHODS, spectrograms, tiny_ast
 from benchmarks.peers import Logits, Plain, huggingface
 from benchmarks.subjects import Ours
 from running import result_of, run
-from speechbrain_petl.lobes.attention import CpuAttention, SelfAttention
 from speechbrain_petl.training import precision
 from torch import nn
 from torch.nn import functional as F
@@ -121,70 +120,6 @@ def test_start_as_the_pretrained_function_in_bf16(method, training):
     torch.testing.assert_close(actual, expected, atol=atol, rtol=0)
 
 
-def attention_of(function, qkv, weights):
-    """What it returns, and the gradient of its weighted sum."""
-    qkv = qkv.clone().requires_grad_()
-    y = function(qkv)
-    (y.float() * weights).sum().backward()
-    return y.detach().float(), qkv.grad.float()
-
-
-def sdpa(qkv):
-    """PyTorch's own, on the same projection of two heads."""
-    parts = qkv.unflatten(2, (3, 2, -1)).permute(2, 0, 3, 1, 4)
-    y = F.scaled_dot_product_attention(*parts)
-    return y.transpose(1, 2).flatten(2)
-
-
-def ours(qkv):
-    """The project's."""
-    return CpuAttention.apply(qkv, 2)
-
-
-def test_attention():
-    """fp32 as PyTorch's to 1e-5; bf16 no worse than twice PyTorch's."""
-    torch.manual_seed(0)
-    qkv, weights = torch.randn(3, 50, 96), torch.randn(3, 50, 32)
-    exact = attention_of(sdpa, qkv, weights)
-    for a, b in zip(attention_of(ours, qkv, weights), exact):
-        assert difference(a, b) < 1e-5
-    rounded = qkv.bfloat16()
-    found = attention_of(ours, rounded, weights)
-    others = attention_of(sdpa, rounded, weights)
-    for a, b, c in zip(found, others, exact):
-        assert difference(a, c) < max(2 * difference(b, c), 0.01)
-
-
-def test_gradient_of_attention():
-    """Against finite differences, in double precision."""
-    torch.manual_seed(0)
-    qkv = torch.randn(2, 5, 24, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: CpuAttention.apply(x, 2), qkv)
-
-
-def test_which_attention():
-    """Steps on a CPU take ours; masks, dropout and evaluation PyTorch's."""
-    x = torch.randn(2, 5, 32, requires_grad=True)
-    module = SelfAttention(32, num_heads=2).train()
-
-    def name_of(y):
-        return {y.grad_fn.name(), *(f[0].name() for f in names(y.grad_fn))}
-
-    def names(node):
-        found = [f for f in node.next_functions if f[0]]
-        return [*found, *(g for f in found for g in names(f[0]))]
-
-    assert "CpuAttentionBackward" in name_of(module(x))
-    mask = torch.ones(5, 5, dtype=torch.bool)
-    assert "CpuAttentionBackward" not in name_of(module(x, attn_mask=mask))
-    dropped = SelfAttention(32, num_heads=2, attn_drop=0.1).train()
-    assert "CpuAttentionBackward" not in name_of(dropped(x))
-    assert "CpuAttentionBackward" in name_of(dropped.eval()(x))
-    expected = module(x)
-    with torch.no_grad():
-        torch.testing.assert_close(module(x), expected, atol=1e-6, rtol=1e-5)
-
-
 @pytest.mark.parametrize(
     "machine, avx, amx, emulated",
     [
@@ -230,6 +165,19 @@ def test_a_brain_leaves_emulated_bf16(emulated, tmp_path, monkeypatch):
     assert len(said) == emulated
     if emulated:
         assert "--precision=bf16: this CPU has no bf16 instructions" in said[0]
+
+
+@pytest.mark.parametrize("asked", ["fp32", "bf16"])
+def test_attention_of_a_step_in_bf16_is_not_fused(asked, monkeypatch):
+    """By timm's switch, and on a CPU: there the fused one is slower in bf16."""
+    monkeypatch.setattr(precision, "emulates_bf16", lambda: False)
+    brain = SimpleNamespace(
+        device_type="cpu", precision=asked, eval_precision="fp32"
+    )
+    brain.modules = nn.ModuleDict({"encoder": tiny_ast()})
+    precision.leave_emulated_bf16(brain)
+    for block in brain.modules.encoder.blocks:
+        assert block.attn.fused_attn == (asked == "fp32")
 
 
 def test_other_brains_are_left_alone(monkeypatch):
