@@ -4,6 +4,7 @@ A run folder, an adapter folder or a yaml file of one's own from an earlier
 version is read as if it had been written today.
 """
 
+import pydoc
 import warnings
 from types import SimpleNamespace
 
@@ -91,12 +92,9 @@ def old_module(name):
 
     Example
     -------
-    >>> import pydoc
     >>> pydoc.locate("speechbrain_petl.loggers.TrainLog").__module__
     'speechbrain_petl.training.loggers'
     """
-    import speechbrain_petl as package
-
     path = f"{OWN}.{name}"
     found = {
         old.rpartition(".")[2]: new
@@ -110,7 +108,4 @@ def old_module(name):
         FutureWarning,
         stacklevel=3,
     )
-    names = {
-        k: getattr(package, v.rpartition(".")[2]) for k, v in found.items()
-    }
-    return SimpleNamespace(**names)
+    return SimpleNamespace(**{k: pydoc.locate(v) for k, v in found.items()})
