@@ -25,7 +25,6 @@ from speechbrain_petl.data.clips import ClipDataset
 from speechbrain_petl.data.stream import ShardPass, TrainStream
 from speechbrain_petl.recipe.main import run_main
 from speechbrain_petl.recipe.parsing import parse_recipe
-from speechbrain_petl.training.averaging import load_average
 from speechbrain_petl.training.metrics.tagging import (
     DPrime,
     MeanAUC,
@@ -44,7 +43,6 @@ class AudioSetBrain(PETLBrain):
 
     scores_training = False  # two million clips are many
     activation = "sigmoid"
-    stream = None  # the training clips, if they come from shards
 
     def compute_forward(self, batch, stage):
         """Logits and the shares of the classes, both (batch, class)."""
@@ -74,21 +72,6 @@ class AudioSetBrain(PETLBrain):
         return ReproducibleWeightedRandomSampler(
             dataset.weights(), clips, replacement=True, seed=seed
         )
-
-    def on_stage_start(self, stage, epoch=None):
-        """Tell a stream where a resumed epoch goes on."""
-        super().on_stage_start(stage, epoch)
-        if stage == sb.Stage.TRAIN and self.stream is not None:
-            self.stream.start(epoch, self.step)
-
-    def on_evaluate_start(self, max_key=None, min_key=None):
-        """Test the average of the chosen checkpoints."""
-        super().on_evaluate_start(max_key, min_key)
-        if self.keep > 1:
-            names = ["encoder", "classifier"]
-            self.tested_epoch = load_average(
-                self.checkpointer, names, self.keep, max_key
-            )
 
 
 def folder_datasets(hparams, classes):
@@ -161,12 +144,11 @@ def main(argv):
             "d_prime": DPrime(len(classes)),
         },
         select="mAP",
-        keep=hparams["average"],
+        average=hparams["average"],
         hparams=hparams,
         run_opts=run_opts,
         **hparams["brain"],
     )
-    brain.stream = datasets["train"] if packed else None
     return brain.train_and_test(
         hparams["epoch_counter"],
         datasets,

@@ -17,7 +17,7 @@ from speechbrain_petl.experiments.plots import draw_confusion
 from speechbrain_petl.recipe.main import run_main
 from speechbrain_petl.recipe.parsing import parse_recipe
 from speechbrain_petl.training.metrics.voting import PerFile, macro_f1, top, uar
-from speechbrain_petl.training.results import predictions_beside
+from speechbrain_petl.training.predictions import predictions_beside
 
 import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main

@@ -56,6 +56,32 @@ def return_large_blocks():
     return _set_thresholds(RETURNED_BYTES)
 
 
+def set_allocator(modules):
+    """Keep large blocks, or return them where a module saves memory.
+
+    Arguments
+    ---------
+    modules : torch.nn.ModuleDict
+        Of which one may have ``gradient_checkpointing: True``.
+
+    Returns
+    -------
+    bool
+        Whether the setting was made.
+
+    Example
+    -------
+    >>> import torch
+    >>> set_allocator(torch.nn.ModuleDict()) in (True, False)
+    True
+    """
+    saving = any(
+        getattr(module, "gradient_checkpointing", False) is True
+        for module in modules.modules()
+    )
+    return return_large_blocks() if saving else keep_large_blocks()
+
+
 def _set_thresholds(mapped_bytes):
     """Blocks of so many bytes are mapped alone; no others are returned."""
     tunables = os.environ.get("GLIBC_TUNABLES", "")

@@ -2,6 +2,9 @@
 
 from speechbrain.utils.checkpoints import average_checkpoints
 
+from ..adapters.adapted import AdaptedEncoder
+from ..errors import InputError
+
 
 def load_average(checkpointer, names, count, max_key=None):
     """Load the average of the checkpoints of several epochs.
@@ -41,9 +44,20 @@ def load_average(checkpointer, names, count, max_key=None):
         max_num_checkpoints=count,
         ckpt_predicate=lambda checkpoint: "epoch" in checkpoint.meta,
     )
+    if not found:
+        raise InputError(
+            f"{checkpointer.checkpoints_dir} holds no checkpoint of an epoch"
+            + (f" with a validation {max_key}" if max_key else "")
+            + ": train before you test"
+        )
     for name in names:
-        module = checkpointer.recoverables[name]
-        # an AdaptedEncoder's checkpoint is not its whole state
-        load = getattr(module, "load_adapter_state", module.load_state_dict)
-        load(average_checkpoints(found, name))
+        module, state = (
+            checkpointer.recoverables[name],
+            average_checkpoints(found, name),
+        )
+        if isinstance(module, AdaptedEncoder):  # that is not its whole state
+            place = str(found[0].paramfiles[name])
+            module.load_adapter_state(state, place=place)
+        else:
+            module.load_state_dict(state)
     return sorted(checkpoint.meta["epoch"] for checkpoint in found)

@@ -1,14 +1,10 @@
 """SpeechBrain's training loop, mended where adaptation needs it to be.
 
 Steps that a killed run repeats exactly, gradients clipped in all groups, clips
-shared out the same way for any number of processes, checkpoints whole or gone.
+dealt the same way to any number of processes, checkpoints whole or gone.
 """
 
-import logging
-import os
 import random
-import shutil
-from pathlib import Path
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
@@ -16,19 +12,19 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import IterableDataset
 
 import speechbrain as sb
-from speechbrain.core import INTRA_EPOCH_CKPT_FLAG
-from speechbrain.dataio.sampler import ReproducibleRandomSampler
-from speechbrain.utils.distributed import ddp_broadcast, main_process_only
+from speechbrain.utils.distributed import ddp_broadcast
 from speechbrain.utils.logger import get_logger
 
-from ..data.batches import dynamic_batches
 from ..errors import InputError
-from .allocator import keep_large_blocks, return_large_blocks
-from .precision import leave_emulated_bf16
+from .allocator import set_allocator
+from .checkpoints import LAST_RECOVERABLE, CheckpointInterval, save_at_once
+from .loaders import loader_arguments, random_sampler, steps_per_epoch
+from .options import resolve_options
+from .precision import unfuse_attention, without_emulated_bf16
 
 logger = get_logger(__name__)
 
-LAST_RECOVERABLE = "scheduler"  # the last file of a checkpoint to be written
+INTERVALS = ("ckpt_interval_minutes", "ckpt_interval_steps")
 
 
 class ResumableBrain(sb.Brain):
@@ -41,21 +37,29 @@ class ResumableBrain(sb.Brain):
     seed : int
         Seeds the order of the clips, dropout and augmentation; the last two
         differently in every process.
+    hparams : dict, optional
+        As for ``speechbrain.Brain``.
+    run_opts : speechbrain.utils.run_opts.RunOptions or dict, optional
+        As for ``speechbrain.Brain``.
     **kwargs : dict
-        ``opt_class``, ``hparams``, ``run_opts``, ``checkpointer``, as for
-        ``speechbrain.Brain``.
+        ``opt_class`` and ``checkpointer``, as for ``speechbrain.Brain``.
     """
 
-    def __init__(self, modules, *, seed, **kwargs):
-        super().__init__(modules, **kwargs)
+    def __init__(self, modules, *, seed, hparams=None, run_opts=None, **kwargs):
+        hparams = hparams or {}
+        options = without_emulated_bf16(resolve_options(run_opts, hparams))
+        every = {name: options[name] for name in INTERVALS}
+        options |= dict.fromkeys(
+            INTERVALS, 0
+        )  # PETLBrain's on_fit_batch_end saves
+        others = {k: v for k, v in hparams.items() if k not in options}
+        super().__init__(modules, hparams=others, run_opts=options, **kwargs)
+        self.interval = CheckpointInterval(*every.values())
         if self.device_type == "cpu":
-            saving = any(
-                getattr(module, "gradient_checkpointing", False) is True
-                for module in self.modules.modules()
-            )
-            (return_large_blocks if saving else keep_large_blocks)()
-        leave_emulated_bf16(self)
-        # --debug gives each process a folder of its own: they share the first's
+            set_allocator(self.modules)
+            if self.precision == "bf16":
+                unfuse_attention(self.modules)
+        # --debug gives each process a folder of its own: they take the first's
         folder = self.checkpointer.checkpoints_dir
         self.checkpointer.checkpoints_dir = ddp_broadcast(folder)
         self.seed = seed
@@ -64,14 +68,12 @@ class ResumableBrain(sb.Brain):
         self.rank = torch.distributed.get_rank() if world else 0
         self.epoch = 0
         self.epochs = 1  # that the learning rate falls over
+        self.stream = None  # of training clips that orders them by itself
 
     def make_dataloader(
         self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs
     ):
-        """As SpeechBrain's, but validation and test are shared out too.
-
-        One order of the training clips whatever the number of processes: with
-        the same global batch, torchrun takes the same steps as one process.
+        """As SpeechBrain's, but validation and test are dealt out too.
 
         Arguments
         ---------
@@ -82,50 +84,29 @@ class ResumableBrain(sb.Brain):
         ckpt_prefix : str
             As in ``speechbrain.Brain.make_dataloader``.
         **loader_kwargs : dict
-            Arguments of the loader; and ``dynamic_batch``, for training
-            those of ``batches.dynamic_batches`` in place of ``batch_size``.
+            As for ``loaders.loader_arguments``.
 
         Returns
         -------
         torch.utils.data.DataLoader
             The loader.
         """
-        dynamic = loader_kwargs.pop("dynamic_batch", None)
-        if isinstance(dataset, IterableDataset):
-            # a stream orders its clips and shares them out by itself
-            loader_kwargs.pop("shuffle", None)
-        elif stage == sb.Stage.TRAIN:
-            if loader_kwargs.pop("shuffle", False):
-                seed = random.Random(self.seed).getrandbits(31)
-                if dynamic:
-                    loader_kwargs.pop("batch_size", None)
-                    loader_kwargs["batch_sampler"] = dynamic_batches(
-                        dataset, dynamic, seed, self.processes
-                    )
-                else:
-                    loader_kwargs["sampler"] = self.make_sampler(dataset, seed)
-        elif self.distributed_launch and len(dataset) >= self.processes:
-            share = range(self.rank, len(dataset), self.processes)
-            loader_kwargs["sampler"] = share
+        loader = loader_arguments(self, dataset, stage, **loader_kwargs)
         try:
-            loader = super().make_dataloader(
-                dataset, stage, ckpt_prefix, **loader_kwargs
+            made = super().make_dataloader(
+                dataset, stage, ckpt_prefix, **loader
             )
         except (TypeError, ValueError) as error:  # batch_size=0
             raise InputError(f"loader: {error}")
         if stage == sb.Stage.TRAIN:
-            self.train_sampler = (
-                loader.batch_sampler if dynamic else loader.sampler
+            dynamic = "batch_sampler" in loader
+            self.train_sampler = made.batch_sampler if dynamic else made.sampler
+            self.steps_per_epoch = steps_per_epoch(
+                made, self.grad_accumulation_factor
             )
-            factor = self.grad_accumulation_factor
-            self.steps_per_epoch = len(loader) // factor
-            if not self.steps_per_epoch:
-                raise InputError(
-                    f"grad_accumulation_factor={factor} is more than the "
-                    f"{len(loader)} batches of an epoch: lower one or the "
-                    "batch_size"
-                )
-        return loader
+            if isinstance(dataset, IterableDataset):
+                self.stream = dataset
+        return made
 
     def make_sampler(self, dataset, seed):
         """The order of the training clips; a recipe may have its own.
@@ -142,7 +123,26 @@ class ResumableBrain(sb.Brain):
         torch.utils.data.Sampler
             Yields the indices of an epoch; ``set_epoch`` changes the order.
         """
-        return ReproducibleRandomSampler(dataset, seed=seed)
+        return random_sampler(dataset, seed)
+
+    def on_fit_start(self):
+        """As SpeechBrain's, with BatchNorm as it is on a CPU.
+
+        For DDP it makes every BatchNorm a synchronised one, which only a GPU
+        can compute: there, the wrapping is left to us.
+        """
+        launched = self.distributed_launch
+        on_cpu = self.device_type == "cpu"
+        self.distributed_launch = launched and not on_cpu
+        super().on_fit_start()
+        self.distributed_launch = launched
+        if not (launched and on_cpu):
+            return
+        for name, module in self.modules.items():
+            if any(p.requires_grad for p in module.parameters()):
+                self.modules[name] = DistributedDataParallel(
+                    module, find_unused_parameters=self.find_unused_parameters
+                )
 
     def init_optimizers(self):
         """One optimizer over the trainable parameters, cosine to zero."""
@@ -153,7 +153,7 @@ class ResumableBrain(sb.Brain):
         self.scheduler = CosineAnnealingLR(self.optimizer, steps)
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
         self.checkpointer.add_recoverable(
-            LAST_RECOVERABLE, self.scheduler, custom_save_hook=_save_at_once
+            LAST_RECOVERABLE, self.scheduler, custom_save_hook=save_at_once
         )
 
     def on_fit_batch_start(self, batch, should_step):
@@ -187,43 +187,3 @@ class ResumableBrain(sb.Brain):
         opt.zero_grad(set_to_none=True)
         self.optimizer_step += 1
         self.scheduler.step()
-
-    def _wrap_distributed(self):
-        """SpeechBrain makes every BatchNorm a synchronised one: GPU only."""
-        if not self.distributed_launch or self.device_type != "cpu":
-            super()._wrap_distributed()
-            return
-        for name, module in self.modules.items():
-            if any(p.requires_grad for p in module.parameters()):
-                self.modules[name] = DistributedDataParallel(
-                    module, find_unused_parameters=self.find_unused_parameters
-                )
-
-    @main_process_only
-    def drop_unfinished_checkpoints(self):
-        """Delete what a killed run had not written to its end."""
-        folder = Path(self.checkpointer.checkpoints_dir)
-        for checkpoint in folder.glob("CKPT+*"):
-            if not (checkpoint / f"{LAST_RECOVERABLE}.ckpt").is_file():
-                logger.warning(f"{checkpoint} is not complete: deleting it")
-                shutil.rmtree(checkpoint)
-
-    def _should_save_intra_epoch_ckpt(self, *args):
-        # a gradient that is being accumulated is in no checkpoint
-        between = self.step % self.grad_accumulation_factor == 0
-        return between and super()._should_save_intra_epoch_ckpt(*args)
-
-    def _save_intra_epoch_ckpt(self):
-        self.checkpointer.save_and_keep_only(
-            end_of_epoch=False,
-            meta={INTRA_EPOCH_CKPT_FLAG: True},
-            ckpt_predicate=lambda c: INTRA_EPOCH_CKPT_FLAG in c.meta,
-            importance_keys=[],  # the default one grows with every save
-            verbosity=logging.DEBUG,
-        )
-
-
-@main_process_only
-def _save_at_once(recoverable, path):
-    torch.save(recoverable.state_dict(), f"{path}.part")
-    os.replace(f"{path}.part", path)

@@ -2,10 +2,12 @@
 
 import platform
 
-import torch
+from torch import nn
 
-from speechbrain.utils.autocast import TorchAutocast
+from speechbrain.utils.distributed import infer_device
 from speechbrain.utils.logger import get_logger
+
+from ..compat import cpu_has_bf16
 
 logger = get_logger(__name__)
 
@@ -25,44 +27,64 @@ def emulates_bf16():
     >>> emulates_bf16() in (True, False)
     True
     """
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return False
-    native = (
-        torch.cpu._is_avx512_bf16_supported,
-        torch.cpu._is_amx_tile_supported,
-    )
-    return not any(supported() for supported in native)
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return x86 and not cpu_has_bf16()
 
 
-def leave_emulated_bf16(brain):
-    """Let a Brain compute in fp32 where bf16 would be emulated.
-
-    Where it is not, a CPU's training step is faster without fused attention
-    (by a third, two blocks of AST-base): timm's own switch turns it off.
+def without_emulated_bf16(options):
+    """Run options that compute in fp32 where bf16 would be emulated.
 
     Arguments
     ---------
-    brain : speechbrain.Brain
-        A Brain whose ``--precision`` or ``--eval_precision`` may be bf16.
+    options : dict
+        SpeechBrain's run options, such as ``device``, ``precision`` and
+        ``eval_precision``.
+
+    Returns
+    -------
+    dict
+        The same, or a changed copy.
+
+    Example
+    -------
+    >>> options = {"device": "cuda:0", "precision": "bf16"}
+    >>> without_emulated_bf16(options) == options
+    True
     """
-    if brain.device_type != "cpu":
-        return
-    if not emulates_bf16():
-        if brain.precision == "bf16":
-            _unfuse_attention(brain.modules)
-        return
-    fp32 = TorchAutocast(device_type="cpu", dtype=torch.float32)
-    if brain.precision == "bf16":
-        logger.warning(
-            "--precision=bf16: this CPU has no bf16 instructions and would "
-            "take several times as long; computing in fp32"
-        )
-        brain.precision, brain.training_ctx = "fp32", fp32
-    if brain.eval_precision == "bf16":
-        brain.eval_precision, brain.evaluation_ctx = "fp32", fp32
+    device = options.get("device") or infer_device()
+    asked = [
+        name
+        for name in ("precision", "eval_precision")
+        if options.get(name) == "bf16"
+    ]
+    if device != "cpu" or not asked or not emulates_bf16():
+        return options
+    logger.warning(
+        f"--{asked[0]}=bf16: this CPU has no bf16 instructions and would "
+        "take several times as long; computing in fp32"
+    )
+    return {**options, **dict.fromkeys(asked, "fp32")}
 
 
-def _unfuse_attention(modules):
+def unfuse_attention(modules):
+    """Turn off fused attention, by timm's own switch.
+
+    A training step in bf16 is faster without, on a CPU that has it (by a
+    third, two blocks of AST-base).
+
+    Arguments
+    ---------
+    modules : torch.nn.ModuleDict
+        Those of a Brain.
+
+    Example
+    -------
+    >>> from timm.layers import Attention
+    >>> modules = nn.ModuleDict({"attention": Attention(32, num_heads=2)})
+    >>> unfuse_attention(modules)
+    >>> modules.attention.fused_attn
+    False
+    """
     for module in modules.modules():
         if hasattr(module, "fused_attn"):
             module.fused_attn = False

@@ -1,19 +1,21 @@
-"""What a finished run leaves to be read: result.json and predictions.csv."""
+"""The result.json of a finished run: written at once, read and checked."""
 
 import json
 import math
 import os
-from pathlib import Path
+import platform
+import shlex
+import sys
 
-import pandas
 import torch
 
 from speechbrain.utils.distributed import main_process_only
 
+from ..adapters.adapted import count_parameters
 from ..errors import InputError
+from ..weights.adapter_files import save_weights, weights_beside
 
-RESULT, PREDICTIONS = "result.json", "predictions.csv"
-SEPARATOR = "|"  # between the labels of a clip that has several
+RESULT = "result.json"
 NEEDED = {  # key of a result -> kind
     "dataset": str,
     "method": str,
@@ -25,106 +27,59 @@ NEEDED = {  # key of a result -> kind
 }
 
 
-class Predictions:
-    """What the classifier said of each clip, gathered over all processes.
-
-    Rows of one id, the windows of a file, vote by their mean log-probability,
-    as in ``voting.PerFile``.
+def measured(brain):
+    """What a run adds to what identifies it.
 
     Arguments
     ---------
-    labels : speechbrain.dataio.encoder.CategoricalEncoder
-        The label set.
+    brain : PETLBrain
+        That has been tested.
 
-    Example
+    Returns
     -------
-    >>> from speechbrain.dataio.encoder import CategoricalEncoder
-    >>> labels = CategoricalEncoder()
-    >>> labels.update_from_iterable(["cat", "dog"])
-    >>> rows = Predictions(labels)
-    >>> rows.add(["a", "b"], torch.tensor([[9.0, 0], [0, 9]]), torch.eye(2)[:1])
-    >>> rows.table()[["id", "label", "predicted"]].values.tolist()
-    [['a', 'cat', 'cat']]
+    dict
+        metrics, tested_epoch, trainable_parameters, seconds, history, ...
     """
+    trainable, total = count_parameters(brain.modules)
+    return {
+        "metrics": brain.test_stats,
+        "select": brain.select,
+        "tested_epoch": brain.tested_epoch,
+        "tested_on": brain.test_on,
+        "trainable_parameters": trainable,
+        "total_parameters": total,
+        "adapter_bytes": brain.adapter_bytes,
+        "seconds": round(brain.record.seconds, 1),
+        "device": _device_name(brain.device),
+        "precision": brain.precision,
+        "processes": brain.processes,
+        "debug": brain.debug,
+        "command": shlex.join(sys.argv),
+        "history": brain.record.history,
+    }
 
-    def __init__(self, labels):
-        self.labels = labels
-        self.reset()
 
-    def reset(self):
-        """Forget all clips."""
-        self.scores, self.truth = {}, {}
-
-    def add(self, ids, logits, targets):
-        """Note a batch.
-
-        Arguments
-        ---------
-        ids : list of str
-            Of the clips, or of the files that they are windows of.
-        logits : torch.Tensor
-            Of the classes (batch, class).
-        targets : torch.Tensor
-            Class indices (batch,), or shares of the classes (batch, class).
-        """
-        votes = logits.detach().cpu().double().log_softmax(dim=1)
-        for name, vote, target in zip(ids, votes, targets.cpu()):
-            self.scores.setdefault(name, []).append(vote)
-            true = target.nonzero().flatten() if target.dim() else [target]
-            self.truth[name] = [int(index) for index in true]
-
-    def table(self):
-        """One row for each clip.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns id, label, predicted, and ``p(<label>)`` for each label.
-        """
-        name_of = self.labels.ind2lab
-        rows = []
-        for name in sorted(self.scores):
-            mean = torch.stack(self.scores[name]).mean(dim=0)
-            rows.append(
-                {
-                    "id": name,
-                    "label": SEPARATOR.join(
-                        str(name_of[i]) for i in self.truth[name]
-                    ),
-                    "predicted": name_of[int(mean.argmax())],
-                    **{
-                        f"p({name_of[i]})": p
-                        for i, p in enumerate(mean.softmax(dim=0).tolist())
-                    },
-                }
-            )
-        return pandas.DataFrame(rows)
-
-    def write(self, path):
-        """Gather the clips of all processes and write them as csv, once.
-
-        Arguments
-        ---------
-        path : str
-            The file.
-        """
-        if torch.distributed.is_initialized():
-            shares = [None] * torch.distributed.get_world_size()
-            own = self.scores, self.truth
-            torch.distributed.all_gather_object(shares, own)
-            self.reset()
-            for scores, truth in shares:
-                for name, votes in scores.items():
-                    self.scores.setdefault(name, []).extend(votes)
-                self.truth.update(truth)
-        if self.scores:
-            _write_table(self.table(), path)
+def _device_name(device):
+    if "cuda" in str(device):
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
 @main_process_only
-def _write_table(table, path):
-    table.to_csv(f"{path}.part", index=False, float_format="%.7g")
-    os.replace(f"{path}.part", path)
+def keep_tested_weights(brain, path):
+    """So that which epoch, or average of some, need not be found out again.
+
+    Arguments
+    ---------
+    brain : PETLBrain
+        That has been tested.
+    path : str
+        Of the result.json that they are written beside.
+    """
+    # those of the checkpointer are neither compiled nor wrapped by DDP
+    known = brain.checkpointer.recoverables
+    modules = {name: known[name] for name in brain.learned}
+    save_weights(weights_beside(path), modules, brain.activation)
 
 
 @main_process_only
@@ -200,22 +155,6 @@ def identity(result):
     """
     keys = list(result)
     return {key: result[key] for key in keys[: keys.index("metrics")]}
-
-
-def predictions_beside(path):
-    """Where the predictions of the run of a result.json are.
-
-    Arguments
-    ---------
-    path : str
-        Of the result.json.
-
-    Returns
-    -------
-    str
-        Of the predictions.csv.
-    """
-    return str(Path(path).with_name(PREDICTIONS))
 
 
 def _finite(tree):

@@ -69,7 +69,7 @@ def toy_brain(folder, net=None, brain=ToyBrain, opt_class=None, **run_opts):
         train_logger=Silence(),
         seed=run_opts.pop("seed", 1),
         opt_class=opt_class,
-        hparams={},
+        hparams=run_opts.pop("hparams", {}),
         run_opts={"device": "cpu", "noprogressbar": True, **run_opts},
         checkpointer=checkpointer,
     )

@@ -15,7 +15,7 @@ from speechbrain_petl.inference import classify
 from speechbrain_petl.inference.classify import main
 from speechbrain_petl.inference.reading import read_run
 from speechbrain_petl.inference.share import save_adapter
-from speechbrain_petl.training.results import PREDICTIONS
+from speechbrain_petl.training.predictions import PREDICTIONS
 
 
 @pytest.fixture(scope="module")

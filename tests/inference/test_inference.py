@@ -13,7 +13,8 @@ from layouts import sound, truncated_wav
 from speechbrain_petl import AudioClassifier, InputError
 from speechbrain_petl.data.audio import read_audio
 from speechbrain_petl.inference import classifier as inference
-from speechbrain_petl.training.results import PREDICTIONS, RESULT
+from speechbrain_petl.training.predictions import PREDICTIONS
+from speechbrain_petl.training.results import RESULT
 from tiny_runs import methods_of
 
 CPU = {"device": "cpu"}

@@ -1,7 +1,6 @@
 """fp32 and bf16: parity with peers, the start of every method, emulation."""
 
 import platform
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -121,20 +120,17 @@ def test_start_as_the_pretrained_function_in_bf16(method, training):
 
 
 @pytest.mark.parametrize(
-    "machine, avx, amx, emulated",
+    "machine, has, emulated",
     [
-        ("x86_64", False, False, True),
-        ("AMD64", False, False, True),
-        ("x86_64", True, False, False),
-        ("x86_64", False, True, False),
-        ("aarch64", False, False, False),
+        ("x86_64", False, True),
+        ("AMD64", False, True),
+        ("x86_64", True, False),
+        ("aarch64", False, False),
     ],
 )
-def test_which_cpu_emulates(machine, avx, amx, emulated, monkeypatch):
+def test_which_cpu_emulates(machine, has, emulated, monkeypatch):
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    for name, found in (("avx512_bf16", avx), ("amx_tile", amx)):
-        name = f"_is_{name}_supported"
-        monkeypatch.setattr(torch.cpu, name, lambda found=found: found)
+    monkeypatch.setattr(precision, "cpu_has_bf16", lambda: has)
     assert precision.emulates_bf16() == emulated
 
 
@@ -149,46 +145,55 @@ class Spy(ToyBrain):
 
 
 @pytest.mark.parametrize("emulated", [True, False])
-def test_a_brain_leaves_emulated_bf16(emulated, tmp_path, monkeypatch):
+@pytest.mark.parametrize("asked", ["precision", "eval_precision"])
+@pytest.mark.parametrize("by", ["command line", "yaml", "old flag"])
+def test_a_brain_leaves_emulated_bf16(
+    by, asked, emulated, tmp_path, monkeypatch, caplog
+):
     """And says so; where the CPU has it, it is what was asked for."""
-    said = []
     monkeypatch.setattr(precision, "emulates_bf16", lambda: emulated)
-    monkeypatch.setattr(precision.logger, "warning", said.append)
-    asked = {"precision": "bf16", "eval_precision": "bf16"}
-    brain = toy_brain(tmp_path, brain=Spy, **asked)
-    result = train(brain)
-    name = "fp32" if emulated else "bf16"
-    assert (brain.precision, result["precision"]) == (name, name)
-    assert brain.seen == dict.fromkeys(
-        ("TRAIN", "VALID", "TEST"), PRECISIONS[name]
-    )
-    assert len(said) == emulated
-    if emulated:
-        assert "--precision=bf16: this CPU has no bf16 instructions" in said[0]
+    options, hparams = {asked: "bf16"}, {}
+    if by == "yaml":
+        options, hparams = hparams, options
+    elif by == "old flag":
+        options, asked = {"bfloat16_mix_prec": True}, "precision"
+    with caplog.at_level("INFO"):
+        brain = toy_brain(tmp_path, None, Spy, hparams=hparams, **options)
+    used = {"precision": "fp32", "eval_precision": "fp32"}
+    used |= {} if emulated else {asked: "bf16"}
+    for name, value in used.items():
+        assert getattr(brain, name) == value
+        assert f"precision: `--{name}={value}`" in caplog.text  # SpeechBrain's
+    line = f"--{asked}=bf16: this CPU has no bf16 instructions"
+    assert caplog.text.count(line) == emulated
+    assert train(brain)["precision"] == used["precision"]
+    assert brain.seen == {
+        "TRAIN": PRECISIONS[used["precision"]],
+        "VALID": PRECISIONS[used["eval_precision"]],
+        "TEST": PRECISIONS[used["eval_precision"]],
+    }
 
 
 @pytest.mark.parametrize("asked", ["fp32", "bf16"])
-def test_attention_of_a_step_in_bf16_is_not_fused(asked, monkeypatch):
+def test_attention_of_a_step_in_bf16_is_not_fused(asked, tmp_path, monkeypatch):
     """By timm's switch, and on a CPU: there the fused one is slower in bf16."""
     monkeypatch.setattr(precision, "emulates_bf16", lambda: False)
-    brain = SimpleNamespace(
-        device_type="cpu", precision=asked, eval_precision="fp32"
-    )
-    brain.modules = nn.ModuleDict({"encoder": tiny_ast()})
-    precision.leave_emulated_bf16(brain)
-    for block in brain.modules.encoder.blocks:
+    brain = toy_brain(tmp_path, tiny_ast(), precision=asked)
+    for block in brain.modules.net.blocks:
         assert block.attn.fused_attn == (asked == "fp32")
 
 
-def test_other_brains_are_left_alone(monkeypatch):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"device": "cuda", "precision": "bf16", "eval_precision": "bf16"},
+        {"device": "cpu", "precision": "fp32"},
+    ],
+)
+def test_others_are_left_alone(options, monkeypatch):
     """fp32, and bf16 on a GPU."""
     monkeypatch.setattr(precision, "emulates_bf16", lambda: True)
-    for device, asked in (("cuda", "bf16"), ("cpu", "fp32")):
-        brain = SimpleNamespace(device_type=device)
-        brain.precision = brain.eval_precision = asked
-        before = dict(vars(brain))
-        precision.leave_emulated_bf16(brain)
-        assert vars(brain) == before
+    assert precision.without_emulated_bf16(options) == options
 
 
 def test_recipe_in_bf16(esc50, tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ import torch
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from ...errors import InputError
-from ...training.results import SEPARATOR
+from ...training.predictions import SEPARATOR
 from .canvas import blank, save
 
 COUNTED = 20  # classes: with more, the cells are too small for their counts

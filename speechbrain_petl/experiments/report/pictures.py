@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ...training.results import PREDICTIONS
+from ...training.predictions import PREDICTIONS
 from ..plots import (
     draw_confusion,
     draw_curves,

@@ -1,0 +1,109 @@
+"""Data loaders: who loads which clips in which order, and with which workers.
+
+One order of the training clips whatever the number of processes: with the same
+global batch, torchrun takes the same steps as one process.
+"""
+
+import random
+
+from torch.utils.data import IterableDataset
+
+import speechbrain as sb
+from speechbrain.dataio.sampler import ReproducibleRandomSampler
+
+from ..data.batches import dynamic_batches
+from ..errors import InputError
+
+
+def random_sampler(dataset, seed):
+    """The order of the training clips, unless a recipe has its own.
+
+    Arguments
+    ---------
+    dataset : torch.utils.data.Dataset
+        The training clips.
+    seed : int
+        Seeds the order, alike in every process.
+
+    Returns
+    -------
+    torch.utils.data.Sampler
+        Yields the indices of an epoch; ``set_epoch`` changes the order.
+
+    Example
+    -------
+    >>> sorted(random_sampler(range(4), seed=1))
+    [0, 1, 2, 3]
+    """
+    return ReproducibleRandomSampler(dataset, seed=seed)
+
+
+def loader_arguments(brain, dataset, stage, dynamic_batch=None, **loader):
+    """Arguments of the loader of a stage.
+
+    Arguments
+    ---------
+    brain : ResumableBrain
+        Whose ``seed``, ``rank``, ``processes`` and ``make_sampler`` count.
+    dataset : torch.utils.data.Dataset
+        What to load; a stream orders and deals its clips by itself.
+    stage : speechbrain.Stage
+        TRAIN, VALID or TEST.
+    dynamic_batch : dict, optional
+        For training, those of ``batches.dynamic_batches`` in place of
+        ``batch_size``.
+    **loader : dict
+        As for ``torch.utils.data.DataLoader``.
+
+    Returns
+    -------
+    dict
+        All of them.
+    """
+    if loader.get("num_workers") and stage != sb.Stage.TEST:
+        # a worker that is not forked imports everything when it starts
+        loader.setdefault("persistent_workers", True)
+    if isinstance(dataset, IterableDataset):
+        return loader
+    if stage == sb.Stage.TRAIN:
+        seed = random.Random(brain.seed).getrandbits(31)
+        if not dynamic_batch:
+            return {**loader, "sampler": brain.make_sampler(dataset, seed)}
+        loader.pop("batch_size", None)
+        loader["batch_sampler"] = dynamic_batches(
+            dataset, dynamic_batch, seed, brain.processes
+        )
+    elif brain.distributed_launch and len(dataset) >= brain.processes:
+        # SpeechBrain lets every process evaluate all clips
+        loader["sampler"] = range(brain.rank, len(dataset), brain.processes)
+    return loader
+
+
+def steps_per_epoch(loader, factor):
+    """How many steps the optimizer takes in an epoch.
+
+    Arguments
+    ---------
+    loader : torch.utils.data.DataLoader
+        Of the training clips.
+    factor : int
+        Batches of a step.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Example
+    -------
+    >>> steps_per_epoch(range(9), factor=2)
+    4
+    """
+    if factor < 1:
+        raise InputError(f"grad_accumulation_factor={factor}: give 1 or more")
+    if len(loader) < factor:
+        raise InputError(
+            f"grad_accumulation_factor={factor} is more than the "
+            f"{len(loader)} batches of an epoch: lower one or the batch_size"
+        )
+    return len(loader) // factor

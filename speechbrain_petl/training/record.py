@@ -1,0 +1,105 @@
+"""What a run has done so far, kept in its checkpoints."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import yaml
+
+from speechbrain.utils.checkpoints import (
+    METAFNAME,
+    mark_as_loader,
+    mark_as_saver,
+    register_checkpoint_hooks,
+)
+
+RECORD = "record"  # its name in a checkpoint
+
+
+@register_checkpoint_hooks
+class Record:
+    """The statistics of the finished epochs, and the time they took.
+
+    Arguments
+    ---------
+    history : list of dict, optional
+        One for each finished epoch.
+    seconds : float
+        Spent in training, validation included.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "record.ckpt"
+    >>> Record([{"epoch": 1, "train": {"loss": 0.5}}], seconds=2.0).save(path)
+    >>> record = Record()
+    >>> record.load(path)
+    >>> record.history, record.seconds
+    ([{'epoch': 1, 'train': {'loss': 0.5}}], 2.0)
+    """
+
+    def __init__(self, history=None, seconds=0.0):
+        self.history, self.seconds = history or [], seconds
+        self.started = None
+
+    def start(self):
+        """A stage begins whose time counts."""
+        self.started = time.time()
+
+    def stop(self):
+        """It ends."""
+        self.seconds, self.started = self._seconds_now(), None
+
+    def _seconds_now(self):
+        running = time.time() - self.started if self.started else 0.0
+        return self.seconds + running
+
+    @mark_as_saver
+    def save(self, path):
+        """Write the record, with the time of a stage that runs.
+
+        Arguments
+        ---------
+        path : str
+            The file.
+        """
+        content = {"history": self.history, "seconds": self._seconds_now()}
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+
+    @mark_as_loader
+    def load(self, path, end_of_epoch=True):
+        """Go on from a record.
+
+        Arguments
+        ---------
+        path : str
+            The file.
+        end_of_epoch : bool
+            Not used.
+        """
+        with open(path, encoding="utf-8") as file:
+            saved = json.load(file)
+        self.history, self.seconds = saved["history"], saved["seconds"]
+
+
+def split_records(folder):
+    """Give checkpoints of version 0.1, which kept it elsewhere, a record.
+
+    Arguments
+    ---------
+    folder : str
+        Of the checkpoints.
+    """
+    for path in Path(folder).glob("*/brain.ckpt"):
+        saved = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if "history" not in saved:
+            continue
+        record = Record(saved.pop("history"), saved.pop("seconds"))
+        record.save(path.with_name("part"))
+        os.replace(path.with_name("part"), path.with_name(f"{RECORD}.ckpt"))
+        meta = path.with_name(METAFNAME).read_text(encoding="utf-8")
+        if yaml.safe_load(meta)["end-of-epoch"]:
+            saved |= {"step": 0, "avg_train_loss": 0.0}
+        path.with_name("part").write_text(yaml.safe_dump(saved))
+        os.replace(path.with_name("part"), path)
