@@ -30,7 +30,6 @@ LONG_FILES = dict.fromkeys(  # file -> why it is longer
         "inference/classifier.py",
         "lobes/ast.py",
         "lobes/fbank.py",
-        "training/brain.py",
     ],
     SHORTENED_NOW,
 )

@@ -9,12 +9,12 @@ from speechbrain.utils.distributed import run_on_main
 from ..errors import InputError
 from .averaging import load_average
 from .cache.cached import cached_clips
-from .checkpoints import drop_unfinished, save_epoch, save_within_epoch
+from .checkpoints import save_epoch, save_within_epoch, tidy_checkpoints
 from .loop import ResumableBrain
 from .metrics.of_stages import StageMetrics
-from .predictions import Predictions, predictions_beside
-from .record import RECORD, Record, split_records
-from .results import keep_tested_weights, measured, write_result
+from .predictions import Predictions
+from .record import RECORD, Record
+from .results import write_run
 
 
 class PETLBrain(ResumableBrain):
@@ -31,8 +31,8 @@ class PETLBrain(ResumableBrain):
         Name -> torchmetrics metric, computed in every stage and, under
         torchrun, over all processes.
     select : str, optional
-        The metric whose best validation value picks the checkpoint that is
-        tested. Without one, or without a validation set, it is the last.
+        The metric whose best validation value picks the epoch that is tested.
+        Without one, or without a validation set, it is the last.
     train_logger : speechbrain.utils.train_logger.TrainLogger
         Where the statistics of each epoch go.
     labels : speechbrain.dataio.encoder.CategoricalEncoder, optional
@@ -71,22 +71,18 @@ class PETLBrain(ResumableBrain):
         **kwargs,
     ):
         super().__init__(modules, **kwargs)
-        self.learned = [
-            name
-            for name, module in self.modules.items()
-            if any(p.requires_grad for p in module.parameters())
-        ]
-        for name in self.learned:
-            self.checkpointer.add_recoverable(name, self.modules[name])
+        self.learned = []  # names of the modules that train
+        for name, module in self.modules.items():
+            if any(p.requires_grad for p in module.parameters()):
+                self.learned.append(name)
+                self.checkpointer.add_recoverable(name, module)
         self.metrics = StageMetrics(metrics, self.device)
         self.record = Record()
         self.checkpointer.add_recoverable("metrics", self.metrics)
         self.checkpointer.add_recoverable(RECORD, self.record)
-        self.select = select
-        self.train_logger = train_logger
         self.predictions = Predictions(labels) if labels else None
-        self.average = average
-        self.test_on = test_on
+        self.select, self.average = select, average
+        self.train_logger, self.test_on = train_logger, test_on
         self.cache = (cache, cache_folder)
 
     def train_and_test(self, epoch_counter, datasets, loader, result, path):
@@ -115,26 +111,17 @@ class PETLBrain(ResumableBrain):
                 f"brain: test_on: there is no {self.test_on!r} set here, but "
                 f"{', '.join(datasets)}"
             )
-        for tidy in (drop_unfinished, split_records):
-            run_on_main(tidy, [self.checkpointer.checkpoints_dir])
+        run_on_main(tidy_checkpoints, [self.checkpointer.checkpoints_dir])
         self.has_valid = "valid" in datasets
         self.select = self.select if self.has_valid else None
         self.epochs = epoch_counter.limit
         with cached_clips(self, datasets, loader, *self.cache) as datasets:
-            train = self.make_dataloader(
-                datasets["train"], sb.Stage.TRAIN, **loader
-            )
-            valid, test = datasets.get("valid"), datasets[self.test_on]
-            self.fit(
-                epoch_counter, train, valid, valid_loader_kwargs=dict(loader)
-            )
-            self.evaluate(test, self.select, test_loader_kwargs=dict(loader))
-        result = {**result, **measured(self)}
-        if self.predictions:
-            self.predictions.write(predictions_beside(path))
-        keep_tested_weights(self, path)
-        write_result(result, path)
-        return result
+            train, valid = datasets["train"], datasets.get("valid")
+            train = self.make_dataloader(train, sb.Stage.TRAIN, **loader)
+            self.fit(epoch_counter, train, valid, None, {}, dict(loader))
+            test, loader = datasets[self.test_on], dict(loader)
+            self.evaluate(test, self.select, test_loader_kwargs=loader)
+        return write_run(self, result, path)
 
     def score(self, predictions, targets, ids=None, **more):
         """Count a batch into the metrics of the running stage.
@@ -195,7 +182,7 @@ class PETLBrain(ResumableBrain):
         return loss
 
     def on_stage_start(self, stage, epoch=None):
-        """Reset the metrics, unless an epoch goes on; say where it does.
+        """Reset the metrics, unless an epoch goes on.
 
         Arguments
         ---------
@@ -204,11 +191,7 @@ class PETLBrain(ResumableBrain):
         epoch : int
             The current epoch.
         """
-        self.stage = stage
-        self.epoch = epoch or self.epoch
-        self.interval.restart()
-        if stage == sb.Stage.TRAIN and self.stream is not None:
-            self.stream.start(self.epoch, self.step)
+        super().on_stage_start(stage, epoch)
         resumed = stage == sb.Stage.TRAIN and self.step > 0
         if not resumed or self.rank > 0:  # the main process has all counts
             self.metrics.reset()
@@ -231,9 +214,8 @@ class PETLBrain(ResumableBrain):
         stats = self.metrics.compute(training and not self.scores_training)
         if stage == sb.Stage.TEST:
             self.test_stats = stats
-            chosen = {"tested epoch": self.tested_epoch}
-            self.train_logger.log_stats(chosen, test_stats=stats)
-            return
+            meta = {"tested epoch": self.tested_epoch}
+            return self.train_logger.log_stats(meta, test_stats=stats)
         self.record.stop()
         if training:
             self.record.history.append({"epoch": epoch, "train": stats})

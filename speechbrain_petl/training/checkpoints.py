@@ -12,6 +12,8 @@ from speechbrain.core import INTRA_EPOCH_CKPT_FLAG
 from speechbrain.utils.distributed import ddp_broadcast, main_process_only
 from speechbrain.utils.logger import get_logger
 
+from .record import split_record
+
 logger = get_logger(__name__)
 
 LAST_RECOVERABLE = "scheduler"  # the last file of a checkpoint to be written
@@ -120,8 +122,8 @@ def save_at_once(recoverable, path):
     os.replace(f"{path}.part", path)
 
 
-def drop_unfinished(folder):
-    """Delete the checkpoints that a killed run had not written to their end.
+def tidy_checkpoints(folder):
+    """Delete those that a killed run had not written; bring others up to date.
 
     Arguments
     ---------
@@ -129,6 +131,8 @@ def drop_unfinished(folder):
         Of the checkpoints.
     """
     for checkpoint in Path(folder).glob("CKPT+*"):
-        if not (checkpoint / f"{LAST_RECOVERABLE}.ckpt").is_file():
+        if (checkpoint / f"{LAST_RECOVERABLE}.ckpt").is_file():
+            split_record(checkpoint)
+        else:
             logger.warning(f"{checkpoint} is not complete: deleting it")
             shutil.rmtree(checkpoint)

@@ -156,6 +156,22 @@ class ResumableBrain(sb.Brain):
             LAST_RECOVERABLE, self.scheduler, custom_save_hook=save_at_once
         )
 
+    def on_stage_start(self, stage, epoch=None):
+        """Note where the run is; a stream of clips goes on from there.
+
+        Arguments
+        ---------
+        stage : speechbrain.Stage
+            TRAIN, VALID or TEST.
+        epoch : int
+            The current epoch.
+        """
+        self.stage = stage
+        self.epoch = epoch or self.epoch
+        self.interval.restart()
+        if stage == sb.Stage.TRAIN and self.stream is not None:
+            self.stream.start(self.epoch, self.step)
+
     def on_fit_batch_start(self, batch, should_step):
         """Seed the step, so that a resumed run draws what it would have.
 

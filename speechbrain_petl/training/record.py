@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from pathlib import Path
 
 import yaml
 
@@ -83,23 +82,22 @@ class Record:
         self.history, self.seconds = saved["history"], saved["seconds"]
 
 
-def split_records(folder):
-    """Give checkpoints of version 0.1, which kept it elsewhere, a record.
+def split_record(checkpoint):
+    """Give a checkpoint of version 0.1, which kept it elsewhere, a record.
 
     Arguments
     ---------
-    folder : str
-        Of the checkpoints.
+    checkpoint : pathlib.Path
+        Its folder.
     """
-    for path in Path(folder).glob("*/brain.ckpt"):
-        saved = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if "history" not in saved:
-            continue
-        record = Record(saved.pop("history"), saved.pop("seconds"))
-        record.save(path.with_name("part"))
-        os.replace(path.with_name("part"), path.with_name(f"{RECORD}.ckpt"))
-        meta = path.with_name(METAFNAME).read_text(encoding="utf-8")
-        if yaml.safe_load(meta)["end-of-epoch"]:
-            saved |= {"step": 0, "avg_train_loss": 0.0}
-        path.with_name("part").write_text(yaml.safe_dump(saved))
-        os.replace(path.with_name("part"), path)
+    brain, part = checkpoint / "brain.ckpt", checkpoint / "part"
+    saved = yaml.safe_load(brain.read_text(encoding="utf-8"))
+    if "history" not in saved:
+        return
+    Record(saved.pop("history"), saved.pop("seconds")).save(part)
+    os.replace(part, checkpoint / f"{RECORD}.ckpt")
+    meta = (checkpoint / METAFNAME).read_text(encoding="utf-8")
+    if yaml.safe_load(meta)["end-of-epoch"]:
+        saved |= {"step": 0, "avg_train_loss": 0.0}
+    part.write_text(yaml.safe_dump(saved), encoding="utf-8")
+    os.replace(part, brain)

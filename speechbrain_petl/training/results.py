@@ -14,6 +14,7 @@ from speechbrain.utils.distributed import main_process_only
 from ..adapters.adapted import count_parameters
 from ..errors import InputError
 from ..weights.adapter_files import save_weights, weights_beside
+from .predictions import predictions_beside
 
 RESULT = "result.json"
 NEEDED = {  # key of a result -> kind
@@ -27,19 +28,38 @@ NEEDED = {  # key of a result -> kind
 }
 
 
-def measured(brain):
-    """What a run adds to what identifies it.
+def write_run(brain, identifies, path):
+    """Write what a tested run leaves: predictions, weights and result.json.
 
     Arguments
     ---------
     brain : PETLBrain
         That has been tested.
+    identifies : dict
+        What identifies the run: dataset, method, fold, seed, ...
+    path : str
+        Of the result.json; the others are beside it.
 
     Returns
     -------
     dict
-        metrics, tested_epoch, trainable_parameters, seconds, history, ...
+        What is in it.
     """
+    if brain.predictions:
+        brain.predictions.write(predictions_beside(path))
+    # those of the checkpointer are neither compiled nor wrapped by DDP
+    known = brain.checkpointer.recoverables
+    modules = {name: known[name] for name in brain.learned}
+    # which epoch, or average of some, need not be found out again
+    save = main_process_only(save_weights)
+    save(weights_beside(path), modules, brain.activation)
+    result = {**identifies, **_measured(brain)}
+    write_result(result, path)
+    return result
+
+
+def _measured(brain):
+    """What a run adds to what identifies it."""
     trainable, total = count_parameters(brain.modules)
     return {
         "metrics": brain.test_stats,
@@ -63,23 +83,6 @@ def _device_name(device):
     if "cuda" in str(device):
         return torch.cuda.get_device_name(device)
     return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
-
-
-@main_process_only
-def keep_tested_weights(brain, path):
-    """So that which epoch, or average of some, need not be found out again.
-
-    Arguments
-    ---------
-    brain : PETLBrain
-        That has been tested.
-    path : str
-        Of the result.json that they are written beside.
-    """
-    # those of the checkpointer are neither compiled nor wrapped by DDP
-    known = brain.checkpointer.recoverables
-    modules = {name: known[name] for name in brain.learned}
-    save_weights(weights_beside(path), modules, brain.activation)
 
 
 @main_process_only

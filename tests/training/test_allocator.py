@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import torch
-from speechbrain_petl.training import allocator, loop
+from speechbrain_petl.training import allocator
 from toy import toy_brain
 
 glibc = pytest.mark.skipif(
@@ -125,7 +125,9 @@ def test_a_brain_on_a_cpu_sets_it(value, tmp_path, monkeypatch):
     """A user who sets nothing gets it; who asks for small gets small."""
     calls = []
     for name in ("keep_large_blocks", "return_large_blocks"):
-        monkeypatch.setattr(loop, name, lambda name=name: calls.append(name))
+        monkeypatch.setattr(
+            allocator, name, lambda name=name: calls.append(name)
+        )
     monkeypatch.setattr(
         torch.nn.Module, "gradient_checkpointing", value, raising=False
     )

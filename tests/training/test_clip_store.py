@@ -10,10 +10,10 @@ import time
 import numpy as np
 import pytest
 import torch
+from processes import in_processes
 from speechbrain_petl.errors import InputError
 from speechbrain_petl.training.cache.clip_store import ClipStore, _create
 from speechbrain_petl.training.cache.stored import StoredClips
-from test_ddp import in_processes
 from torch.utils.data import DataLoader
 
 from speechbrain.dataio.dataset import DynamicItemDataset

@@ -2,10 +2,7 @@
 
 import csv
 import json
-import multiprocessing
-import os
 import re
-import socket
 from pathlib import Path
 
 import killed
@@ -13,14 +10,13 @@ import pandas
 import pytest
 import torch
 from layouts import make_esc50
+from processes import PROCESSES, in_processes
 from running import arguments, result_of, run, torchrun, weights_of
 from speechbrain_petl.recipe.main import run_main
 from torch import nn
 from toy import ToyBrain, network, toy_brain, train
 
-from speechbrain.utils.distributed import ddp_init_group
-
-GLOBAL_BATCH, PROCESSES = 8, 2
+GLOBAL_BATCH = 8
 PLAIN = ["--augment={steps: []}"]  # its draws depend on the process
 
 
@@ -113,38 +109,6 @@ class SpyBrain(ToyBrain):
         """Logits."""
         self.draws = [*self.draws, torch.rand(1).item()]
         return super().compute_forward(batch, stage)
-
-
-def in_processes(function, folder, count=PROCESSES):
-    """Run function(folder / rank) in forks that torchrun could have made."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
-
-    def start(rank):
-        torch.set_num_threads(1)
-        os.environ.update(
-            RANK=str(rank),
-            LOCAL_RANK=str(rank),
-            WORLD_SIZE=str(count),
-            MASTER_ADDR="localhost",
-            MASTER_PORT=port,
-        )
-        ddp_init_group({"distributed_backend": "gloo"})
-        function(folder, rank)
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-
-    context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=start, args=(r,)) for r in range(count)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(100)
-    codes = [process.exitcode for process in processes]
-    for process in processes:
-        process.kill()
-    assert codes == [0] * count, codes
 
 
 def trained_and_left(folder, rank):
