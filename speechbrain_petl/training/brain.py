@@ -51,10 +51,8 @@ class PETLBrain(ResumableBrain):
         as for ``loop.ResumableBrain``.
     """
 
-    # False where the metrics keep every score until the end of the stage
-    scores_training = True
-    # what makes probabilities of the logits: softmax, or sigmoid for tags
-    activation = "softmax"
+    scores_training = True  # not where metrics keep every score of a stage
+    activation = "softmax"  # of the logits; sigmoid for tags
 
     def __init__(
         self,
