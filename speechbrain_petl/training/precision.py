@@ -2,8 +2,6 @@
 
 import platform
 
-from torch import nn
-
 from speechbrain.utils.distributed import infer_device
 from speechbrain.utils.logger import get_logger
 
@@ -80,6 +78,7 @@ def unfuse_attention(modules):
     Example
     -------
     >>> from timm.layers import Attention
+    >>> from torch import nn
     >>> modules = nn.ModuleDict({"attention": Attention(32, num_heads=2)})
     >>> unfuse_attention(modules)
     >>> modules.attention.fused_attn
