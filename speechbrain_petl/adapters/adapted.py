@@ -15,8 +15,9 @@ from speechbrain.utils.checkpoints import (
     register_checkpoint_hooks,
 )
 
-from ..errors import InputError, check_arguments
+from ..errors import InputError
 from .globs import match
+from .sites import wrapped
 
 
 @register_checkpoint_hooks
@@ -70,9 +71,7 @@ class AdaptedEncoder(nn.Module):
         for name in sorted(sites, key=lambda n: -n.count(".")):
             module = encoder.get_submodule(name)
             was = [(p, p.requires_grad) for p in module.parameters()]
-            wrapper = sites[name]
-            check_arguments(wrapper, module, key=f"petl: wrap: {name}")
-            replace_module(encoder, name, wrapper(module))
+            replace_module(encoder, name, wrapped(sites[name], module, name))
             # SpeechBrain's adapters freeze what they wrap, `train` included
             for parameter, required in was:
                 parameter.requires_grad_(required)

@@ -8,8 +8,13 @@ from torch import nn
 
 from ..errors import InputError, did_you_mean
 from .sites import build, on_first, place_of
+from .widths import common_width_of, output_width_of, width_of
 
-WHERE = ("parallel", "before", "after")
+WHERE = {  # a block is -> how wide the tokens are there
+    "parallel": common_width_of,
+    "before": width_of,
+    "after": output_width_of,
+}
 
 
 class Adapter(nn.Module):
@@ -38,7 +43,7 @@ class Adapter(nn.Module):
     learn_scale : bool
         Train the scale.
     dim : int, optional
-        Width of the tokens, if f does not tell it.
+        Width of the tokens where A is, if f does not tell it.
 
     Example
     -------
@@ -68,6 +73,7 @@ class Adapter(nn.Module):
         self.pretrained_module = target_module
         self.where = where
         self.residual = where != "parallel" if residual is None else residual
+        dim = dim or WHERE[where](target_module)
         self.block = build(block, target_module, dim)
         self.scale = scale
         # saves a pass over all tokens where there is nothing to scale

@@ -9,6 +9,7 @@ from torch import nn
 from ..errors import InputError
 from .parts import spread, thirds
 from .sites import place_of
+from .widths import linear
 
 
 class IA3(nn.Module):
@@ -43,7 +44,7 @@ class IA3(nn.Module):
                 f"IA3: side={side!r} with parts={parts!r}: `side` is output or "
                 "input, and only outputs have parts."
             )
-        self.pretrained_module = target_module
+        self.pretrained_module = linear(target_module, "IA3")
         self.in_features = target_module.in_features
         self.out_features = target_module.out_features
         self.side = side

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .parts import thirds
+from .widths import linear
 
 
 class LoRA(nn.Module):
@@ -55,11 +56,11 @@ class LoRA(nn.Module):
         rslora=False,
     ):
         super().__init__()
-        self.pretrained_module = target_module
+        owner = type(self).__name__
+        self.pretrained_module = linear(target_module, owner)
         self.in_features = target_module.in_features
         self.out_features = target_module.out_features
         self.scale = alpha / (math.sqrt(rank) if rslora else rank)
-        owner = type(self).__name__
         self.starts, width = thirds(
             parts, self.out_features, owner, self.in_features
         )

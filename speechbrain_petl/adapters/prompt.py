@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from .masks import pad_masks
-from .sites import on_first, place_of, width_of
+from .sites import on_first, place_of
+from .widths import common_width_of
 
 
 class Prompt(nn.Module):
@@ -56,7 +57,7 @@ class Prompt(nn.Module):
         self.pretrained_module = target_module
         self.keep = keep
         self.replace = replace
-        dim = dim or width_of(target_module)
+        dim = dim or common_width_of(target_module)
         place = place_of(target_module)
         self.prompts = nn.Parameter(torch.empty(tokens, dim, **place))
         # the paper's bound, sqrt(6 / (patch + dim)), where a patch has as

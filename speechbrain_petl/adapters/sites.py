@@ -1,41 +1,45 @@
-"""What a wrapper asks of the module it wraps: width, device, output."""
+"""What a wrapper asks of the module it wraps: device, output, a block for it."""
 
 from torch import nn
 
 from ..errors import InputError, check_arguments
 
 
-def width_of(module):
-    """The width of the tokens that a module takes.
-
-    It is that of the first Linear or normalisation found, wrapped ones
-    included: right for projections, attentions, feed-forwards, whole blocks
-    and stacks of them.
+def wrapped(wrapper, module, name):
+    """Wrap a module of an encoder; what is refused is refused by its name.
 
     Arguments
     ---------
+    wrapper : callable
+        Takes the module and returns its replacement.
     module : torch.nn.Module
-        What a wrapper was given.
+        The module.
+    name : str
+        Its name in the encoder.
 
     Returns
     -------
-    int
-        The last dimension of the module's input.
+    torch.nn.Module
+        The replacement.
 
     Example
     -------
-    >>> width_of(nn.Sequential(nn.GELU(), nn.Linear(32, 64)))
+    >>> from speechbrain_petl import LoRA
+    >>> wrapped(LoRA, nn.Linear(32, 32), "q_proj").out_features
     32
     """
-    for inner in module.modules():
-        if isinstance(getattr(inner, "in_features", None), int):
-            return inner.in_features
-        if hasattr(inner, "normalized_shape"):
-            return inner.normalized_shape[-1]
-    raise InputError(
-        f"{type(module).__name__} holds no Linear and no LayerNorm that tell "
-        "the width of its input: set dim."
-    )
+    key = f"petl: wrap: {name}"
+    # a list that its owner iterates over, which no wrapper can stand for
+    if type(module).forward is nn.Module.forward:
+        raise InputError(
+            f"{key}: this {type(module).__name__} is never called, so that "
+            "nothing can be wrapped around it: name what is inside"
+        )
+    check_arguments(wrapper, module, key=key)
+    try:
+        return wrapper(module)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from error
 
 
 def place_of(module):
@@ -62,7 +66,7 @@ def place_of(module):
     return {}
 
 
-def build(block, module, dim=None):
+def build(block, module, dim):
     """Make a block that fits a module.
 
     Arguments
@@ -70,9 +74,9 @@ def build(block, module, dim=None):
     block : callable
         Takes ``dim`` and returns a module (batch, token, dim) -> same.
     module : torch.nn.Module
-        The module to fit, in width, device and dtype.
-    dim : int, optional
-        The width, if the module does not tell it.
+        The module to fit, in device and dtype.
+    dim : int
+        The width of the tokens.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def build(block, module, dim=None):
     Example
     -------
     >>> from speechbrain_petl.adapters.blocks import Bottleneck
-    >>> build(Bottleneck, nn.Linear(32, 96)).down
+    >>> build(Bottleneck, nn.Linear(32, 96), dim=32).down
     Linear(in_features=32, out_features=12, bias=True)
     """
     if isinstance(block, nn.Module):
@@ -91,7 +95,6 @@ def build(block, module, dim=None):
             "needs its own: in the yaml file write !name: instead of !new:, "
             "or wrap it in Shared."
         )
-    dim = dim or width_of(module)
     check_arguments(block, dim=dim, key="petl: block")
     return block(dim=dim).to(**place_of(module))
 

@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from .sites import on_first, place_of, width_of
+from .sites import on_first, place_of
+from .widths import output_width_of
 
 
 class SSF(nn.Module):
@@ -32,7 +33,8 @@ class SSF(nn.Module):
         if hasattr(target_module, "out_features"):
             self.in_features = target_module.in_features
             self.out_features = dim = target_module.out_features
-        dim, place = dim or width_of(target_module), place_of(target_module)
+        dim = dim or output_width_of(target_module)
+        place = place_of(target_module)
         self.scale = nn.Parameter(torch.ones(dim, **place))
         self.shift = nn.Parameter(torch.zeros(dim, **place))
 

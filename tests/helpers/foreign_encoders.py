@@ -80,6 +80,26 @@ def transformers_wav2vec2():
     return transformers.Wav2Vec2Model(config), torch.randn(2, 800)
 
 
+def transformers_whisper():
+    """transformers' encoder of Whisper, made tiny: no module holds fc1, fc2."""
+    config = transformers.WhisperConfig(
+        d_model=32,
+        encoder_layers=2,
+        encoder_attention_heads=2,
+        encoder_ffn_dim=64,
+        max_source_positions=20,
+    )
+    encoder = transformers.models.whisper.modeling_whisper.WhisperEncoder
+    return encoder(config), torch.randn(2, 80, 40)
+
+
+def transformers_bert():
+    """transformers' BERT, made tiny: its feed-forward is two modules."""
+    config = transformers.BertConfig(**SIZE, vocab_size=9)
+    model = transformers.BertModel(config, add_pooling_layer=False)
+    return model, torch.randint(9, (2, 20))
+
+
 # encoder -> its names of (blocks, attention, feed-forward, projections)
 ENCODERS = {
     timm_vit: ("blocks.?", "*.attn", "*.mlp", "*.attn.qkv"),
@@ -101,6 +121,20 @@ ENCODERS = {
         "*.feed_forward",
         "*.[qv]_proj",
     ),
+}
+
+
+# encoder -> its names of (first, second half of a feed-forward)
+HALVES = {
+    transformers_whisper: ("layers.?.fc1", "layers.?.fc2"),
+    transformers_bert: (
+        "encoder.layer.?.intermediate",
+        "encoder.layer.?.output",
+    ),
+}
+BLOCKS = {
+    transformers_whisper: "layers.?",
+    transformers_bert: "encoder.layer.?",
 }
 
 
