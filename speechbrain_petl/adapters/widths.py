@@ -1,7 +1,5 @@
 """How wide the tokens are that a module takes, and those that it returns."""
 
-from torch import nn
-
 from ..errors import InputError
 
 
@@ -24,6 +22,7 @@ def width_of(module):
 
     Example
     -------
+    >>> from torch import nn
     >>> width_of(nn.Sequential(nn.GELU(), nn.Linear(32, 64)))
     32
     """
@@ -54,6 +53,7 @@ def output_width_of(module):
 
     Example
     -------
+    >>> from torch import nn
     >>> output_width_of(nn.Sequential(nn.Linear(32, 64), nn.GELU()))
     64
     """
@@ -81,6 +81,7 @@ def common_width_of(module):
 
     Example
     -------
+    >>> from torch import nn
     >>> common_width_of(nn.Linear(32, 32))
     32
     """
@@ -112,6 +113,7 @@ def linear(module, wrapper):
 
     Example
     -------
+    >>> from torch import nn
     >>> linear(nn.Linear(32, 64), "LoRA")
     Linear(in_features=32, out_features=64, bias=True)
     """

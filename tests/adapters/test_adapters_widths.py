@@ -5,13 +5,11 @@ from functools import partial
 import pytest
 import torch
 from foreign_encoders import BLOCKS, HALVES, features, transformers_whisper
-from torch import nn
-
 from speechbrain_petl import (
     IA3,
     SSF,
-    Adapter,
     AdaptedEncoder,
+    Adapter,
     Bottleneck,
     DoRA,
     InputError,
@@ -22,6 +20,7 @@ from speechbrain_petl import (
     WeightedLayers,
 )
 from speechbrain_petl.adapters.widths import output_width_of, width_of
+from torch import nn
 
 SMALL = partial(Bottleneck, width=4)
 NARROW, WIDE = 32, 64
