@@ -6,16 +6,23 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from method_files import ROOT
 from ruamel.yaml import YAML
 from running import ESC50, TINY, load_train
 from speechbrain_petl import InputError
-from speechbrain_petl.experiments.sweep import command as sweep
-from speechbrain_petl.experiments.sweep.jobs import FAILED, LOG
+from speechbrain_petl.experiments import sweep as sweep_package
+from speechbrain_petl.experiments.sweep import (
+    command as sweep,
+    ending,
+    slurm,
+)
+from speechbrain_petl.experiments.sweep.job import FAILED, LOG, try_lock
 from speechbrain_petl.recipe.method_files import BASE
 from toy_recipe import make_recipe
 
@@ -88,6 +95,51 @@ def test_local_jobs_share_the_cores(recipe, monkeypatch):
     assert sorted(r["gpus"] for r in found) == ["4", "7"]
 
 
+def test_where_linux_is_not(recipe, monkeypatch):
+    """What macOS and Windows do not have is not asked for."""
+    import filelock  # noqa: F401  its own fcntl is this machine's
+
+    monkeypatch.delattr(os, "sched_getaffinity")
+    for name in ("killpg", "fork", "setsid"):
+        monkeypatch.delattr(os, name)
+    for name in ("SIGKILL", "SIGUSR1", "SIGUSR2"):
+        monkeypatch.delattr(signal, name)
+    for name in ("fcntl", "submitit"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    run(recipe, "--methods=lora", "--folds=1,2", "--jobs=2")
+    assert len(folders(recipe)) == 2
+    assert result(recipe, "lora/fold1_seed1")["threads"] == "4"
+    folder = recipe / "results" / "lora" / "fold1_seed1"
+    with open(folder / LOG) as log, open(folder / LOG) as other:
+        with try_lock(log):
+            assert try_lock(other) is None
+        with try_lock(other):
+            assert try_lock(log) is None
+
+
+def test_a_tree_of_processes_is_ended(tmp_path, monkeypatch):
+    """Also what does not listen to SIGTERM, as torchrun's workers may not."""
+    monkeypatch.delattr(os, "killpg")
+    monkeypatch.setattr(ending, "PATIENCE", 0.3)
+    code = (
+        "import os, pathlib, signal, subprocess, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "if 'child' not in sys.argv:\n"
+        "    subprocess.Popen([*sys.orig_argv, 'child'])\n"
+        "pathlib.Path(str(os.getpid())).touch()\n"
+        "time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", code]
+    process = subprocess.Popen(command, cwd=tmp_path)
+    wait_for(lambda: len(os.listdir(tmp_path)) == 2)
+    ending.end_tree(process)
+    assert process.poll() is not None
+    pids = [int(path.name) for path in tmp_path.iterdir()]
+    wait_for(lambda: not any(map(psutil.pid_exists, pids)))
+
+
 def test_failed_runs_are_reported_and_retried_on_request(tmp_path, capsys):
     recipe = make_recipe(tmp_path / "recipe", ["broken", "lora"])
     run(recipe, code=1)
@@ -147,6 +199,14 @@ def test_dry_run(recipe, capsys):
 )
 def test_wrong_commands_start_nothing(recipe, options, words):
     assert re.search(words, refusal(recipe, *options))
+
+
+def test_submitit_is_optional(recipe, monkeypatch):
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    monkeypatch.delitem(sys.modules, slurm.__name__)
+    monkeypatch.delattr(sweep_package, "slurm")
+    message = refusal(recipe, "--executor=slurm")
+    assert message.endswith("pip install speechbrain_petl[slurm]")
 
 
 FOLDED = {"ESC50": 5, "UrbanSound8k": 10, "IEMOCAP": 10}
@@ -270,7 +330,6 @@ def test_stopped(recipe, number):
     [
         "all",
         pytest.param("the sweep", marks=SLOW),
-        pytest.param("but train.py", marks=SLOW),
     ],
 )
 def test_killed(recipe, which):
@@ -279,12 +338,9 @@ def test_killed(recipe, which):
     process = in_a_fork(recipe, *slow)
     wait_for(lambda: list(recipe.rglob("steps/0")))
     victims = running(recipe)
-    assert len(victims) == 4  # sweep, submitit's two and train.py
-    for pid, line in victims:
-        is_train = line.split()[1:2] == ["train.py"]
+    assert len(victims) == 2  # the sweep and train.py
+    for pid, _ in victims:
         if which == "all" or pid == process.pid:
-            os.kill(pid, signal.SIGKILL)
-        elif which == "but train.py" and not is_train:
             os.kill(pid, signal.SIGKILL)
     process.join(20)
     assert process.exitcode == -signal.SIGKILL

@@ -9,7 +9,7 @@ import fake_slurm
 import pytest
 from speechbrain_petl.experiments.sweep import (
     command as sweep,
-    pools,
+    slurm,
 )
 from test_sweep import (
     folders,
@@ -31,7 +31,7 @@ def recipe(tmp_path, monkeypatch):
     """A light recipe, on a machine with the commands of Slurm."""
     commands = fake_slurm.install(tmp_path / "slurm")
     monkeypatch.setenv("PATH", f"{commands}:{os.environ['PATH']}")
-    monkeypatch.setattr(pools.SlurmPool, "poll_seconds", 0.1)
+    monkeypatch.setattr(slurm.SlurmPool, "poll_seconds", 0.1)
     return make_recipe(tmp_path / "recipe", ["lora", "broken"])
 
 

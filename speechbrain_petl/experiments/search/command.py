@@ -18,7 +18,8 @@ from ...recipe.command_line import OPTIONS
 from ...recipe.parsing import check_recipe
 from ...recipe.settings import MAY_CHANGE
 from ..sweep.cells import working_in
-from ..sweep.jobs import RunFailed, stopped_once
+from ..sweep.ending import stopped_once
+from ..sweep.job import JobFailed
 from .ranges import parse_range
 from .trials import Objective, finished, open_study, running
 
@@ -121,7 +122,7 @@ def optimize(study, objective, trials):
 
         while done < trials:
             if done + len(running(study)) < trials:
-                study.optimize(objective, 1, callbacks=[count], catch=RunFailed)
+                study.optimize(objective, 1, callbacks=[count], catch=JobFailed)
             else:
                 bar.set_postfix_str("waiting for the last of other processes")
                 time.sleep(POLL)

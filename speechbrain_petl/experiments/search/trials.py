@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...training.results import RESULT
-from ..sweep.jobs import Run, RunFailed
+from ..sweep.job import Job, JobFailed
 
 FOLDER = "search"  # in the recipe's folder
 ON_VALIDATION = "--brain={test_on: valid}"
@@ -109,28 +109,28 @@ class Objective:
         self.ranges, self.study = ranges, study
 
     def __call__(self, trial):
-        """The score of a trial, or ``RunFailed``."""
+        """The score of a trial, or ``JobFailed``."""
         values = {one.key: one.suggest(trial) for one in self.ranges}
         for other in finished(self.study):
             if other.params == trial.params and other.value is not None:
                 return other.value
-        run = self._run(trial, values)
+        job = self._job(trial, values)
         try:
-            run()
-        except RunFailed as error:
-            lines = "\n".join(run.last_lines())
+            job()
+        except JobFailed as error:
+            lines = "\n".join(job.last_lines())
             trial.set_user_attr("failed", f"{error}\n{lines}")
             raise
         except KeyboardInterrupt:  # let the next process go on with it
             _retry()(self.study, self.study.trials[trial.number])
             raise
-        result = json.loads(run.result.read_text(encoding="utf-8"))
+        result = json.loads(job.result.read_text(encoding="utf-8"))
         name = result["select"]
         scores = [e["valid"][name] for e in result["history"]]
         trial.set_user_attr("metric", name)
         return max(scores)
 
-    def _run(self, trial, values):
+    def _job(self, trial, values):
         frozen = self.study.trials[trial.number]
         first = type(_retry()).retried_trial_number(frozen)
         number = trial.number if first is None else first
@@ -139,7 +139,7 @@ class Objective:
         command = [sys.executable, *self.command, *chosen, ON_VALIDATION]
         command += [f"--output_folder={folder}", "--noprogressbar"]
         folder = self.recipe / folder
-        return Run(command, self.recipe, folder, folder / RESULT)
+        return Job(command, self.recipe, folder, folder / RESULT)
 
 
 def finished(study):

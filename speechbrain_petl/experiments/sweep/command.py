@@ -8,20 +8,17 @@ the last one was stopped.
 import argparse
 import shlex
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
-
-from tqdm import tqdm
 
 from ...errors import ArgumentParser, InputError
 from .axes import fold_numbers, method_names, seed_numbers, shot_numbers
 from .cells import HPARAMS, fold_count, plan, working_in
-from .jobs import LOG, Job, stopped_once
-from .pools import LocalPool, SlurmPool, visible_gpus
+from .ending import stopped_once
+from .local import LocalPool
+from .progress import report, run_all
 
 SUBMITIT = Path("results", ".sweep")  # in the recipe's folder
-IN_FULL = 3  # failed runs whose last lines are all shown
 STOPPED = 130  # exit code after Ctrl-C, as a shell's
 
 
@@ -123,145 +120,83 @@ def cells_of(options, others):
     ]
 
 
-def pool_of(options, others, folder):
+def pool_of(options, on_cpu):
     """Where the jobs are to run.
+
+    To be called in the recipe's folder.
 
     Arguments
     ---------
     options : argparse.Namespace
         As ``parse`` returns them.
-    others : list of str
-        train.py's options.
-    folder : pathlib.Path
-        For submitit's files.
+    on_cpu : bool
+        Whether train.py is told to leave GPUs alone.
 
     Returns
     -------
-    pools.LocalPool or pools.SlurmPool
+    LocalPool or SlurmPool
         The pool.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     if options.executor == "local":
-        there = len(visible_gpus())
-        if (options.gpus or 0) > there and "--device=cpu" not in others:
-            raise InputError(
-                f"--gpus={options.gpus}: this machine has {there}; add "
-                "--device=cpu for as many processes on the CPU"
-            )
-        return LocalPool(folder, options.jobs or 1, options.gpus)
+        return LocalPool(options.jobs or 1, options.gpus, on_cpu)
+    try:
+        from .slurm import SlurmPool
+    except ImportError as error:
+        raise InputError(
+            f"--executor=slurm: {error}: pip install speechbrain_petl[slurm]"
+        )
+
     more = dict(item.partition("=")[::2] for item in options.slurm)
     if options.partition:
         more["partition"] = options.partition
     if options.cpus:
         more["cpus_per_task"] = options.cpus
+    folder = SUBMITIT.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
     jobs = options.jobs or 100
     return SlurmPool(folder, jobs, options.time, options.gpus, **more)
 
 
-def run_of(cell, options, gpus):
+def job_of(cell, script, pool):
     """The job of a cell.
 
     Arguments
     ---------
     cell : cells.Cell
         What to run.
-    options : argparse.Namespace
-        As ``parse`` returns them.
-    gpus : int
-        For the run.
+    script : str
+        train.py.
+    pool : LocalPool or SlurmPool
+        Where.
 
     Returns
     -------
-    jobs.Job
+    Job
         The job.
     """
     command = [sys.executable]
-    if gpus > 1:
+    if pool.gpus > 1:
         command += ["-m", "torch.distributed.run", "--standalone"]
-        command += [f"--nproc_per_node={gpus}"]
-    command += [options.script, *cell.arguments, "--noprogressbar"]
-    return Job(command, Path.cwd(), cell.folder, cell.result)
+        command += [f"--nproc_per_node={pool.gpus}"]
+    command += [script, *cell.arguments, "--noprogressbar"]
+    return pool.job_class(command, Path.cwd(), cell.folder, cell.result)
 
 
-def run_all(pool, runs):
-    """Run what is open, and tell how far it is.
-
-    Arguments
-    ---------
-    pool : pools.LocalPool or pools.SlurmPool
-        Where.
-    runs : list of jobs.Job
-        All of the sweep.
-    """
-    states = [run.state() for run in runs]
-    left = [r for r, state in zip(runs, states) if state == "open"]
-    done, failed, running = states.count("done"), states.count("failed"), {}
-    bar = tqdm(total=len(runs), initial=done, unit="run", dynamic_ncols=True)
-    with bar:
-        try:
-            while left or running:
-                for job in pool.submit(left) if left else ():
-                    running[job] = left.pop(0)
-                now = sum(map(pool.is_running, running))
-                waits = len(left) + len(running) - now
-                tell(bar, now, failed, waits)
-                time.sleep(pool.poll_seconds)
-                for job in [job for job in running if job.done()]:
-                    is_done = running.pop(job).state() == "done"
-                    pool.release(job)
-                    bar.update(is_done)
-                    failed += not is_done
-        except KeyboardInterrupt:
-            pool.stop(running)
-            raise
-        tell(bar, 0, failed, 0)
-
-
-def tell(bar, running, failed, left):
-    """Write what the bar does not show beside it.
-
-    Arguments
-    ---------
-    bar : tqdm.tqdm
-        Counts what is done.
-    running : int
-        How many runs are.
-    failed : int
-        How many have.
-    left : int
-        How many wait.
-    """
-    text = f"{running} running, {failed} failed, {left} left"
-    if text != bar.postfix or sys.stderr.isatty():  # a file needs no clock
-        bar.set_postfix_str(text)
-
-
-def report(cells, runs):
-    """Say what is done, and how what failed has ended.
+def dry_run(cells, jobs, script):
+    """Print the commands, and what became of them so far.
 
     Arguments
     ---------
     cells : list of cells.Cell
         Of the sweep.
-    runs : list of jobs.Job
-        Their jobs.
-
-    Returns
-    -------
-    int
-        How many runs are not done.
+    jobs : list of Job
+        Theirs.
+    script : str
+        train.py.
     """
-    lacking = [(c, r) for c, r in zip(cells, runs) if r.state() != "done"]
-    done = len(runs) - len(lacking)
-    print(f"{done} of {len(runs)} runs are done, {len(lacking)} failed.")
-    for number, (cell, run) in enumerate(lacking):
-        print(f"\n{cell.name}: {run.reason()}. The end of {run.folder / LOG}:")
-        lines = run.last_lines()
-        for line in lines if number < IN_FULL else lines[-1:]:
-            print(f"    {line}")
-    if lacking:
-        print("\nTo run these again: the same command with --retry")
-    return len(lacking)
+    for cell, job in zip(cells, jobs):
+        words = ["python", script, *cell.arguments]
+        print(f"{shlex.join(words)}  # {job.state()}")
 
 
 @stopped_once()
@@ -278,20 +213,17 @@ def main(argv):
         raise InputError(f"there is no folder {options.recipe}")
     with working_in(options.recipe):
         cells = cells_of(options, others)
-        pool = pool_of(options, others, SUBMITIT.absolute())
-        runs = [run_of(cell, options, pool.gpus) for cell in cells]
+        pool = pool_of(options, "--device=cpu" in others)
+        jobs = [job_of(cell, options.script, pool) for cell in cells]
         if options.dry_run:
-            for cell, run in zip(cells, runs):
-                words = ["python", options.script, *cell.arguments]
-                print(f"{shlex.join(words)}  # {run.state()}")
-            return
-        for run in runs if options.retry else ():
-            run.forget_failure()
+            return dry_run(cells, jobs, options.script)
+        for job in jobs if options.retry else ():
+            job.forget_failure()
         try:
-            run_all(pool, runs)
+            run_all(pool, jobs)
         except KeyboardInterrupt:
-            done = sum(run.state() == "done" for run in runs)
-            print(f"Stopped: {done} of {len(runs)} runs are done.")
+            done = sum(job.state() == "done" for job in jobs)
+            print(f"Stopped: {done} of {len(jobs)} runs are done.")
             print("To go on: the same command again")
             sys.exit(STOPPED)
-    sys.exit(1 if report(cells, runs) else 0)
+    sys.exit(1 if report(cells, jobs) else 0)

@@ -1,0 +1,62 @@
+"""A job in a process of submitit's on Slurm, which may be queued again.
+
+Only the standard library at the top, see ``job.py``.
+"""
+
+import signal
+import time
+
+from .ending import signal_once
+from .job import Job
+
+GRACE = 600  # seconds that Slurm may leave between a warning and the end
+
+
+class RequeuedJob(Job):
+    """A run that Slurm may stop, and start again.
+
+    Slurm signals all processes of a job. SIGTERM is a warning that SIGUSR2
+    (submitit queues the run again) or SIGKILL will follow.
+
+    Arguments
+    ---------
+    *args : tuple
+        As for ``Job``.
+    **kwargs : dict
+        As for ``Job``.
+    """
+
+    def __call__(self):
+        """Run to the end, or raise ``JobFailed``."""
+        signal_once(signal.SIGINT)
+        self.warned = False
+        signal.signal(signal.SIGTERM, self._note)
+        super().__call__()
+
+    def _note(self, signum, frame):
+        self.warned = True
+
+    def _train(self, log):
+        code = super()._train(log)
+        if self.warned and not self.result.exists():
+            print("stopped by Slurm", file=log, flush=True)
+            time.sleep(GRACE)  # until the signal that it warned of
+        return code
+
+    @staticmethod
+    def before_start():
+        """Let train.py ignore the signal that submitit answers."""
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+
+    def checkpoint(self):
+        """What submitit queues again after a preemption: the same run.
+
+        Returns
+        -------
+        submitit.helpers.DelayedSubmission
+            It goes on from train.py's last checkpoint.
+        """
+        from submitit.helpers import DelayedSubmission
+
+        self.process = None  # cannot be pickled, and is gone
+        return DelayedSubmission(self)
