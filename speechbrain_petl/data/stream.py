@@ -76,10 +76,10 @@ class ShardStream(IterableDataset):
                 )
 
     def _decode(self, path, key, labels, audio):
-        place = f"{path}: {key}"
+        name = f"{path}: {key}"
         return {
             "id": key,
-            "sig": read_audio(io.BytesIO(audio), self.samples, place=place),
+            "sig": read_audio(io.BytesIO(audio), self.samples, name=name),
             "shares": multi_hot(labels, len(self.index_of)),
         }
 

@@ -88,7 +88,7 @@ def test_the_odd_forms(tmp_path):
         (None, "is missing"),
         (b"", "has 0 bytes"),
         (b"These are words." * 9, "is no audio file"),
-        (truncated_wav()[:30], "is no audio file"),
+        (truncated_wav()[:30], "is broken"),
         (truncated_wav()[:44], "holds no samples"),
         (truncated_wav(), "is truncated: 16022 bytes"),
         (truncated_wav(keep=1.0)[:-1], "is truncated"),

@@ -1,0 +1,72 @@
+"""Files that are not what they seem: read as they are, or refused by name."""
+
+import io
+import resource
+import time
+
+import odd_sounds
+import pytest
+import torch
+from speechbrain_petl import InputError
+from speechbrain_petl.data.audio import SAMPLE_RATE, check_audio, read_audio
+
+GOOD, BROKEN = odd_sounds.good(), odd_sounds.broken()
+# the check reads the end of a file, and not what is in it; reading takes the
+# length of what was checked for granted
+FOUND_BY_READING = {n for n, file in BROKEN.items() if "finite" in file[1]}
+FOUND_BY_CHECK = {
+    f"half.{form}" for form in ("wav", "rf64", "w64", "aiff", "au")
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_is_odd_and_whole_is_read(name, tmp_path):
+    """Whole, and in windows, which are the same samples."""
+    path = odd_sounds.write_all(tmp_path, {name: GOOD[name]})[name]
+    start = time.process_time()
+    seconds, whole = check_audio(path), read_audio(path)
+    assert abs(len(whole) / SAMPLE_RATE - seconds) < 0.01
+    assert odd_sounds.SECONDS - 1e-3 < seconds < odd_sounds.SECONDS + 0.2
+    assert whole.abs().max() > 0.2 and torch.isfinite(whole).all()
+    # GSM and opus decode what is before, too
+    close = 2e-3 if "opus" in name or "mp3" in name else 1e-6
+    for second in (0.25, 1.0, 1.4):
+        first = round(second * SAMPLE_RATE)
+        for samples in (None, 4000):
+            part = read_audio(path, samples, start=second)
+            expected = whole[first:][:samples]
+            torch.testing.assert_close(part, expected, rtol=0, atol=close)
+    assert time.process_time() - start < 5
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_named(name, tmp_path):
+    """By the check or by reading, whole or in part, in no memory to speak of."""
+    path = odd_sounds.write_all(tmp_path, {name: BROKEN[name]})[name]
+    words = BROKEN[name][1]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    readers = {read_audio: FOUND_BY_CHECK, check_audio: FOUND_BY_READING}
+    for reader in (r for r, blind in readers.items() if name not in blind):
+        with pytest.raises(InputError, match=words) as error:
+            reader(path)
+        assert str(path) in str(error.value) and "\n" not in str(error.value)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1e5
+
+
+@pytest.mark.parametrize("name", sorted(BROKEN.keys() - FOUND_BY_CHECK))
+def test_what_is_broken_in_a_shard_is_named(name):
+    """Where it is bytes, and an error calls it as it is told to."""
+    with pytest.raises(InputError, match="shard 3: clip") as error:
+        read_audio(io.BytesIO(BROKEN[name][0]), name="shard 3: clip")
+    assert "\n" not in str(error.value)
+
+
+def test_nothing_after_the_end(tmp_path):
+    (tmp_path / "a.wav").write_bytes(odd_sounds.encoded("WAV"))
+    with pytest.raises(InputError, match="a.wav ends before 3.0 s"):
+        read_audio(tmp_path / "a.wav", start=3.0)
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        check_audio(tmp_path)
