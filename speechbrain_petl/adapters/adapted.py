@@ -19,6 +19,13 @@ from ..errors import InputError
 from .globs import match
 from .sites import wrapped
 
+BATCH_NORMS = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+)
+
 
 @register_checkpoint_hooks
 class AdaptedEncoder(nn.Module):
@@ -110,7 +117,7 @@ class AdaptedEncoder(nn.Module):
         """
         super().train(mode)
         for module in self.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if isinstance(module, BATCH_NORMS):
                 own = list(module.parameters(recurse=False))
                 if own and not any(p.requires_grad for p in own):
                     module.eval()

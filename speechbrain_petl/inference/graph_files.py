@@ -63,17 +63,9 @@ def _write_onnx(program, path, names, about):
         output_names=["probabilities"],
         dynamo=True,
         verbose=False,
-        custom_translation_table={torch.ops.prims.fma.default: _fma},
     )
     made.model.metadata_props.update(about)
     made.save(path)
-
-
-def _fma(a, b, c):
-    """What torch's exporter makes of addcmul, and ONNX does not have."""
-    from onnxscript import opset18 as op
-
-    return op.Add(op.Mul(a, b), c)
 
 
 def _read_onnx(path, names):

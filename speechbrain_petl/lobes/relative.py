@@ -9,7 +9,6 @@ import math
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchaudio.models.wav2vec2.components import SelfAttention
 
 GATE = 8  # outputs of the gate's projection, summed to two by fours
 
@@ -66,33 +65,34 @@ class RelativePositions(nn.Module):
         return torch.where(near < exact, near, far) + half * (offset > 0)
 
 
-class GatedAttention(SelfAttention):
+class GatedAttention(nn.Module):
     """Self-attention whose position bias each token scales by a gate.
 
     Arguments
     ---------
-    attention : torchaudio.models.wav2vec2.components.SelfAttention
-        The attention whose projections it takes over.
+    attention : torch.nn.Module
+        torchaudio's self-attention, whose projections it takes over.
     gate : str
         What the gate is computed from: the "input" (WavLM), or the projected
         "query" (BEATs).
 
     Example
     -------
-    >>> attention = GatedAttention(SelfAttention(32, num_heads=2))
+    >>> from speechbrain_petl import Wav2Vec2
+    >>> layer = Wav2Vec2((32, 1, 2)).encoder.transformer.layers[0]
+    >>> attention = GatedAttention(layer.attention)
     >>> bias = torch.randn(1, 2, 10, 10)
     >>> attention(torch.randn(3, 10, 32), position_bias=(bias,))[0].shape
     torch.Size([3, 10, 32])
     """
 
     def __init__(self, attention, gate="input"):
-        super().__init__(
-            attention.embed_dim, attention.num_heads, attention.dropout
-        )
+        super().__init__()
         for name, projection in attention.named_children():
             setattr(self, name, projection)
+        self.num_heads, self.dropout = attention.num_heads, attention.dropout
         self.gate = gate
-        self.gru_rel_pos_linear = nn.Linear(self.head_dim, GATE)
+        self.gru_rel_pos_linear = nn.Linear(attention.head_dim, GATE)
         self.gru_rel_pos_const = nn.Parameter(
             torch.ones(1, self.num_heads, 1, 1)
         )
@@ -116,7 +116,7 @@ class GatedAttention(SelfAttention):
             (1, head, token, token); in a tuple, since it is no mask for a
             prompt or prefix to lengthen: their tokens have no position.
         key_padding_mask : None
-            Not used, as in torchaudio's ``SelfAttention``.
+            Not used, as in torchaudio's self-attention.
 
         Returns
         -------

@@ -13,7 +13,6 @@ from numbers import Integral
 
 from torch import nn
 from torch.utils.checkpoint import checkpoint
-from torchaudio.models.wav2vec2 import components
 
 from ..adapters.masks import padding_mask
 from ..adapters.sites import first_of
@@ -26,8 +25,8 @@ class Transformer(nn.Module):
 
     Arguments
     ---------
-    theirs : torchaudio.models.wav2vec2.components.Transformer
-        Whose convolution for positions, LayerNorm and layers it takes over.
+    theirs : torch.nn.Module
+        torchaudio's transformer, whose convolution for positions, LayerNorm and layers it takes over.
     relative : dict, optional
         Arguments of ``GatedAttention`` and ``RelativePositions``, for WavLM
         and BEATs.
@@ -152,24 +151,22 @@ class Layers(nn.ModuleList):
         return x
 
 
-class DeepNormLayer(components.EncoderLayer):
+class DeepNormLayer(nn.Module):
     """A layer whose residuals are scaled, https://arxiv.org/abs/2203.00555.
 
     Arguments
     ---------
-    layer : torchaudio.models.wav2vec2.components.EncoderLayer
-        The layer whose parts it takes over, with LayerNorm at its end.
+    layer : torch.nn.Module
+        torchaudio's layer, with LayerNorm at its end, whose parts it takes
+        over.
     depth : int
         Number of layers.
     """
 
     def __init__(self, layer, depth):
-        super().__init__(
-            layer.attention,
-            layer.dropout.p,
-            layer_norm_first=False,
-            feed_forward=layer.feed_forward,
-        )
+        super().__init__()
+        for name, part in layer.named_children():
+            setattr(self, name, part)
         self.scale = (2 * depth) ** 0.25
 
     def forward(self, x, attention_mask=None, position_bias=None):

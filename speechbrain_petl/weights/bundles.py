@@ -63,11 +63,9 @@ def read_bundle(name):
         State dict with torchaudio's names.
     """
     bundle = getattr(torchaudio.pipelines, name)
-    # the public way builds the whole model first
+    options = {"map_location": "cpu", "weights_only": True}
     try:
-        return bundle._get_state_dict(
-            {"map_location": "cpu", "weights_only": True}
-        )
+        return bundle.get_model(dl_kwargs=options).state_dict()
     # no network, or any of torch's exceptions at a damaged file of its cache
     except Exception as error:
         reason = str(error).split(". ")[0] or type(error).__name__

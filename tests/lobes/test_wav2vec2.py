@@ -30,7 +30,6 @@ from speechbrain_petl.lobes.wav2vec2 import SIZES
 from speechbrain_petl.weights import bundles
 from speechbrain_petl.weights.convert_speech import from_wav2vec2
 from torch.nn import functional as F
-from torchaudio.models.wav2vec2.components import SelfAttention
 
 from speechbrain.integrations.huggingface import wav2vec2 as sb_wav2vec2
 from speechbrain.integrations.huggingface.hubert import HuBERT
@@ -186,15 +185,19 @@ def test_own_file(family, tmp_path):
 
 def test_torchaudio_bundle(monkeypatch):
     """By its name, without a network an error that says what to do."""
-    state, asked = torchaudios("wav2vec2_base").state_dict(), []
+    model, asked = torchaudio.models.wav2vec2_base(), []
 
     def load(url, **options):
         asked.append((url, options["weights_only"]))
-        return state
+        return model.state_dict()
 
     where = "torchaudio.pipelines._wav2vec2.utils.load_state_dict_from_url"
     monkeypatch.setattr(where, load)
-    load_pretrained(ours(), "WAV2VEC2_BASE")
+    encoder = load_pretrained(Wav2Vec2("wav2vec2_base"), "WAV2VEC2_BASE")
+    assert torch.equal(
+        encoder.feature_extractor.conv_layers[0].conv.weight,
+        model.feature_extractor.conv_layers[0].conv.weight,
+    )
     assert asked[0][0].endswith("wav2vec2_fairseq_base_ls960.pth")
     assert asked[0][1]
     assert not bundles.is_bundle("SQUIM_OBJECTIVE")
@@ -310,7 +313,8 @@ def test_without_a_network(monkeypatch):
 def test_learned_tokens_have_no_position(gate):
     """With a prefix, the bias of the others is what it was."""
     torch.manual_seed(0)
-    attention = scrambled(GatedAttention(SelfAttention(32, num_heads=2), gate))
+    (layer,) = Wav2Vec2((32, 1, 2)).encoder.transformer.layers
+    attention = scrambled(GatedAttention(layer.attention, gate))
     heads, names = attention._heads, ("q_proj", "k_proj", "v_proj")
     x, bias = noise(3, 10, 32), noise(1, 2, 10, 10, seed=1)
     q, *own = (heads(getattr(attention, name)(x)) for name in names)
