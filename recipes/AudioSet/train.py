@@ -19,19 +19,19 @@ from speechbrain_petl import (
     AdaptedEncoder,
     InputError,
     PETLBrain,
+    create_experiment_directory,
     load_pretrained,
+    parse_recipe,
+    run_main,
 )
 from speechbrain_petl.data.clips import ClipDataset
 from speechbrain_petl.data.stream import ShardPass, TrainStream
-from speechbrain_petl.recipe.main import run_main
-from speechbrain_petl.recipe.parsing import parse_recipe
 from speechbrain_petl.training.metrics.tagging import (
     DPrime,
     MeanAUC,
     MeanAveragePrecision,
 )
 
-import speechbrain as sb
 from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.dataio.sampler import ReproducibleWeightedRandomSampler
@@ -74,23 +74,24 @@ class AudioSetBrain(PETLBrain):
         )
 
 
-def folder_datasets(hparams, classes):
-    """split -> ClipDataset, from the official csv files and a folder."""
-    tables = run_on_main(
-        prepare_audioset,
-        kwargs={
-            "data_folder": hparams["data_folder"],
-            "save_folder": hparams["tables_folder"],
-            "clips_folder": hparams["clips_folder"],
-            "train_set": hparams["train_set"],
-            "valid_clips": hparams["valid_clips"],
-        },
-    )
-    samples = hparams["fbank"].samples
-    return {
-        split: ClipDataset(path, len(classes), samples)
-        for split, path in tables.items()
-    }
+def dataio_prep(hparams):
+    """split -> data set, from a folder of clips or from packed shards."""
+    for key in ("average", "batch_size", "clips_per_epoch", "shuffle_buffer"):
+        value = 1 if hparams[key] is None else hparams[key]
+        if not isinstance(value, int) or value < 1:
+            raise InputError(f"{key}={value}: give a whole number, 1 or more")
+    classes = read_classes(hparams["data_folder"])
+    if is_packed(hparams["data_folder"]):
+        datasets = shard_datasets(hparams, classes)
+    else:
+        tables = run_on_main(prepare_audioset, kwargs=hparams["prepare"])
+        samples = hparams["fbank"].samples
+        datasets = {
+            split: ClipDataset(path, len(classes), samples)
+            for split, path in tables.items()
+        }
+    run_on_main(save_labels, [classes.values(), hparams["labels_file"]])
+    return datasets, classes
 
 
 def shard_datasets(hparams, classes):
@@ -120,19 +121,13 @@ def main(argv):
     hparams_file, run_opts, overrides = parse_recipe(argv)
     with open(hparams_file, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)
-
-    for key in ("average", "batch_size", "clips_per_epoch", "shuffle_buffer"):
-        value = 1 if hparams[key] is None else hparams[key]
-        if not isinstance(value, int) or value < 1:
-            raise InputError(f"{key}={value}: give a whole number, 1 or more")
-    classes = read_classes(hparams["data_folder"])
-    packed = is_packed(hparams["data_folder"])
-    datasets = (shard_datasets if packed else folder_datasets)(hparams, classes)
-    loader = {"batch_size": None} if packed else {"collate_fn": PaddedBatch}
-    sb.create_experiment_directory(
-        hparams["output_folder"], hparams_file, overrides
+    create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides, run_opts
     )
-    run_on_main(save_labels, [classes.values(), hparams["labels_file"]])
+
+    datasets, classes = dataio_prep(hparams)
+    packed = isinstance(datasets["train"], TrainStream)
+    batches = {"batch_size": None} if packed else {"collate_fn": PaddedBatch}
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
     classifier = hparams["classifier"](hparams["encoder"].dim, len(classes))
@@ -152,7 +147,7 @@ def main(argv):
     return brain.train_and_test(
         hparams["epoch_counter"],
         datasets,
-        {**hparams["loader"], **loader},
+        {**hparams["loader"], **batches},
         result={
             **hparams["result"],
             "clips": {k: data.clips for k, data in datasets.items()},

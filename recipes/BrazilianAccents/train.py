@@ -11,15 +11,20 @@ Authors
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from prepare import prepare_brazilian_accents
-from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
-from speechbrain_petl.data.windows import class_weights, windowed_datasets
+from speechbrain_petl import (
+    AdaptedEncoder,
+    PETLBrain,
+    class_weights,
+    create_experiment_directory,
+    load_pretrained,
+    parse_recipe,
+    run_main,
+    windowed_datasets,
+)
 from speechbrain_petl.experiments.plots import draw_confusion
-from speechbrain_petl.recipe.main import run_main
-from speechbrain_petl.recipe.parsing import parse_recipe
 from speechbrain_petl.training.metrics.voting import PerFile, macro_f1, top, uar
 from speechbrain_petl.training.predictions import predictions_beside
 
-import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
 
 
@@ -49,36 +54,24 @@ class AccentsBrain(PETLBrain):
         )
 
 
+def dataio_prep(hparams):
+    """split -> dataset of windows, and the label set of all splits."""
+    return windowed_datasets(**hparams["dataio"])
+
+
 def main(argv):
     """Prepare, adapt, select on validation, test once."""
     hparams_file, run_opts, overrides = parse_recipe(argv)
     with open(hparams_file, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)
+    create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides, run_opts
+    )
 
-    fbank = hparams["fbank"]
-    manifests = run_on_main(
-        prepare_brazilian_accents,
-        kwargs={
-            "data_folder": hparams["data_folder"],
-            "save_folder": hparams["save_folder"],
-            "window": fbank.samples / fbank.sample_rate,
-            "overlap": hparams["overlap"],
-            "metadata": hparams["metadata"],
-            "labels": hparams["labels"],
-            "split_seed": hparams["split_seed"],
-            "valid_ratio": hparams["valid_ratio"],
-            "test_ratio": hparams["test_ratio"],
-        },
+    hparams["dataio"]["manifests"] = run_on_main(
+        prepare_brazilian_accents, kwargs=hparams["prepare"]
     )
-    sb.create_experiment_directory(
-        hparams["output_folder"], hparams_file, overrides
-    )
-    datasets, labels = windowed_datasets(
-        manifests,
-        hparams["labels_file"],
-        shots=hparams["shots"],
-        seed=hparams["seed"],
-    )
+    datasets, labels = dataio_prep(hparams)
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
     classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))

@@ -15,14 +15,14 @@ from speechbrain_petl import (
     AdaptedEncoder,
     InputError,
     PETLBrain,
+    classification_datasets,
+    create_experiment_directory,
     load_pretrained,
+    parse_recipe,
+    run_main,
 )
-from speechbrain_petl.data.dataio import classification_datasets
-from speechbrain_petl.recipe.main import run_main
-from speechbrain_petl.recipe.parsing import parse_recipe
 from torchmetrics.classification import MulticlassAccuracy
 
-import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
 
 
@@ -48,6 +48,11 @@ class IntentBrain(PETLBrain):
         return torch.nn.functional.cross_entropy(logits, targets)
 
 
+def dataio_prep(hparams):
+    """split -> dataset of clips, and the label set of all splits."""
+    return classification_datasets(**hparams["dataio"])
+
+
 def main(argv):
     """Prepare, adapt, select on validation, test once."""
     hparams_file, run_opts, overrides = parse_recipe(argv)
@@ -55,24 +60,14 @@ def main(argv):
         hparams = load_hyperpyyaml(file, overrides)
     if "classifier" not in hparams:
         raise InputError(f"{argv[0]}: train.py takes those of hparams")
+    create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides, run_opts
+    )
 
-    manifests = run_on_main(
-        prepare_fluent_speech_commands,
-        kwargs={
-            "data_folder": hparams["data_folder"],
-            "save_folder": hparams["save_folder"],
-        },
+    hparams["dataio"]["manifests"] = run_on_main(
+        prepare_fluent_speech_commands, kwargs=hparams["prepare"]
     )
-    sb.create_experiment_directory(
-        hparams["output_folder"], hparams_file, overrides
-    )
-    datasets, labels = classification_datasets(
-        manifests,
-        hparams["fbank"].samples,
-        hparams["labels_file"],
-        shots=hparams["shots"],
-        seed=hparams["seed"],
-    )
+    datasets, labels = dataio_prep(hparams)
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
     classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))

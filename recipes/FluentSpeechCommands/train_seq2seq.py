@@ -18,17 +18,18 @@ from speechbrain_petl import (
     InputError,
     Mixup,
     PETLBrain,
+    classification_datasets,
+    create_experiment_directory,
     load_pretrained,
+    parse_recipe,
+    run_main,
 )
-from speechbrain_petl.data.dataio import classification_datasets
 from speechbrain_petl.data.text import (
     BOS,
     EOS,
     add_token_sequences,
     train_tokenizer,
 )
-from speechbrain_petl.recipe.main import run_main
-from speechbrain_petl.recipe.parsing import parse_recipe
 from speechbrain_petl.training.metrics.sequence_metrics import (
     ExactMatch,
     TokenErrorRate,
@@ -79,18 +80,12 @@ class SemanticsBrain(PETLBrain):
         return self.hparams.seq_cost(log_probs, targets, length=lens)
 
 
-def semantics_datasets(manifests, hparams):
+def dataio_prep(hparams):
     """Clips with the sub-words of their intents; tokenizer, longest sequence.
 
     The tokenizer is trained on the training clips' intents alone.
     """
-    datasets, _ = classification_datasets(
-        manifests,
-        hparams["fbank"].samples,
-        hparams["labels_file"],
-        shots=hparams["shots"],
-        seed=hparams["seed"],
-    )
+    datasets, _ = classification_datasets(**hparams["dataio"])
     texts = [entry["label"] for entry in datasets["train"].data.values()]
     tokenizer = train_tokenizer(
         texts, hparams["tokenizer_folder"], hparams["tokens"], hparams["unit"]
@@ -98,6 +93,16 @@ def semantics_datasets(manifests, hparams):
     add_token_sequences(datasets, tokenizer)
     longest = max(len(tokenizer.encode_as_ids(text)) for text in set(texts))
     return datasets, tokenizer, longest + 1  # and the end of the sequence
+
+
+def refuse_mixup(modules):
+    """Mixup mixes targets, and texts cannot be mixed."""
+    for name, module in modules.items():
+        if any(isinstance(part, Mixup) for part in module.modules()):
+            raise InputError(
+                f"{name}: Mixup mixes targets, and texts cannot be mixed: "
+                "leave it out, or use train.py"
+            )
 
 
 def main(argv):
@@ -109,24 +114,15 @@ def main(argv):
         raise InputError(
             f"{argv[0]}: train_seq2seq.py takes those of hparams/seq2seq"
         )
-    for name, module in hparams["modules"].items():
-        if any(isinstance(part, Mixup) for part in module.modules()):
-            raise InputError(
-                f"{name}: Mixup mixes targets, and texts cannot be mixed: "
-                "leave it out, or use train.py"
-            )
+    refuse_mixup(hparams["modules"])
+    create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides, run_opts
+    )
 
-    manifests = run_on_main(
-        prepare_fluent_speech_commands,
-        kwargs={
-            "data_folder": hparams["data_folder"],
-            "save_folder": hparams["save_folder"],
-        },
+    hparams["dataio"]["manifests"] = run_on_main(
+        prepare_fluent_speech_commands, kwargs=hparams["prepare"]
     )
-    sb.create_experiment_directory(
-        hparams["output_folder"], hparams_file, overrides
-    )
-    datasets, tokenizer, longest = semantics_datasets(manifests, hparams)
+    datasets, tokenizer, longest = dataio_prep(hparams)
     ast = hparams["encoder"]
     encoder = load_pretrained(ast, hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])

@@ -11,13 +11,17 @@ Authors
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from prepare import prepare_iemocap
-from speechbrain_petl import AdaptedEncoder, PETLBrain, load_pretrained
-from speechbrain_petl.data.dataio import classification_datasets
-from speechbrain_petl.recipe.main import run_main
-from speechbrain_petl.recipe.parsing import parse_recipe
+from speechbrain_petl import (
+    AdaptedEncoder,
+    PETLBrain,
+    classification_datasets,
+    create_experiment_directory,
+    load_pretrained,
+    parse_recipe,
+    run_main,
+)
 from torchmetrics.classification import MulticlassAccuracy
 
-import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
 
 
@@ -43,30 +47,24 @@ class IEMOCAPBrain(PETLBrain):
         return torch.nn.functional.cross_entropy(logits, targets)
 
 
+def dataio_prep(hparams):
+    """split -> dataset of clips, and the label set of all splits."""
+    return classification_datasets(**hparams["dataio"])
+
+
 def main(argv):
     """Prepare, adapt, select on validation, test once."""
     hparams_file, run_opts, overrides = parse_recipe(argv)
     with open(hparams_file, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)
+    create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides, run_opts
+    )
 
-    manifests = run_on_main(
-        prepare_iemocap,
-        kwargs={
-            "data_folder": hparams["data_folder"],
-            "save_folder": hparams["save_folder"],
-            "fold": hparams["fold"],
-        },
+    hparams["dataio"]["manifests"] = run_on_main(
+        prepare_iemocap, kwargs=hparams["prepare"]
     )
-    sb.create_experiment_directory(
-        hparams["output_folder"], hparams_file, overrides
-    )
-    datasets, labels = classification_datasets(
-        manifests,
-        hparams["fbank"].samples,
-        hparams["labels_file"],
-        shots=hparams["shots"],
-        seed=hparams["seed"],
-    )
+    datasets, labels = dataio_prep(hparams)
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
     classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))

@@ -17,14 +17,14 @@ from speechbrain_petl import (
     AdaptedEncoder,
     InputError,
     PETLBrain,
+    create_experiment_directory,
     load_pretrained,
+    parse_recipe,
+    run_main,
+    windowed_datasets,
 )
-from speechbrain_petl.data.windows import windowed_datasets
-from speechbrain_petl.recipe.main import run_main
-from speechbrain_petl.recipe.parsing import parse_recipe
 from speechbrain_petl.training.metrics.voting import PerFile, top
 
-import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
 
 
@@ -52,42 +52,30 @@ class SamplesBrain(PETLBrain):
         return torch.nn.functional.cross_entropy(logits, targets)
 
 
+def dataio_prep(hparams):
+    """split -> dataset of windows, and the label set of all splits."""
+    return windowed_datasets(**hparams["dataio"])
+
+
 def main(argv):
     """Prepare, adapt, select on validation, test once."""
     hparams_file, run_opts, overrides = parse_recipe(argv)
     with open(hparams_file, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)
-
-    fbank, closed = hparams["fbank"], hparams["closed_set"]
+    closed = hparams["closed_set"]
     if closed and hparams["shots"] is not None:
         raise InputError(
             f"shots={hparams['shots']} leaves songs untrained, closed_set=True "
             "tests on the training songs: drop one"
         )
-    manifests = run_on_main(
-        prepare_sample_identification,
-        kwargs={
-            "data_folder": hparams["data_folder"],
-            "save_folder": hparams["save_folder"],
-            "window": fbank.samples / fbank.sample_rate,
-            "overlap": hparams["overlap"],
-            "pairs": hparams["pairs"],
-            "songs": hparams["songs"],
-            "closed_set": closed,
-            "split_seed": hparams["split_seed"],
-            "valid_ratio": hparams["valid_ratio"],
-            "test_ratio": hparams["test_ratio"],
-        },
+    create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides, run_opts
     )
-    sb.create_experiment_directory(
-        hparams["output_folder"], hparams_file, overrides
+
+    hparams["dataio"]["manifests"] = run_on_main(
+        prepare_sample_identification, kwargs=hparams["prepare"]
     )
-    datasets, labels = windowed_datasets(
-        manifests,
-        hparams["labels_file"],
-        shots=hparams["shots"],
-        seed=hparams["seed"],
-    )
+    datasets, labels = dataio_prep(hparams)
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
     classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))

@@ -111,6 +111,17 @@ class Fbank(nn.Module):
         """
         return (self.frames - 1) * self.hop + self.window_size
 
+    @property
+    def seconds(self):
+        """How many seconds the frames span.
+
+        Returns
+        -------
+        float
+            Seconds.
+        """
+        return self.samples / self.sample_rate
+
     def frames_of(self, samples):
         """How many whole windows fit; a shorter clip is padded to one.
 

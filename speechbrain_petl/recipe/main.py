@@ -10,12 +10,16 @@ import torch
 import yaml
 
 from ..errors import InputError
+from .experiment import unlock
 
+STOPPED = "stopped: what is finished is kept, the same command again goes on"
 YAML_ERRORS = ruamel.yaml.error.YAMLError, yaml.YAMLError
 
 
 def run_main(main):
     """Call a script's main: bad input is one line and exit code 1.
+
+    So is Ctrl-C, with exit code 130.
 
     Arguments
     ---------
@@ -24,11 +28,15 @@ def run_main(main):
     """
     try:
         main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print(STOPPED, file=sys.stderr)
+        sys.exit(130)  # as a shell's
     except Exception as error:
         if not _is_bad_input(error):
             raise
         sys.exit(f"error: {' '.join(': '.join(map(str, error.args)).split())}")
     finally:
+        unlock()
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
             gc.collect()  # ends its threads: one alive at exit may abort it

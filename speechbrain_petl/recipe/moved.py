@@ -21,7 +21,7 @@ CLASSES = {  # in yaml files and descriptions
 ARGUMENTS = {  # of which class -> old -> new
     "speechbrain_petl.ClipMean": {"tokens_of": "encoder"},
 }
-ADDED = {"prepare", "data"}  # keys of base.yaml, which only refer to others
+ADDED = {"prepare", "dataio"}  # keys of base.yaml, which only refer to others
 # what HyperPyYAML 1.2 makes of <encoder.tokens_of>: [encoder, tokens_of]
 ATTRIBUTE = "!apply:getattr"
 

@@ -11,7 +11,9 @@ import speechbrain as sb
 from ..errors import InputError, did_you_mean
 from .checks import refuse_another_kind, refuse_lost, refuse_placeholders
 from .command_line import parse_arguments
+from .experiment import lock
 from .method_files import base_of, override
+from .run_options import with_run_options
 from .settings import refuse_other_settings
 from .yaml_files import dump_yaml, load_yaml
 
@@ -19,8 +21,8 @@ from .yaml_files import dump_yaml, load_yaml
 def parse_recipe(argv):
     """Parse the command line of a recipe and check it against its yaml files.
 
-    Also joins the process group under torchrun. The rest is as in every
-    SpeechBrain recipe.
+    Also joins the process group under torchrun, and locks the output folder.
+    The rest is as in every SpeechBrain recipe.
 
     Arguments
     ---------
@@ -53,6 +55,8 @@ def parse_recipe(argv):
     refuse_other_settings(settings)
     if not torch.distributed.is_initialized():
         sb.utils.distributed.ddp_init_group(run_opts)
+    if "output_folder" in settings:
+        lock(settings["output_folder"])
     return base_file, run_opts, overrides
 
 
@@ -74,7 +78,7 @@ def check_recipe(argv):
         The method file and the command line as one set of overrides.
     settings : dict
         base.yaml with these overrides and with its references resolved, but
-        nothing built.
+        nothing built; and the run options that change the result.
     """
     method_file, run_opts, command_line = parse_arguments(argv)
     base_file = base_of(method_file)
@@ -94,4 +98,5 @@ def check_recipe(argv):
     text = dump_yaml(overrides)
     with open(base_file, encoding="utf-8") as file:
         resolved = resolve_references(file, text).getvalue()
-    return str(base_file), run_opts, text, load_yaml(resolved, base_file)
+    settings = load_yaml(with_run_options(resolved, run_opts), base_file)
+    return str(base_file), run_opts, text, settings

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..errors import InputError
+from . import run_options
 from .moved import ADDED, renew
 from .plain import plain_tree
 from .yaml_files import dump_yaml, load_yaml
@@ -30,6 +31,8 @@ def refuse_other_settings(settings):
     if not stored.is_file() or not _holds_a_run(folder, settings):
         return
     old = load_yaml(stored.read_text(encoding="utf-8"), stored)
+    if _was_a_trial(old):
+        return
     for _, was, now in differences(old, settings):
         raise InputError(
             f"{folder} holds a run with other settings: it had `{was}` where "
@@ -75,6 +78,12 @@ def _holds_a_run(folder, settings):
     """Whether something is lost if another run takes the folder."""
     finished = Path(settings.get("result_file", "")).is_file()
     return finished or any(folder.glob("**/CKPT+*"))
+
+
+def _was_a_trial(old):
+    """``--debug`` without ``--debug_persistently`` keeps no checkpoints."""
+    options = old.get(run_options.KEY, {})
+    return options.get(run_options.DEBUG) and not options.get(run_options.KEPT)
 
 
 def _settings_alone(tree):

@@ -20,15 +20,15 @@ from prepare import prepare_sounds
 from speechbrain_petl import (
     AdaptedEncoder,
     PETLBrain,
+    classification_datasets,
+    create_experiment_directory,
     load_pretrained,
+    parse_recipe,
+    run_main,
     save_pretrained,
 )
-from speechbrain_petl.data.dataio import classification_datasets
-from speechbrain_petl.recipe.main import run_main
-from speechbrain_petl.recipe.parsing import parse_recipe
 from torchmetrics.classification import MulticlassAccuracy
 
-import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
 
 HPARAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hparams")
@@ -57,29 +57,23 @@ class SoundBrain(PETLBrain):
         return torch.nn.functional.cross_entropy(logits, targets)
 
 
+def dataio_prep(hparams):
+    """split -> dataset of clips, and the label set of all splits."""
+    return classification_datasets(**hparams["dataio"])
+
+
 def adapt(hparams_file, run_opts, overrides):
     """Prepare, adapt, select on validation, test once: (result, encoder)."""
     with open(hparams_file, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)
+    create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides, run_opts
+    )
 
-    manifests = run_on_main(
-        prepare_sounds,
-        kwargs={
-            "data_folder": hparams["data_folder"],
-            "save_folder": hparams["save_folder"],
-            "group": hparams["group"],
-        },
+    hparams["dataio"]["manifests"] = run_on_main(
+        prepare_sounds, kwargs=hparams["prepare"]
     )
-    sb.create_experiment_directory(
-        hparams["output_folder"], hparams_file, overrides
-    )
-    datasets, labels = classification_datasets(
-        manifests,
-        hparams["fbank"].samples,
-        hparams["labels_file"],
-        shots=hparams["shots"],
-        seed=hparams["seed"],
-    )
+    datasets, labels = dataio_prep(hparams)
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     adapted = AdaptedEncoder(encoder, **hparams["petl"])
     classifier = hparams["classifier"](encoder.dim, len(labels))

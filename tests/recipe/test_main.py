@@ -77,3 +77,16 @@ def test_a_bug_inside_keeps_its_traceback(folder, monkeypatch, tag):
     with pytest.raises(ZeroDivisionError) as error:
         load(folder, monkeypatch, f"--petl={{a: {tag}}}")
     assert error.traceback[-1].path.name == "mylobe.py"
+
+
+def test_ctrl_c_is_one_line(monkeypatch, capsys):
+    def main(argv):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with pytest.raises(SystemExit) as stop:
+        run_main(main)
+    assert stop.value.code == 130
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.startswith("stopped: ")
+    assert told.err.count("\n") == 1

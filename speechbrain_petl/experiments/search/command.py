@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ...errors import ArgumentParser, InputError
 from ...recipe.command_line import OPTIONS
 from ...recipe.parsing import check_recipe
+from ...recipe.run_options import CHANGE_THE_RESULT
 from ...recipe.settings import MAY_CHANGE
 from ..sweep.cells import working_in
 from ..sweep.ending import stopped_once
@@ -198,7 +199,7 @@ def main(argv):
     method = str(path.relative_to(recipe))
     ranges = [parse_range(text) for text in options.range]
     check(recipe, method, others, ranges)
-    free = MAY_CHANGE | OPTIONS.keys()
+    free = MAY_CHANGE | OPTIONS.keys() - set(CHANGE_THE_RESULT)
     common = [o for o in others if o[2:].partition("=")[0] not in free]
     settings = [method, *sorted(common), *sorted(options.range)]
     name = options.name or f"{recipe.name}-{path.stem}"

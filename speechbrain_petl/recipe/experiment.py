@@ -1,0 +1,138 @@
+"""The folder of a run: its settings, its script, its log and who works in it."""
+
+import atexit
+import inspect
+import os
+import shutil
+import socket
+import sys
+import traceback
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from hyperpyyaml import resolve_references
+
+from speechbrain.core import DEFAULT_LOG_CONFIG
+from speechbrain.utils.distributed import (
+    ddp_barrier,
+    if_main_process,
+    main_process_only,
+)
+from speechbrain.utils.logger import (
+    get_environment_description,
+    get_logger,
+    setup_logging,
+)
+from speechbrain.utils.quirks import log_applied_quirks
+
+from ..errors import InputError
+from .run_options import with_run_options
+from .settings import HYPERPARAMS
+
+LOCK, HOLDER = ".lock", ".locked_by"
+PATIENCE = 10  # seconds: loader workers outlive a killed process a little
+_HELD = {}  # path -> lock of this process, until its end
+
+logger = get_logger(__name__)
+
+
+def create_experiment_directory(folder, hparams_file, overrides, run_opts):
+    """As SpeechBrain's, but a run that is killed at any moment can go on.
+
+    hyperparams.yaml is whole or not there, and has the run options that change
+    the result; errors go to log.txt and to standard error.
+
+    Arguments
+    ---------
+    folder : str
+        The output_folder.
+    hparams_file : str
+        As ``parse_recipe`` returns it.
+    overrides : str
+        As ``parse_recipe`` returns them.
+    run_opts : speechbrain.utils.run_opts.RunOptions
+        As ``parse_recipe`` returns them.
+    """
+    # the script whose main has called this; a session of python has none
+    script = inspect.currentframe().f_back.f_globals.get("__file__")
+    _create(Path(folder), hparams_file, overrides, run_opts, script)
+    ddp_barrier()
+
+
+@main_process_only
+def _create(folder, hparams_file, overrides, run_opts, script):
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(hparams_file, encoding="utf-8") as file:
+        text = resolve_references(file, overrides).getvalue()
+    header = (
+        f"# Generated {date.today()} from:\n# {os.path.abspath(hparams_file)}"
+    )
+    part = folder / f"{HYPERPARAMS}.part"
+    part.write_text(
+        f"{header}\n# yamllint disable\n{with_run_options(text, run_opts)}",
+        encoding="utf-8",
+    )
+    os.replace(part, folder / HYPERPARAMS)
+    if script:
+        shutil.copy(os.path.realpath(script), folder)
+    _log_into(folder)
+    (folder / "env.log").write_text(
+        get_environment_description(), encoding="utf-8"
+    )
+
+
+def _log_into(folder):
+    log = folder / "log.txt"
+    setup_logging(
+        DEFAULT_LOG_CONFIG,
+        {"handlers": {"file_handler": {"filename": str(log)}}},
+    )
+    sys.excepthook = partial(_log_exception, log)
+    log_applied_quirks()  # again, for the log
+    logger.info("Beginning experiment!")
+    logger.info(f"Experiment folder: {folder}")
+
+
+def _log_exception(log, kind, error, frames):
+    """SpeechBrain's hook leaves standard error empty."""
+    with open(log, "a", encoding="utf-8") as file:
+        traceback.print_exception(kind, error, frames, file=file)
+    sys.__excepthook__(kind, error, frames)
+
+
+def lock(folder):
+    """Keep other processes out of a run's folder until this one ends.
+
+    Arguments
+    ---------
+    folder : str or os.PathLike
+        The output_folder; made if it is not there.
+    """
+    folder = Path(folder).absolute()
+    if folder in _HELD or not if_main_process():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    held = FileLock(folder / LOCK)
+    try:
+        held.acquire(timeout=PATIENCE)
+    except Timeout:
+        holder = folder / HOLDER
+        who = holder.read_text() if holder.is_file() else "another process"
+        raise InputError(f"{folder}: {who} is at work on this run")
+    if not _HELD:
+        atexit.register(unlock)
+    _HELD[folder] = held
+    (folder / HOLDER).write_text(
+        f"process {os.getpid()} of {socket.gethostname()}"
+    )
+
+
+def unlock():
+    """Let others into all folders that this process has locked."""
+    while _HELD:
+        folder, held = _HELD.popitem()
+        (folder / HOLDER).unlink(missing_ok=True)
+        held.release()
+        (folder / LOCK).unlink(missing_ok=True)
