@@ -114,7 +114,7 @@ class AdapterSet:
         adapters : list of str
             The name of each clip's adapter.
         wav_lens : torch.Tensor, optional
-            Length of each clip as a share of the longest (batch,).
+            Length of each clip as a fraction of the longest (batch,).
         **kwargs : dict
             As for ``AudioClassifier.classify_batch``.
 

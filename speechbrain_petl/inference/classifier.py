@@ -1,19 +1,14 @@
 """From sounds to the names of their classes, with what a run has learned."""
 
 import torch
-from tqdm import tqdm
 
 from speechbrain.inference.interfaces import Pretrained
-from speechbrain.utils.data_utils import batch_pad_right
 
-from ..data.audio import SAMPLE_RATE, check_audio, read_audio
-from ..data.resample import resample
-from ..data.windows import cut, read_window
-from ..errors import InputError
+from ..data.audio import SAMPLE_RATE
 from ..training.metrics.voting import vote
+from .embed import as_batch, embed
 from .reading import read_run, read_saved
-
-TRUST = "build classes of any package that the model names: of your own only"
+from .windows import windows_of
 
 
 class AudioClassifier(Pretrained):
@@ -44,11 +39,7 @@ class AudioClassifier(Pretrained):
     ...         "pooling": Pooling(),
     ...         "classifier": torch.nn.Linear(32, 2),
     ...     },
-    ...     {
-    ...         "labels": ["cat", "dog"],
-    ...         "activation": "softmax",
-    ...         "overlap": None,
-    ...     },
+    ...     {"labels": ["a", "b"], "activation": "softmax", "overlap": None},
     ... )
     >>> classifier.encode_batch(torch.randn(3, 8000)).shape
     torch.Size([3, 32])
@@ -172,7 +163,7 @@ class AudioClassifier(Pretrained):
             Waveforms (batch, sample) or one of them (sample,). What is longer
             than the input of the model is cut; ``classify_file`` takes all.
         wav_lens : torch.Tensor, optional
-            Length of each clip as a share of the longest (batch,).
+            Length of each clip as a fraction of the longest (batch,).
         sample_rate : int
             Hz.
 
@@ -181,18 +172,9 @@ class AudioClassifier(Pretrained):
         torch.Tensor
             Embeddings (batch, dim).
         """
-        wavs = wavs.to(self.device).float()
-        if wavs.dim() == 1:
-            wavs = wavs.unsqueeze(0)
-        if wavs.dim() != 2 or not wavs.numel():
-            raise InputError(
-                f"waveforms of shape {tuple(wavs.shape)}: give (batch, sample)"
-            )
+        wavs = as_batch(wavs, sample_rate).to(self.device)
         if wav_lens is None:
             wav_lens = torch.ones(len(wavs))
-        if sample_rate != SAMPLE_RATE:
-            wavs = [resample(wav, sample_rate, SAMPLE_RATE) for wav in wavs]
-            wavs = torch.stack(wavs)
         with self.inference_ctx:
             return embed(self.mods, wavs, wav_lens.to(self.device))
 
@@ -210,7 +192,7 @@ class AudioClassifier(Pretrained):
         wavs : torch.Tensor
             Waveforms (batch, sample) or one of them (sample,).
         wav_lens : torch.Tensor, optional
-            Length of each clip as a share of the longest (batch,).
+            Length of each clip as a fraction of the longest (batch,).
         sample_rate : int
             Hz.
 
@@ -245,7 +227,7 @@ class AudioClassifier(Pretrained):
             Take at most so many windows, from the start; 1 is what recipes
             test that do not cut windows.
         overlap : float, optional
-            Share of a window that the next one repeats; by default that of
+            Fraction of a window that the next one repeats; by default that of
             the run.
         batch_size : int
             Windows at a time.
@@ -255,53 +237,13 @@ class AudioClassifier(Pretrained):
         probabilities, score, index, names
             As ``classify_batch``, for a batch of one.
         """
-        samples = self.mods["fbank"].samples
-        window, trained = samples / SAMPLE_RATE, self.hparams.overlap
-        overlap = trained if overlap is None else overlap
-        spans = cut(check_audio(path), window, overlap or 0.0)[:windows]
-        bar = tqdm(
-            torch.arange(len(spans)).split(batch_size),
-            desc=str(path),
-            leave=False,
-            disable=None if len(spans) > batch_size else True,
-        )
-        logits = []
-        for numbers in bar:
-            wavs = [
-                # each as its kind of recipe has read it
-                read_audio(path, samples, start=spans[i][0])
-                if trained is None
-                else read_window(path, *spans[i])
-                for i in numbers
-            ]
-            logits.append(self._logits(*batch_pad_right(wavs)))
-        logits = torch.cat(logits).unsqueeze(0)
+        model = self.mods["fbank"].samples, self.hparams.overlap
+        batches = windows_of(path, *model, windows, overlap, batch_size)
+        logits = torch.cat([self._logits(*batch) for batch in batches])
+        logits = logits.unsqueeze(0)
         return self._named(vote(logits, self.hparams.activation))
 
     def _named(self, probabilities):
         score, index = probabilities.max(dim=1)
         names = [self.hparams.labels[i] for i in index.tolist()]
         return probabilities, score, index, names
-
-
-def embed(modules, wavs, lens):
-    """Waveforms to embeddings, as the recipes have it without augmentation.
-
-    Arguments
-    ---------
-    modules : dict
-        fbank, encoder and pooling.
-    wavs : torch.Tensor
-        Waveforms (batch, sample).
-    lens : torch.Tensor
-        Length of each clip as a share of the longest (batch,).
-
-    Returns
-    -------
-    torch.Tensor
-        Embeddings (batch, dim).
-    """
-    lengths = lens * wavs.shape[1]  # samples
-    features = modules["fbank"](wavs, lens)
-    tokens = modules["encoder"](features, lengths)
-    return modules["pooling"](tokens, lengths)

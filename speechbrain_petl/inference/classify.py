@@ -7,14 +7,14 @@ among FILES, all sound files below it are taken.
 import os
 from pathlib import Path
 
-import pandas
 from tqdm import tqdm
 
 from ..data.audio import check_audio
 from ..errors import ArgumentParser, InputError
 from ..lobes.merging import merge_tokens
 from ..recipe.command_line import check_device
-from .classifier import TRUST, AudioClassifier
+from .building import TRUST
+from .classifier import AudioClassifier
 
 AUDIO = (".wav", ".flac", ".ogg", ".mp3")
 
@@ -73,6 +73,8 @@ def classify(classifier, files, **options):
         A row for each file: id, predicted, and ``p(<label>)`` for each label,
         as in a run's predictions.csv.
     """
+    import pandas
+
     rows = []
     for file in tqdm(files, desc="classifying", disable=None):
         probabilities, _, _, names = classifier.classify_file(file, **options)
@@ -100,13 +102,12 @@ def best(row, count):
 
     Example
     -------
+    >>> import pandas
     >>> best(pandas.Series({"id": "a.wav", "p(cat)": 0.125, "p(dog)": 0.8}), 1)
     'dog 0.800'
     """
-    shares = row.filter(like="p(").astype(float).nlargest(count)
-    return ", ".join(
-        f"{name[2:-1]} {share:.3f}" for name, share in shares.items()
-    )
+    found = row.filter(like="p(").astype(float).nlargest(count)
+    return ", ".join(f"{name[2:-1]} {p:.3f}" for name, p in found.items())
 
 
 def main(argv):
@@ -151,8 +152,8 @@ def _parse(argv):
     add("--top", type=int, default=3, help="labels to print for each file")
     add("--csv", help="write the probabilities of all labels")
     add("--windows", type=int, help="take so many from the start of a file")
-    add("--overlap", type=float, help="share that windows have in common")
-    add("--token_merging", type=float, help="share of an AST's patches")
+    add("--overlap", type=float, help="fraction that windows have in common")
+    add("--token_merging", type=float, help="fraction of an AST's patches")
     add("--base", help="the pretrained weights, if not where MODEL says")
     add("--device", help="such as cpu or cuda")
     add("--trust", action="store_true", help=TRUST)

@@ -16,7 +16,9 @@ from torch import nn
 from ..data.audio import SAMPLE_RATE
 from ..errors import ArgumentParser, InputError
 from ..training.metrics.voting import vote
-from .classifier import TRUST, AudioClassifier, embed
+from .building import TRUST
+from .classifier import AudioClassifier
+from .embed import embed
 from .graph_files import check_format, read_graph, write_graph
 
 BATCHES = (1, 5)  # that are checked

@@ -14,7 +14,8 @@ from ..errors import ArgumentParser, InputError
 from ..training.results import RESULT, read_result
 from ..weights.adapter_files import FORMAT, WEIGHTS, read_weights
 from ..weights.sources import WEIGHT_FILES, looks_like_path
-from .classifier import TRUST, AudioClassifier
+from .building import TRUST
+from .classifier import AudioClassifier
 from .model_card import model_card
 from .reading import DESCRIPTION, read_run
 

@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import pandas
 import torch
 
 from speechbrain.utils.distributed import main_process_only
@@ -68,6 +67,8 @@ class Predictions:
         pandas.DataFrame
             Columns id, label, predicted, and ``p(<label>)`` for each label.
         """
+        import pandas
+
         name_of = self.labels.ind2lab
         rows = []
         for name in sorted(self.scores):

@@ -12,7 +12,7 @@ from finished_runs import RUNS, SPEECH, TAGS, clips_of_test, run_of
 from layouts import sound, truncated_wav
 from speechbrain_petl import AudioClassifier, InputError
 from speechbrain_petl.data.audio import read_audio
-from speechbrain_petl.inference import classifier as inference
+from speechbrain_petl.inference import windows as inference_windows
 from speechbrain_petl.training.predictions import PREDICTIONS
 from speechbrain_petl.training.results import RESULT
 from tiny_runs import methods_of
@@ -159,7 +159,7 @@ def test_the_bar_shows_for_long_files(classifier, clip, monkeypatch):
         shown.append(disable)
         return items
 
-    monkeypatch.setattr(inference, "tqdm", bar)
+    monkeypatch.setattr(inference_windows, "tqdm", bar)
     classifier.classify_file(clip(seconds=7.0))
     classifier.classify_file(clip(seconds=0.3))
     assert shown == [None, True]

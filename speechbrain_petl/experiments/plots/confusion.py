@@ -3,8 +3,6 @@
 import os
 
 import pandas
-import torch
-from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from ...errors import InputError
 from ...training.predictions import SEPARATOR
@@ -15,7 +13,7 @@ LEGIBLE = 60  # classes: with more, their names are
 
 
 def draw_confusion(predictions, path, title=None):
-    """Draw a confusion matrix: colour is the share of the true class.
+    """Draw a confusion matrix: colour is the fraction of the true class.
 
     Arguments
     ---------
@@ -51,13 +49,9 @@ def draw_confusion(predictions, path, title=None):
     table = pandas.concat(tables)
     if not set(table["label"]) | set(table["predicted"]) <= set(names):
         return f"no confusion matrix: clips have several labels ({SEPARATOR})"
-    index = {name: i for i, name in enumerate(names)}
-    matrix = multiclass_confusion_matrix(
-        torch.tensor([index[name] for name in table["predicted"]]),
-        torch.tensor([index[name] for name in table["label"]]),
-        num_classes=len(names),
-    )
-    _draw(matrix, names, path, title)
+    counts = pandas.crosstab(table["label"], table["predicted"])
+    matrix = counts.reindex(index=names, columns=names, fill_value=0)
+    _draw(matrix.to_numpy(), names, path, title)
     return ""
 
 
@@ -79,8 +73,8 @@ def _draw(matrix, names, path, title):
     side = 2 + (0.6 if counted else 0.2) * len(names)
     figure = blank(side + 1, side, title)
     axes = figure.subplots()
-    share = matrix / matrix.sum(dim=1, keepdim=True).clamp(min=1)
-    image = axes.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=1)
+    fractions = matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     ticks, size = range(len(names)), 10 if counted else 8
     turned = 90 if not counted or max(map(len, names)) > 4 else 0
     axes.set_xticks(ticks, names, rotation=turned, fontsize=size)
@@ -88,9 +82,9 @@ def _draw(matrix, names, path, title):
     axes.set(xlabel="predicted", ylabel="true")
     for row, counts in enumerate(matrix.tolist() if counted else []):
         for column, count in enumerate(counts):
-            colour = "white" if share[row, column] > 0.5 else "black"
+            colour = "white" if fractions[row, column] > 0.5 else "black"
             axes.text(
                 column, row, count, ha="center", va="center", color=colour
             )
-    figure.colorbar(image, label="share of the true class", shrink=0.8)
+    figure.colorbar(image, label="fraction of the true class", shrink=0.8)
     save(figure, path)
