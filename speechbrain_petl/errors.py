@@ -23,6 +23,14 @@ class InputError(ValueError):
     speechbrain_petl.errors.InputError: fold 7 does not exist, choose one of 1 to 5
     """
 
+    def __init__(self, message):
+        # torch raises a loader worker's error anew, with its traceback for a
+        # message, whose last line is the error
+        name = f"{type(self).__module__}.{type(self).__qualname__}: "
+        if message.startswith("Caught ") and name in message:
+            message = message.rpartition(name)[2].strip()
+        super().__init__(message)
+
 
 class ArgumentParser(argparse.ArgumentParser):
     """A parser that answers a wrong command in one line, with exit code 1.

@@ -105,7 +105,8 @@ def pack_set(folder, files, labels, classes, clips=1000, copy=False, jobs=1):
     tasks = [task for task in tasks if not os.path.exists(task[0])]
     write = partial(_pack_shard, classes=classes, copy=copy)
     bar = partial(tqdm, total=len(tasks), desc=folder, disable=None)
-    if jobs == 1:
+    jobs = min(jobs, len(tasks), 4 * (os.cpu_count() or 1))
+    if jobs <= 1:
         list(bar(map(write, tasks)))
     else:
         with ProcessPoolExecutor(jobs) as pool:

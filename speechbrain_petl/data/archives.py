@@ -11,6 +11,7 @@ from functools import partial
 from speechbrain.utils.data_utils import download_file
 
 from ..errors import InputError
+from .tables import is_inside
 
 _BLOCK = 1 << 20  # bytes
 
@@ -59,7 +60,7 @@ def fetch_archive(url, folder, sha256=None):
     _check_sum(archive, sha256, url)
     part = f"{folder}.part"
     try:
-        shutil.unpack_archive(archive, part)
+        _unpack(archive, part)
     except (
         OSError,
         EOFError,
@@ -68,6 +69,7 @@ def fetch_archive(url, folder, sha256=None):
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
+        shutil.rmtree(part, ignore_errors=True)
         raise InputError(
             f"{archive} could not be unpacked: {error}. Delete it and run again."
         )
@@ -76,6 +78,31 @@ def fetch_archive(url, folder, sha256=None):
     os.replace(os.path.join(part, inner) if only else part, folder)
     shutil.rmtree(part, ignore_errors=True)
     return folder
+
+
+def _unpack(archive, folder):
+    """All of an archive, none of it outside the folder."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as unpacked:
+            for name in unpacked.namelist():
+                _check_inside(name)
+            # links become small files: zipfile makes none
+            unpacked.extractall(folder)
+        return
+    with tarfile.open(archive) as unpacked:
+        if hasattr(tarfile, "data_filter"):
+            unpacked.extractall(folder, filter="data")
+            return
+        for member in unpacked.getmembers():  # Python 3.10.11 and older
+            _check_inside(member.name)
+            if not (member.isfile() or member.isdir()):
+                raise tarfile.TarError(f"{member.name!r} is no plain file")
+        unpacked.extractall(folder)
+
+
+def _check_inside(name):
+    if not is_inside(name):
+        raise tarfile.TarError(f"{name!r} would be outside the folder")
 
 
 def _check_sum(archive, sha256, url):

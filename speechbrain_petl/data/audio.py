@@ -27,7 +27,7 @@ DENSEST = 8192  # samples of a channel per byte
 SLACK = 0.1  # seconds by which the lengths of MPEG and FFmpeg are estimates
 _REMEDY = "Copy or download it again."
 # libsndfile's errors: the format, or its encoding, is none that it knows
-_FOREIGN = {1, 4}
+FOREIGN = {1, 4}
 _NO_FILE = 7  # what it says of a file of a few bytes, too
 
 
@@ -142,7 +142,7 @@ def _reader_of(file, name):
     try:
         return soundfile.SoundFile(file)
     except soundfile.LibsndfileError as error:
-        if error.code not in _FOREIGN:
+        if error.code not in FOREIGN:
             raise
         head = head_of(file)
         what = foreign_sound(head)

@@ -10,9 +10,14 @@ from tqdm import tqdm
 
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.encoder import CategoricalEncoder
+from speechbrain.utils.logger import get_logger
 
 from ..errors import InputError
 from .audio import SAMPLE_RATE, check_audio, read_audio
+
+logger = get_logger(__name__)
+
+SHORT = 0.05  # seconds that are not worth a word
 
 
 def write_manifest(path, items):
@@ -151,7 +156,8 @@ def classification_datasets(
         The label set.
     """
     datasets, labels = read_manifests(manifests, labels_file, shots, seed)
-    for data in datasets.values():
+    for split, data in datasets.items():
+        _log_cut(split, data.data, samples)
         for clip in data.data.values():  # what is read, for dynamic batches
             clip["duration"] = min(clip["duration"], samples / SAMPLE_RATE)
         read = partial(read_audio, samples=samples)
@@ -163,6 +169,21 @@ def classification_datasets(
         data.add_dynamic_item(shares, takes="target", provides="shares")
         data.set_output_keys(["id", "sig", "target", "shares"])
     return datasets, labels
+
+
+def _log_cut(split, clips, samples):
+    """Say how much of the sound lies behind what is read of a clip."""
+    most = samples / SAMPLE_RATE
+    durations = [clip["duration"] for clip in clips.values()]
+    # a clip of as many frames as are read may be a few samples longer
+    cut = sum(seconds > most + SHORT for seconds in durations)
+    if cut:
+        used = sum(min(s, most) for s in durations) / sum(durations)
+        logger.warning(
+            f"{split}: {cut} of {len(durations)} clips are longer than the "
+            f"{most:.2f} s that are read of each, {used:.0%} of the sound is "
+            "used. More frames of the fbank read more."
+        )
 
 
 def _names(entry):

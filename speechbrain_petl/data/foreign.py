@@ -12,8 +12,23 @@ from ..errors import InputError
 
 PREROLL = 0.5  # seconds that a decoder gets before what is kept of it
 # formats with an index or times of their own: others are read from their start
-_INDEXED = {"mov", "matroska", "webm", "asf", "avi"}
+_INDEXED = {"mov", "matroska", "webm", "avi"}
 EXTRA = 'pip install "speechbrain_petl[formats]"'
+
+
+def can_read_foreign():
+    """Whether PyAV is installed.
+
+    Returns
+    -------
+    bool
+        False without the extra.
+    """
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 class ForeignFile:

@@ -13,6 +13,7 @@ from collections import Counter
 from functools import partial
 
 from ..errors import InputError
+from .tables import is_inside
 
 INDEX = "index.json"
 AUDIO = (".flac", ".wav", ".ogg", ".mp3")
@@ -98,11 +99,14 @@ def labels_of(path, key, files):
         The labels.
     """
     try:
-        return json.loads(files[".json"]())["labels"]
+        labels = json.loads(files[".json"]())["labels"]
     except (KeyError, TypeError, ValueError):
-        raise InputError(
-            f'{path}: the clip {key} has no .json file with "labels"'
-        )
+        labels = None
+    if isinstance(labels, list) and all(isinstance(n, str) for n in labels):
+        return labels
+    raise InputError(
+        f'{path}: the clip {key} has no .json file with "labels", a list'
+    )
 
 
 def audio_of(path, key, files):
@@ -176,10 +180,18 @@ def read_index(folder):
     try:
         with open(path, encoding="utf-8") as file:
             index = json.load(file)
-        shards = index["shards"].items()
-        return {os.path.join(folder, k): n for k, n in shards}, index["labels"]
-    except (OSError, KeyError, ValueError) as error:
+        shards, labels = index["shards"], index["labels"]
+        numbers = [*shards.values(), *labels.values()]
+        if not all(type(n) is int and n >= 0 for n in numbers):
+            raise ValueError("its numbers of clips are no whole numbers")
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is no index of shards: {error}")
+    for name in shards:
+        if os.path.basename(name) != name or not is_inside(name):
+            raise InputError(
+                f"{path}: {name!r} is no file of this folder. Pack it again."
+            )
+    return {os.path.join(folder, k): n for k, n in shards.items()}, labels
 
 
 def _read(tar, member):

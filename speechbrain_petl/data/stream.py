@@ -152,11 +152,14 @@ class TrainStream(ShardStream):
         **kwargs,
     ):
         super().__init__(shards, classes, **kwargs)
-        self.buffer, self.seed, self.shares = buffer, seed, None
+        self.buffer, self.seed, self.weights = buffer, seed, None
         if counts is not None:
             # the weights 1 / count of all clips sum to the number of labels
-            mean = sum(map(bool, counts.values())) / self.clips
-            self.shares = [1 / mean / max(counts.get(c, 0), 1) for c in classes]
+            labelled = max(sum(map(bool, counts.values())), 1)
+            self.weights = [
+                counts.get(c, 0) and self.clips / labelled / counts[c]
+                for c in classes
+            ]
         clips = clips_per_epoch or self.clips
         self.batches = ceil(clips / (self.batch_size * self.processes))
         self.start(epoch=1)
@@ -201,19 +204,28 @@ class TrainStream(ShardStream):
         if len(paths) >= units:
             paths, unit, units = paths[unit::units], 0, 1
         for again in count(start=1):
+            chances = 0
             for path, key, files in self._read(paths, unit, units):
                 labels = self._labels(path, key, files)
-                times = self._times(labels, rng)
+                weight = self._weight(labels)
+                chances += weight
+                times = int(weight + rng.random())
                 audio = audio_of(path, key, files) if times else None
                 for _ in range(times):
                     yield path, key, labels, audio
+            if not chances:
+                raise InputError(
+                    f"no clip of {paths[0]} and {len(paths) - 1} other shards "
+                    "has a label that the index counts, so none is drawn: "
+                    "pack them with their labels, or give balance=False"
+                )
             random.Random(f"{order} {again}").shuffle(paths)
 
-    def _times(self, labels, rng):
-        if self.shares is None:
+    def _weight(self, labels):
+        """How many times a clip is drawn in a pass, on average."""
+        if self.weights is None:
             return 1
-        weight = sum(self.shares[label] for label in set(labels))
-        return int(weight + rng.random())
+        return sum(self.weights[label] for label in set(labels))
 
 
 def _worker():
@@ -228,6 +240,6 @@ def _shuffled(items, size, rng):
         if len(buffer) < size:
             buffer.append(item)
             continue
-        place = rng.randrange(size)
-        yield buffer[place]
-        buffer[place] = item
+        index = rng.randrange(size)
+        yield buffer[index]
+        buffer[index] = item

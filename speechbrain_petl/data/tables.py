@@ -104,15 +104,16 @@ def wrong_folder(root, name, remedy):
     return InputError(f"data_folder={root} {what}. {remedy}")
 
 
-def listed_file(place, folder, name):
+def listed_file(row, folder, name):
     """The path of an audio file that a row names.
 
     Arguments
     ---------
-    place : str
+    row : str
         Csv file and line, for the error message.
     folder : str
-        What the name is relative to.
+        What the name is relative to, and where it must lie: whoever wrote the
+        table has no business elsewhere.
     name : str
         Of the file.
 
@@ -121,13 +122,46 @@ def listed_file(place, folder, name):
     str
         Its path.
     """
+    if not is_inside(name, folder):
+        raise InputError(
+            f"{row}: {name} leads out of {folder}. Put the file below it, or "
+            "a link to its folder, and correct the name."
+        )
     path = os.path.join(folder, name)
     if not os.path.isfile(path):
         raise InputError(
-            f"{place}: the audio file {path} is missing. Correct the name, or "
+            f"{row}: the audio file {path} is missing. Correct the name, or "
             "copy the file there."
         )
     return path
+
+
+def is_inside(name, folder="."):
+    """Whether what a file or an archive names lies below a folder.
+
+    Arguments
+    ---------
+    name : str
+        A path that somebody else wrote.
+    folder : str
+        What it is relative to.
+
+    Returns
+    -------
+    bool
+        False for ``..`` that lead out, with backslashes too, and for absolute
+        paths of other places.
+
+    Example
+    -------
+    >>> is_inside("a/../b.wav"), is_inside("a/../../b.wav")
+    (True, False)
+    >>> is_inside("/data/b.wav"), is_inside("/data/b.wav", "/data")
+    (False, True)
+    """
+    folder = os.path.abspath(folder)
+    path = os.path.join(folder, name.replace("\\", "/"))
+    return os.path.abspath(path).startswith(os.path.join(folder, ""))
 
 
 def _check_header(path, names, columns):

@@ -10,49 +10,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..data.audio import check_audio
+from ..data.finding import find_audio
 from ..errors import ArgumentParser, InputError
 from ..lobes.merging import merge_tokens
 from ..recipe.command_line import check_device
 from .building import TRUST
 from .classifier import AudioClassifier
-
-AUDIO = (".wav", ".flac", ".ogg", ".mp3")
-
-
-def find_audio(paths):
-    """The sound files among and below some paths, each checked.
-
-    Arguments
-    ---------
-    paths : list of str
-        Files and folders.
-
-    Returns
-    -------
-    list of str
-        Files, those of a folder sorted.
-
-    Example
-    -------
-    >>> import soundfile
-    >>> folder = getfixture("tmp_path")
-    >>> soundfile.write(folder / "a.wav", [0.0] * 1600, 16000)
-    >>> _ = (folder / "notes.txt").write_text("no sound")
-    >>> [Path(file).name for file in find_audio([folder])]
-    ['a.wav']
-    """
-    found = {}  # each once
-    for path in map(Path, paths):
-        files = [path]
-        if path.is_dir():
-            files = (p for p in path.rglob("*") if p.suffix.lower() in AUDIO)
-            files = sorted(p for p in files if p.is_file())
-        if not files:
-            raise InputError(f"{path} holds no {', '.join(AUDIO)}")
-        found |= {str(file): None for file in files}
-    for file in tqdm(found, desc="checking", leave=False, disable=None):
-        check_audio(file)
-    return list(found)
 
 
 def classify(classifier, files, **options):
@@ -126,6 +89,8 @@ def main(argv):
     if args.device:
         check_device(args.device)
     files = find_audio(args.files)
+    for file in tqdm(files, desc="checking", leave=False, disable=None):
+        check_audio(file)
     classifier = AudioClassifier.from_hparams(
         args.model,
         base=args.base,

@@ -168,3 +168,39 @@ def test_few_shots():
     for wrong in (0, 21, "all"):
         with pytest.raises(InputError, match=f"shots={wrong}.* 1 to 20"):
             few_shots(entries, wrong, 5)
+
+
+def test_how_much_of_the_clips_is_read(tmp_path, caplog):
+    """One line for each split some clips of which are cut."""
+    entries = {
+        f"{i}": {"wav": "", "label": "a", "duration": d}
+        for i, d in enumerate((3.0, 3.0, 1.0, 1.01))
+    }
+    short = {"0": entries["2"]}
+    for name, split in (("train", entries), ("test", short)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(split))
+    paths = {s: str(tmp_path / f"{s}.json") for s in ("train", "test")}
+    with caplog.at_level("WARNING"):
+        classification_datasets(paths, SAMPLE_RATE, str(tmp_path / "l.txt"))
+    (line,) = [r.getMessage() for r in caplog.records if "clips" in r.msg]
+    assert line.startswith("train: 2 of 4 clips are longer than the 1.00 s")
+    assert "50% of the sound is used" in line
+
+
+class Broken(torch.utils.data.Dataset):
+    """One clip that cannot be read."""
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return read_audio("/nowhere/a.wav")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_error_of_a_loader_worker_is_its_own_line(workers):
+    loader = torch.utils.data.DataLoader(Broken(), num_workers=workers)
+    with pytest.raises(InputError) as error:
+        next(iter(loader))
+    assert str(error.value).startswith("/nowhere/a.wav is broken: ")
+    assert "\n" not in str(error.value)

@@ -108,7 +108,7 @@ def test_what_is_wrong_is_said_before_any_work(run, clips, tmp_path):
     with pytest.raises(InputError, match="missing.wav is missing"):
         main([*argv, str(missing)])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="empty holds no .wav, .flac"):
+    with pytest.raises(InputError, match="empty holds no sound file"):
         main([*argv, str(tmp_path / "empty")])
     with pytest.raises(InputError, match="no/out.csv: there is no such folder"):
         main([*argv, "--csv=no/out.csv"])

@@ -1,0 +1,133 @@
+"""What an archive, a table or an index names lies below their folder."""
+
+import hashlib
+import io
+import json
+import tarfile
+import zipfile
+
+import pytest
+from speechbrain_petl import InputError
+from speechbrain_petl.data.archives import fetch_archive
+from speechbrain_petl.data.shards import read_index, write_shard
+from speechbrain_petl.data.stream import TrainStream
+from speechbrain_petl.data.tables import listed_file
+
+OUTSIDE = ["../out.txt", "a/../../out.txt", "/{tmp}/out.txt"]
+
+
+def member(name, kind=tarfile.REGTYPE, target=""):
+    """An entry of a tar archive."""
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    info.size = 3 if kind == tarfile.REGTYPE else 0
+    return info
+
+
+def make_tar(path, members):
+    """An archive of these entries after an honest one."""
+    with tarfile.open(path, "w:gz") as tar:
+        for info in [member("all/first.txt"), *members]:
+            tar.addfile(info, io.BytesIO(b"abc"))
+    return str(path)
+
+
+@pytest.fixture(params=[True, False])
+def filtered(request, monkeypatch):
+    """With the filter of tarfile, and as before Python 3.10.12."""
+    if not request.param:
+        monkeypatch.delattr(tarfile, "data_filter")
+
+
+def check_refused(archive, tmp_path):
+    """One line; nothing is outside, nor left inside."""
+    below = tmp_path / "data"
+    below.mkdir(exist_ok=True)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match="could not be unpacked") as error:
+        fetch_archive(archive, str(below / "all"))
+    assert "\n" not in str(error.value)
+    made = set(tmp_path.rglob("*")) - set(before)
+    assert {path.name for path in made} == {archive.rpartition("/")[2]}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_tar_does_not_lead_out(name, tmp_path, filtered):
+    info = member(name.format(tmp=str(tmp_path).strip("/")))
+    archive = make_tar(tmp_path / "all.tar.gz", [info])
+    below = tmp_path / "data"
+    if name.startswith("/") and hasattr(tarfile, "data_filter"):
+        below.mkdir()  # the filter takes the leading slash off
+        fetch_archive(archive, str(below / "all"))
+        assert not (tmp_path / "out.txt").exists()
+    else:
+        check_refused(archive, tmp_path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
+def test_links_do_not_lead_out(kind, tmp_path, filtered):
+    link = member("all/link", kind, "../../../../etc")
+    inside = member("all/link/out.txt")
+    archive = make_tar(tmp_path / "all.tar.gz", [link, inside])
+    check_refused(archive, tmp_path)
+
+
+@pytest.mark.parametrize("name", [*OUTSIDE, "..\\out.txt"])
+def test_zip_does_not_lead_out(name, tmp_path):
+    archive = tmp_path / "all.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("all/first.txt", "abc")
+        file.writestr(name.format(tmp=str(tmp_path).strip("/")), "abc")
+    check_refused(str(archive), tmp_path)
+
+
+def test_an_honest_archive(tmp_path, filtered):
+    """All of it, whatever Python is older."""
+    archive = make_tar(tmp_path / "all.tar.gz", [member("all/b/second.txt")])
+    sha256 = hashlib.sha256(open(archive, "rb").read()).hexdigest()
+    (tmp_path / "data").mkdir()
+    folder = fetch_archive(archive, str(tmp_path / "data" / "all"), sha256)
+    names = sorted(p.name for p in (tmp_path / "data" / "all").rglob("*.txt"))
+    assert folder.endswith("all") and names == ["first.txt", "second.txt"]
+
+
+@pytest.mark.parametrize("name", [*OUTSIDE, "..\\out.txt"])
+def test_tables_do_not_lead_out(name, tmp_path):
+    (tmp_path / "out.txt").write_text("a secret")
+    (tmp_path / "data").mkdir()
+    name = name.format(tmp=str(tmp_path).strip("/"))
+    with pytest.raises(InputError, match="line 3: .* leads out of"):
+        listed_file("a.csv, line 3", str(tmp_path / "data"), name)
+    (tmp_path / "data" / "a.wav").write_text("here")
+    (tmp_path / "data" / "b").mkdir()
+    assert listed_file("", str(tmp_path / "data"), "b/../a.wav")
+    assert listed_file("", str(tmp_path), str(tmp_path / "data" / "a.wav"))
+
+
+@pytest.mark.parametrize(
+    "index, words",
+    [
+        ({"shards": {"../a.tar": 3}, "labels": {}}, "'../a.tar' is no file of"),
+        ({"shards": {"/a.tar": 3}, "labels": {}}, "'/a.tar' is no file of"),
+        ({"shards": {"a.tar": "3"}, "labels": {}}, "no whole numbers"),
+        ({"shards": {"a.tar": 3}, "labels": {"x": None}}, "no whole numbers"),
+        ({"shards": ["a.tar"], "labels": {}}, "is no index of shards"),
+        ([], "is no index of shards"),
+    ],
+)
+def test_an_index_that_lies(index, words, tmp_path):
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    with pytest.raises(InputError, match=words):
+        read_index(str(tmp_path))
+
+
+@pytest.mark.parametrize("labels", [[], "a", None, [3], {"a": 1}])
+def test_clips_without_labels(labels, tmp_path):
+    """An epoch that draws none of them would not end."""
+    path = str(tmp_path / "0.tar")
+    write_shard(path, [(f"{i}", ".flac", b"", labels) for i in range(3)])
+    stream = TrainStream(
+        {path: 3}, ["a"], counts={"a": 3}, samples=16, batch_size=1
+    )
+    with pytest.raises(InputError, match='no clip of|no .json file with "lab'):
+        next(iter(stream))
