@@ -39,6 +39,7 @@ class StageMetrics(nn.ModuleDict):
         self.scores = list(metrics)  # names of all but the loss
         for metric in self.values():
             metric.persistent(True)
+            metric.validate_args = False  # it would wait for each batch
 
     def count(self, predictions, targets, **more):
         """Count a batch into all but the loss.

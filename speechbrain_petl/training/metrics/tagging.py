@@ -61,8 +61,9 @@ class TaggingMetric(Metric):
         torch.Tensor
             A scalar; nan without any such class.
         """
-        scores = dim_zero_cat(self.scores).view(-1, self.classes)
-        hits = dim_zero_cat(self.hits).view(-1, self.classes) > 0.5
+        # on the CPU: not every device has the 64 bits of `curve`
+        scores = dim_zero_cat(self.scores).cpu().view(-1, self.classes)
+        hits = dim_zero_cat(self.hits).cpu().view(-1, self.classes) > 0.5
         positive = hits.sum(dim=0)
         rated = (positive > 0) & (positive < len(hits))
         left_out = self.classes - int(rated.sum())

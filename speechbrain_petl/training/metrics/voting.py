@@ -59,7 +59,7 @@ class PerFile(Metric):
         torch.Tensor
             Whatever the measure returns.
         """
-        numbers = dim_zero_cat(self.files)
+        numbers = dim_zero_cat(self.files).cpu()
         _, place, windows = numbers.unique(
             return_inverse=True, return_counts=True
         )
@@ -70,8 +70,8 @@ class PerFile(Metric):
             return total.index_add_(0, place, x) / windows.unsqueeze(1)
 
         # in double precision no order of the windows moves a vote
-        votes = dim_zero_cat(self.logits).double().log_softmax(dim=1)
-        return self.measure(mean(votes), mean(dim_zero_cat(self.shares)))
+        votes = _double(dim_zero_cat(self.logits)).log_softmax(dim=1)
+        return self.measure(mean(votes), mean(dim_zero_cat(self.shares).cpu()))
 
 
 def vote(logits, activation="softmax"):
@@ -99,10 +99,17 @@ def vote(logits, activation="softmax"):
     >>> vote(logits), vote(logits, "sigmoid")
     (tensor([[0.2689, 0.7311]]), tensor([[0.5000, 0.6904]]))
     """
-    logits = logits.double()
+    votes = _double(logits)
     if activation == "sigmoid":
-        return logits.sigmoid().mean(dim=1).float()
-    return logits.log_softmax(dim=2).mean(dim=1).softmax(dim=1).float()
+        said = votes.sigmoid().mean(dim=1)
+    else:
+        said = votes.log_softmax(dim=2).mean(dim=1).softmax(dim=1)
+    return said.float().to(logits.device)
+
+
+def _double(x):
+    """On the CPU: not every device has 64 bits."""
+    return x.cpu().double()
 
 
 def top(scores, shares, k=1):
