@@ -162,6 +162,8 @@ class TrainStream(ShardStream):
             ]
         clips = clips_per_epoch or self.clips
         self.batches = ceil(clips / (self.batch_size * self.processes))
+        # epoch and batch, where workers that outlive an epoch see them change
+        self.position = torch.zeros(2, dtype=torch.int64).share_memory_()
         self.start(epoch=1)
 
     def start(self, epoch, batch=0):
@@ -174,24 +176,27 @@ class TrainStream(ShardStream):
         batch : int
             How many batches of it have been seen.
         """
-        self.epoch, self.seen = epoch, batch
+        self.position.copy_(torch.tensor([epoch, batch]))
 
     def __len__(self):
         return self.batches
 
     def __iter__(self):
         worker, workers = _worker()
+        epoch, seen = self.position.tolist()
         # the loader asks worker 0 first: it is to have the next batch
-        turn = (worker + self.seen) % workers
+        turn = (worker + seen) % workers
         unit, units = self.rank * workers + turn, self.processes * workers
-        rng = random.Random(f"{self.seed} {self.epoch} {unit}")
-        clips = _shuffled(self._endless(unit, units, rng), self.buffer, rng)
+        order = f"{self.seed} {epoch}"
+        rng = random.Random(f"{order} {unit}")
+        clips = self._endless(unit, units, order, rng)
+        clips = _shuffled(clips, self.buffer, rng)
         for number in range(turn, self.batches, workers):
             batch = [next(clips) for _ in range(self.batch_size)]
-            if number >= self.seen:
+            if number >= seen:
                 yield PaddedBatch([self._decode(*clip) for clip in batch])
 
-    def _endless(self, unit, units, rng):
+    def _endless(self, unit, units, order, rng):
         """(path, id, labels, audio) of a reader's share, over and over."""
         if self.clips < units:
             raise InputError(
@@ -199,7 +204,6 @@ class TrainStream(ShardStream):
                 "workers: lower num_workers or the number of processes"
             )
         paths = sorted(self.shards)
-        order = f"{self.seed} {self.epoch}"
         random.Random(order).shuffle(paths)
         if len(paths) >= units:
             paths, unit, units = paths[unit::units], 0, 1

@@ -5,6 +5,7 @@ Sub-words: https://arxiv.org/abs/1808.06226.
 
 import os
 import shutil
+from functools import partial
 
 import sentencepiece
 import torch
@@ -87,17 +88,18 @@ def add_token_sequences(datasets, tokenizer, key="label"):
     key : str
         The entry of a manifest that holds the text.
     """
-
-    def tokens(text):
-        """What the decoder takes, and what it should emit."""
-        ids = tokenizer.encode_as_ids(text)
-        yield torch.tensor([BOS, *ids])
-        yield torch.tensor([*ids, EOS])
-
     names = ["tokens_bos", "tokens_eos"]
+    tokens = partial(_tokens, tokenizer)  # can be sent to a spawned worker
     for data in datasets.values():
         data.add_dynamic_item(tokens, takes=key, provides=names)
         data.set_output_keys(["id", "sig", *names])
+
+
+def _tokens(tokenizer, text):
+    """What the decoder takes, and what it should emit."""
+    ids = tokenizer.encode_as_ids(text)
+    yield torch.tensor([BOS, *ids])
+    yield torch.tensor([*ids, EOS])
 
 
 def _store(texts, folder, file):

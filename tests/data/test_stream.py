@@ -1,48 +1,32 @@
 """Shards and streams: what is packed is read, by whoever shares the work."""
 
-import io
 import pickle
 import tarfile
 from collections import Counter
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from speechbrain_petl import InputError
 from speechbrain_petl.data.clips import NO_LABEL, ClipDataset, write_clips
 from speechbrain_petl.data.shards import read_index, write_index, write_shard
 from speechbrain_petl.data.stream import ShardPass, TrainStream
+from tiny_shards import (
+    CLASSES,
+    CLIPS,
+    SETTINGS,
+    SHARDS,
+    audio,
+    labels,
+    make_shards,
+)
 from torch.utils.data import DataLoader
-
-CLASSES = ["a", "b", "c"]
-SHARDS, CLIPS = 5, 7  # clips of a shard
-SETTINGS = {"classes": CLASSES, "samples": 160, "batch_size": 4}
-
-
-def audio(number):
-    """A flac file whose level tells the clip."""
-    out = io.BytesIO()
-    x = np.full(160, (number + 1) / 100)
-    soundfile.write(out, x, 16000, format="FLAC")
-    return out.getvalue()
-
-
-def labels(number):
-    """`a` is common, `c` is rare."""
-    return ["a", "c"] if number % 10 == 0 else ["ab"[number % 5 == 1]]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder of shards with their index."""
-    folder = tmp_path_factory.mktemp("shards")
-    for shard in range(SHARDS):
-        numbers = range(CLIPS * shard, CLIPS * (shard + 1))
-        clips = ((f"{n:03d}", ".flac", audio(n), labels(n)) for n in numbers)
-        write_shard(str(folder / f"{shard:06d}.tar"), clips)
-    write_index(str(folder))
-    return folder
+    return make_shards(tmp_path_factory.mktemp("shards"))
 
 
 @pytest.fixture

@@ -24,15 +24,13 @@ TINY = [
 ]
 
 
-def load_train(recipe=ESC50):
-    """The train.py of a recipe as a module, with its own prepare.py."""
+def load_train(recipe=ESC50, script="train.py"):
+    """A script of a recipe as the module train, with its own prepare.py."""
     for name in ("prepare", "train"):
         sys.modules.pop(name, None)
     sys.path.insert(0, str(recipe))
     try:
-        spec = importlib.util.spec_from_file_location(
-            "train", recipe / "train.py"
-        )
+        spec = importlib.util.spec_from_file_location("train", recipe / script)
         module = importlib.util.module_from_spec(spec)
         sys.modules["train"] = module
         spec.loader.exec_module(module)

@@ -77,7 +77,7 @@ def toy_brain(folder, net=None, brain=ToyBrain, opt_class=None, **run_opts):
     return made
 
 
-def train(brain, train=8, valid=5, test=5, batch_size=2):
+def train(brain, train=8, valid=5, test=5, batch_size=2, num_workers=0):
     """Train and test on that many vectors; the result."""
     datasets = {"train": vectors(train, 1), "test": vectors(test, 3)}
     if valid:
@@ -85,7 +85,7 @@ def train(brain, train=8, valid=5, test=5, batch_size=2):
     return brain.train_and_test(
         brain.counter,
         datasets,
-        {"batch_size": batch_size, "num_workers": 0},
+        {"batch_size": batch_size, "num_workers": num_workers},
         {"dataset": "vectors"},
         os.path.join(brain.folder, "result.json"),
     )

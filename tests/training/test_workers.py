@@ -1,0 +1,223 @@
+"""Loader workers that are spawned, as on macOS and Windows: once, and light."""
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+from multiprocessing.reduction import ForkingPickler
+
+import pytest
+import torch
+from method_files import ROOT
+from recipe_rows import lists, rows_of
+from running import load_train
+from samples import write_samples
+from speechbrain_petl import PETLBrain
+from speechbrain_petl.data.shards import read_index
+from speechbrain_petl.data.stream import ShardPass, TrainStream
+from speechbrain_petl.training.loaders import loader_arguments
+from tiny_shards import SETTINGS, make_shards
+from torch.utils.data import DataLoader
+from toy import ToyBrain, toy_brain, train, vectors
+
+import speechbrain as sb
+from speechbrain.dataio.batch import PaddedBatch
+
+SPAWN = "spawn"
+HEAVY = {"matplotlib", "pandas", "peft", "sklearn", "timm", "torchmetrics"}
+HEAVY |= {"torchvision", "transformers"}
+ROWS = {  # one for each script and kind of encoder: they share the datasets
+    (row["Script_file"], os.path.dirname(row["Hparam_file"])): row
+    for path in lists()
+    for row in rows_of(path)
+}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Path -> number of clips."""
+    return read_index(str(make_shards(tmp_path_factory.mktemp("shards"))))[0]
+
+
+def ids(loader):
+    """The ids of each batch."""
+    return [batch.id for batch in loader]
+
+
+def fresh(stream, workers):
+    """The same by workers that start anew."""
+    return ids(DataLoader(stream, batch_size=None, num_workers=workers))
+
+
+@pytest.mark.parametrize(
+    "context", ["fork", pytest.param(SPAWN, marks=pytest.mark.slow)]
+)
+def test_a_worker_that_stays_learns_where_the_epoch_is(context, shards):
+    """The next, one that is broken off, and one that goes on in its midst."""
+    stream = TrainStream(shards, buffer=6, seed=3, **SETTINGS)
+    loader = DataLoader(
+        stream,
+        batch_size=None,
+        num_workers=2,
+        persistent_workers=True,
+        multiprocessing_context=context,
+    )
+    seen = []
+    for epoch, batch in ((1, 0), (2, 0), (5, 0), (2, 3), (2, 4), (3, 0)):
+        stream.start(epoch, batch)
+        if epoch == 5:  # as --debug does
+            assert next(iter(loader)).id == fresh(stream, 2)[0]
+            continue
+        seen.append(ids(loader))
+        assert seen[-1] == fresh(stream, 2)
+    assert seen[0] != seen[1] != seen[4]
+    assert seen[2] == seen[1][3:] and seen[3] == seen[1][4:]
+
+
+class Workers(ToyBrain):
+    """Knows which processes have loaded the clips of training."""
+
+    def fit_batch(self, batch):
+        """Note the processes."""
+        self.pids = {*getattr(self, "pids", ()), *batch.pid.tolist()}
+        return super().fit_batch(batch)
+
+
+def pid_of(x):
+    """Of the process that loads a clip."""
+    return os.getpid()
+
+
+def test_workers_start_once(tmp_path, monkeypatch):
+    """Two for training, in all epochs."""
+    import toy
+
+    def with_pid(*args):
+        """Clips that say who loaded them."""
+        data = vectors(*args)
+        data.add_dynamic_item(pid_of, takes="x", provides="pid")
+        data.set_output_keys(["id", "x", "target", "pid"])
+        return data
+
+    monkeypatch.setattr(toy, "vectors", with_pid)
+    brain = toy_brain(tmp_path, brain=Workers, epochs=3)
+    train(brain, num_workers=2)
+    assert len(brain.pids) == 2 and os.getpid() not in brain.pids
+
+
+def test_the_same_steps_as_without_workers(tmp_path):
+    results = [
+        train(toy_brain(tmp_path / str(n), epochs=3), num_workers=n)
+        for n in (0, 2)
+    ]
+    for key in ("history", "metrics"):
+        assert results[0][key] == results[1][key]
+
+
+@pytest.mark.parametrize("stage", sb.Stage)
+def test_which_stay(stage, tmp_path):
+    """Those of a stage that comes again; unless the yaml says otherwise."""
+    brain, data = toy_brain(tmp_path), vectors(4)
+    made = loader_arguments(brain, data, stage, num_workers=2)
+    assert made.get("persistent_workers", False) == (stage != sb.Stage.TEST)
+    made = loader_arguments(brain, data, stage, num_workers=0)
+    assert "persistent_workers" not in made  # DataLoader refuses it
+    chosen = {"num_workers": 2, "persistent_workers": False}
+    made = loader_arguments(brain, data, stage, **chosen)
+    assert made["persistent_workers"] is False
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    """Tiny data of all recipes, where their flags expect it."""
+    root = tmp_path_factory.mktemp("samples")
+    write_samples(root / "tests" / "samples")
+    return root
+
+
+@pytest.fixture
+def recipe_data(samples, tmp_path, monkeypatch):
+    """The datasets and the loader's arguments of a row of the lists."""
+    given = []
+
+    def stop(brain, counter, datasets, loader, result, path):
+        given.extend([datasets, loader])
+        raise StopIteration
+
+    def get(row):
+        monkeypatch.chdir(samples)
+        monkeypatch.setattr(PETLBrain, "train_and_test", stop)
+        script = ROOT / row["Script_file"]
+        main = load_train(script.parent, script.name).main
+        argv = [str(ROOT / row["Hparam_file"])]
+        argv += [*row["test_debug_flags"].split(), "--device=cpu"]
+        with pytest.raises(StopIteration):
+            main([*argv, f"--output_folder={tmp_path / 'run'}"])
+        return given
+
+    return get
+
+
+def pickled(value):
+    """Sent to a worker and received, as multiprocessing does it."""
+    buffer = io.BytesIO()
+    ForkingPickler(buffer).dump(value)
+    buffer.seek(0)
+    return pickle.load(buffer)
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=map("-".join, ROWS))
+def test_datasets_of_every_recipe_can_be_sent(row, recipe_data):
+    """To a worker that is not forked, with what collates them."""
+    datasets, loader = recipe_data(row)
+    for data in datasets.values():
+        sent, collate = pickled((data, loader.get("collate_fn", PaddedBatch)))
+        assert len(sent) == len(data)
+        assert collate([sent[0]]).id == collate([data[0]]).id
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", ROWS.values(), ids=map("-".join, ROWS))
+def test_spawned_workers_of_every_recipe(row, recipe_data):
+    """They load what this process loads."""
+    datasets, loader = recipe_data(row)
+    data = datasets["valid"] if "valid" in datasets else datasets["train"]
+    collate = loader.get("collate_fn", PaddedBatch)
+    found = DataLoader(
+        data,
+        batch_size=2,
+        collate_fn=collate,
+        num_workers=1,
+        multiprocessing_context=SPAWN,
+    )
+    for batch, first in zip(found, range(0, len(data), 2)):
+        here = collate(
+            [data[i] for i in range(first, min(first + 2, len(data)))]
+        )
+        assert batch.id == here.id
+        assert torch.equal(batch.sig.data, here.sig.data)
+
+
+@pytest.mark.slow
+def test_spawned_workers_of_a_stream(shards):
+    """Of validation; those of training are above."""
+    stream = ShardPass(shards, **SETTINGS)
+    options = {"batch_size": None, "num_workers": 2}
+    found = ids(DataLoader(stream, multiprocessing_context=SPAWN, **options))
+    assert found == ids(DataLoader(stream, **options))
+
+
+def test_what_a_worker_imports_is_light():
+    """It reads sound and labels; models and metrics are none of its business."""
+    rooms = sorted((ROOT / "speechbrain_petl" / "data").glob("[a-z]*.py"))
+    names = ", ".join(f"speechbrain_petl.data.{path.stem}" for path in rooms)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys, {names}; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = {name.partition(".")[0] for name in done.stdout.split()}
+    assert {"torch", "speechbrain_petl"} <= found
+    assert not found & HEAVY
