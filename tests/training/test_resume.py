@@ -1,11 +1,11 @@
 """kill -9, and the same command again: the run that was never broken."""
 
-import multiprocessing
 import signal
 
 import killed
 import pytest
 import torch
+from processes import start
 from running import arguments, load_train, run, run_elsewhere, weights_of
 
 EVERY_STEP = ["--ckpt_interval_steps=1"]
@@ -26,13 +26,9 @@ def train_counting(argv, monkeypatch):
     return train.main(argv), len(steps)
 
 
-def killed_in_a_fork(where, number, argv):
+def killed_apart(where, number, argv):
     """As killed.py, without importing everything again."""
-    context = multiprocessing.get_context("fork")
-    process = context.Process(
-        target=killed.main, args=([where, str(number), *argv],)
-    )
-    process.start()
+    process = start(killed.main, [where, str(number), *argv])
     process.join(120)
     assert process.exitcode == -signal.SIGKILL
 
@@ -104,7 +100,7 @@ def test_killed_elsewhere(
 ):
     output = tmp_path / "broken"
     argv = arguments(esc50, output, *EVERY_STEP, *options)
-    killed_in_a_fork(where, number, argv)
+    killed_apart(where, number, argv)
     result, steps = train_counting(argv, monkeypatch)
     assert steps == left
     assert_same_run((result, output), unbroken(*EVERY_STEP, *options))
@@ -117,6 +113,6 @@ def test_killed_again_and_again(esc50, unbroken, tmp_path, monkeypatch):
     output = tmp_path / "broken"
     argv = arguments(esc50, output, *options, **which)
     for _ in range(4):
-        killed_in_a_fork("step", 4, argv)
+        killed_apart("step", 4, argv)
     result, _ = train_counting(argv, monkeypatch)
     assert_same_run((result, output), unbroken(*options, **which))
