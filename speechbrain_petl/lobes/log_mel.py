@@ -11,6 +11,7 @@ from ..errors import InputError
 
 SAMPLE_RATE = 16000  # Hz
 LONGEST_SECONDS = 30  # that Whisper hears at a time
+WHOLE = LONGEST_SECONDS * SAMPLE_RATE  # samples
 WINDOW, HOP = 400, 160  # samples
 FLOOR = 1e-10  # energy of silence
 RANGE = 8.0  # from the loudest value of a clip down, in powers of ten
@@ -32,8 +33,8 @@ class LogMel(nn.Module):
     mels : int
         Number of mel filters: 80, or 128 for large-v3.
     silence : bool
-        Fill clips up with silence to ``seconds``, as in the pretraining, and
-        go on after their ends.
+        Fill clips up with silence to 30 s, as in the pretraining, and go on
+        after their ends.
 
     Example
     -------
@@ -49,6 +50,7 @@ class LogMel(nn.Module):
                 f"seconds={seconds}: Whisper hears more than 0 and at most "
                 f"{LONGEST_SECONDS} seconds of a clip"
             )
+        self.seconds = seconds
         self.samples = max(round(seconds * SAMPLE_RATE), 1)
         self.sample_rate, self.mels = SAMPLE_RATE, mels
         self.silence = silence
@@ -90,7 +92,7 @@ class LogMel(nn.Module):
                     ~length_to_mask(samples, wavs.shape[1], dtype=torch.bool), 0
                 )
             if self.silence:
-                wavs = F.pad(wavs, (0, self.samples - wavs.shape[1]))
+                wavs = F.pad(wavs, (0, WHOLE - wavs.shape[1]))
             x = self._log_energies(wavs)
             loudest = x.amax(dim=(1, 2), keepdim=True)
             x = (x.maximum(loudest - RANGE) + 4) / 4
@@ -104,13 +106,12 @@ class LogMel(nn.Module):
 
     def _log_energies(self, wavs):
         """log10, of all frames that may hear something of a clip."""
-        whole = LONGEST_SECONDS * SAMPLE_RATE
         # what follows a clip is silence, and its mirror image after 30 s
-        silence = min(WINDOW, whole - wavs.shape[1])
+        silence = min(WINDOW, WHOLE - wavs.shape[1])
         wavs = F.pad(wavs, (0, silence))
         wavs = F.pad(wavs, (WINDOW // 2, WINDOW // 2), mode="reflect")
         x = torch.fft.rfft(wavs.unfold(1, WINDOW, HOP) * self.window)
-        if wavs.shape[1] - WINDOW == whole:
+        if wavs.shape[1] - WINDOW == WHOLE:
             x = x[:, :-1]  # Whisper leaves out the frame that starts there
         energies = torch.view_as_real(x).square().sum(3) @ self.banks
         return energies.clamp(min=FLOOR).log10()

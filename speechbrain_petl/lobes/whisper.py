@@ -80,6 +80,9 @@ class Whisper(nn.Module):
             )
         self.gradient_checkpointing = gradient_checkpointing
         self.silence = silence
+        # if set, forward takes what is before the last LayerNorm: see
+        # training/cache/cached.py
+        self.start = None
         self.conv1 = nn.Conv1d(mels, self.dim, 3, padding=1)
         self.conv2 = nn.Conv1d(self.dim, self.dim, 3, stride=2, padding=1)
         self.positions = nn.Parameter(_sinusoids(POSITIONS, self.dim))
@@ -114,6 +117,8 @@ class Whisper(nn.Module):
             Tokens after the last LayerNorm (batch, token, dim). Those after
             a clip's ``tokens_of`` have no meaning.
         """
+        if self.start is not None:
+            return self.norm(spectrogram)
         if self.silence:
             samples = None
         x, mask = self.embed(spectrogram, samples), None

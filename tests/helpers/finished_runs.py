@@ -52,6 +52,11 @@ SPEECH = {  # folder of the method files -> the same; encoders of any length
         make_esc50,
         ["--encoder_size=[32,2,2]", "--frames=64", "--esc10=True"],
     ),
+    "whisper": (
+        "ESC50",
+        make_esc50,
+        ["--encoder_size=[32,2,2]", "--seconds=0.3", "--esc10=True"],
+    ),
 }
 TAGS = "tags.json"  # what an AudioSet run said, which writes no predictions
 

@@ -117,7 +117,7 @@ OBSTACLES = {  # why not -> level, what is different
         "features",
         {"encoder": nn.Linear(2, 2)},
     ),
-    "TimeSteps needs the clips' lengths": (
+    "TimeSteps is no Pooling": (
         "features",
         {"pooling": TimeSteps((12, 5))},
     ),

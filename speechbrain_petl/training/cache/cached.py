@@ -100,6 +100,17 @@ def _standing_in(brain, blocks):
         brain.modules["pooling"], encoder.norm = pooling, norm
 
 
+def _mean_before_affine(modules, features, samples):
+    """The mean of normalised tokens; scaled, it is that of scaled ones."""
+    encoder = plain(modules.encoder)
+    norm = encoder.norm
+    encoder.norm = nn.LayerNorm(encoder.dim, norm.eps, elementwise_affine=False)
+    try:
+        return modules.pooling(encoder(features, samples), samples)
+    finally:
+        encoder.norm = norm
+
+
 def _filled(brain, datasets, loader, blocks, folder):
     """The store of all clips of all splits, computed where it must be."""
     files = {}
@@ -138,11 +149,10 @@ def _computed(brain, datasets, loader, blocks):
             wavs, lens = batch.to(brain.device).sig
             with torch.no_grad(), brain.evaluation_ctx:
                 values = modules.fbank(wavs, lens)
-                if blocks:
+                if whole:
+                    samples = lens * wavs.shape[1]
+                    values = _mean_before_affine(modules, values, samples)
+                elif blocks:
                     values = ast.blocks[:blocks](ast.embed(values))
-                if whole:  # the mean of what is scaled is the scaled mean
-                    shape, eps = values.shape[2:], ast.norm.eps
-                    values = nn.functional.layer_norm(values, shape, eps=eps)
-                    values = modules.pooling(values)
             yield batch.id, values
     ast.train(was_training)

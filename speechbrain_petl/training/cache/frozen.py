@@ -5,9 +5,12 @@ from torch import nn
 from speechbrain.dataio.dataset import DynamicItemDataset
 
 from ...lobes.ast import AST
+from ...lobes.clip_mean import ClipMean
 from ...lobes.pooling import Pooling
+from ...lobes.whisper import Whisper
 
 LEVELS = ("features", "frozen")  # what can be cached: see cache/cached.py
+MEANS = {AST: Pooling, Whisper: ClipMean}  # encoder -> mean of its tokens
 COMPUTED = 3  # raise it when the code computes other values than before
 
 
@@ -34,10 +37,12 @@ def obstacle_to(level, modules, datasets):
     if modules.wave_augment.steps:
         return "wave_augment changes the waveforms in each epoch"
     encoder = plain(modules.encoder)
-    if not isinstance(encoder, AST):
-        return f"{type(encoder).__name__} takes clips of any length"
-    if not isinstance(modules.pooling, Pooling):
-        return f"{type(modules.pooling).__name__} needs the clips' lengths"
+    name = type(encoder).__name__
+    mean = next((m for e, m in MEANS.items() if isinstance(encoder, e)), None)
+    if mean is None or level == "features" and mean is ClipMean:
+        return f"{name} takes clips of any length"
+    if not isinstance(modules.pooling, mean):
+        return f"{type(modules.pooling).__name__} is no {mean.__name__}"
     return None if level == "features" else _obstacle_to_tokens(modules)
 
 
@@ -47,6 +52,14 @@ def _obstacle_to_tokens(modules):
         return (
             "augment changes the spectrograms in each epoch; without it "
             "(--augment='!new:speechbrain_petl.Augment') it would be"
+        )
+    if isinstance(encoder, Whisper):
+        blocks = frozen_blocks(modules.encoder)
+        if all_frozen(modules, blocks):
+            return None
+        return (
+            "the method trains or wraps something before the last LayerNorm, "
+            "where Whisper's clips have any length"
         )
     if encoder.pos_drop.p or not isinstance(encoder.patch_drop, nn.Identity):
         return "dropout changes the tokens in each epoch"
@@ -61,12 +74,12 @@ def _obstacle_to_tokens(modules):
 
 
 def frozen_blocks(encoder):
-    """How many of the first blocks of an AST no training changes.
+    """How many of the first blocks of an AST or Whisper no training changes.
 
     Arguments
     ---------
     encoder : torch.nn.Module
-        An AST or an AdaptedEncoder of one.
+        One of them, or an AdaptedEncoder of one.
 
     Returns
     -------
@@ -110,7 +123,9 @@ def all_frozen(modules, blocks):
         True for a linear probe.
     """
     ast = plain(modules.encoder)
-    return bool(blocks == len(ast.blocks) and type(ast.norm) is nn.LayerNorm)
+    if not blocks or type(ast.norm) is not nn.LayerNorm:
+        return False
+    return blocks == len(ast.blocks)
 
 
 def what_computes(modules, blocks):
@@ -141,10 +156,12 @@ def what_computes(modules, blocks):
         stack = ast.blocks[:blocks]
         heads = [block.attn.num_heads for block in stack]
         # a repr tells the modules and their sizes, but not the heads
-        settings["encoder"] = [blocks, ast.strides, heads, repr(stack)]
+        other = ast.strides if isinstance(ast, AST) else ast.silence
+        settings["encoder"] = [blocks, other, heads, repr(stack)]
         state |= _below(ast) | stack.state_dict(prefix="blocks.")
     if all_frozen(modules, blocks):
-        settings["pooling"] = [repr(modules.pooling.tokens), ast.norm.eps]
+        tokens = getattr(modules.pooling, "tokens", None)
+        settings["pooling"] = [repr(tokens), ast.norm.eps]
     return settings, state
 
 
