@@ -27,11 +27,11 @@ from speechbrain_petl import (
     run_main,
     save_pretrained,
 )
+from speechbrain_petl.weights.sources import looks_like_path
 from torchmetrics.classification import MulticlassAccuracy
 
 from speechbrain.utils.distributed import run_on_main
 
-HPARAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "hparams")
 SOURCE_RUN = ["--group=source", "--source=null", "--lr=0.001"]
 
 
@@ -106,11 +106,12 @@ def main(argv):
     with open(parsed[0], encoding="utf-8") as file:
         source = load_hyperpyyaml(file, parsed[2])["source"]
     options = [a for a in argv[1:] if not a.startswith("--output_folder")]
-    if source and not os.path.exists(source):
-        full = os.path.join(HPARAMS, "full.yaml")
+    folder = os.path.dirname(argv[0])
+    if source and looks_like_path(source) and not os.path.exists(source):
+        full = os.path.join(folder, "full.yaml")
         _, encoder = adapt(*parse_recipe([full, *options, *SOURCE_RUN]))
         run_on_main(save_pretrained, args=[encoder, source])
-    linear = os.path.join(HPARAMS, "linear.yaml")
+    linear = os.path.join(folder, "linear.yaml")
     results = [adapt(*parse_recipe([linear, *options]))[0]]
     if not os.path.samefile(argv[0], linear):
         results.append(adapt(*parsed)[0])
@@ -126,10 +127,10 @@ def show(results):
         What ``adapt`` returned.
     """
     print(f"\nFrom the source model to {results[0]['dataset']}, test set:")
-    print(f"{'method':<12}{'accuracy':>10}{'trained':>10}{'adapter file':>14}")
+    print(f"{'method':<24}{'accuracy':>10}{'trained':>10}{'adapter file':>14}")
     for result in results:
         print(
-            f"{result['method']:<12}"
+            f"{result['method']:<24}"
             f"{result['metrics']['accuracy']:>10.1%}"
             f"{result['trainable_parameters']:>10,}"
             f"{result['adapter_bytes'] / 1000:>11,.0f} kB"
