@@ -13,10 +13,12 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import InputError
+from .checkpointing import check_level, run_layers
 from .merging import (
     FIRST as CLASS_TOKENS,
     Blocks,
 )
+from .sizes import shape_of
 
 SIZES = {  # dim, depth, heads
     "tiny224": (192, 12, 3),
@@ -85,16 +87,11 @@ class AST(nn.Module):
         token_merging=0.0,
     ):
         super().__init__()
-        self.dim, depth, heads = _shape(size)
+        self.dim, depth, heads = shape_of(size, SIZES, "ast_size")
         self.input_shape = (frames, mels)
         self.strides = (fstride, tstride)
         self.grid = _grid(mels, frames, fstride, tstride)
-        if gradient_checkpointing not in (True, False, "mlp"):
-            raise InputError(
-                f"gradient_checkpointing={gradient_checkpointing!r} is neither "
-                "True nor False nor mlp"
-            )
-        self.gradient_checkpointing = gradient_checkpointing
+        self.gradient_checkpointing = check_level(gradient_checkpointing, "mlp")
         # if set, forward takes the tokens that enter this block: see cache/cached.py
         self.start = None
         self._make_embedding(dropout, patch_dropout)
@@ -155,9 +152,9 @@ class AST(nn.Module):
             x, blocks = self.embed(self._checked(spectrogram)), self.blocks
         else:
             x, blocks = spectrogram, self.blocks[self.start :]
-        if self.gradient_checkpointing is True and self.training:
-            return self.norm(_checkpointed(blocks, x))
-        return self.norm(blocks(x))
+        saving = self.gradient_checkpointing is True and self.training
+        x = run_layers(blocks, x, lambda module, x: module(x), saving)
+        return self.norm(x)
 
     def _checked(self, spectrogram):
         if spectrogram.shape[1:] != self.input_shape:
@@ -223,19 +220,6 @@ class MlpCheckpointedBlock(Block):
         return self.drop_path2(self.ls2(self.mlp(self.norm2(x))))
 
 
-def _shape(size):
-    """(dim, depth, heads) of a name, or of a size given as such."""
-    shape = SIZES.get(size, size) if isinstance(size, str) else tuple(size)
-    whole = len(shape) == 3 and all(isinstance(n, int) for n in shape)
-    if not whole or shape[0] % shape[2]:
-        raise InputError(
-            f"ast_size={size!r} is neither one of {', '.join(SIZES)} nor "
-            "[dim, depth, heads] with a dim that is a multiple of heads, "
-            "such as [96, 4, 3]"
-        )
-    return shape
-
-
 def _grid(mels, frames, fstride, tstride):
     """How many patches fit along (mel, frame)."""
     if mels < PATCH or frames < PATCH:
@@ -244,12 +228,3 @@ def _grid(mels, frames, fstride, tstride):
             f"{PATCH} of each, the size of one patch"
         )
     return (mels - PATCH) // fstride + 1, (frames - PATCH) // tstride + 1
-
-
-def _checkpointed(blocks, x):
-    """Run a stack of blocks, or a wrapper of one, without its activations."""
-    if not isinstance(blocks, nn.Sequential):
-        return checkpoint(blocks, x, use_reentrant=False)
-    for block in blocks:
-        x = checkpoint(block, x, use_reentrant=False)
-    return x

@@ -9,14 +9,14 @@ a method file for wav2vec 2.0 is one for BEATs.
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchaudio.models import wav2vec2_model
 
 from speechbrain.dataio.dataio import length_to_mask
 from speechbrain.lobes.models.beats import BEATsConfig
 
 from ..errors import InputError
 from .fbank import HOP_SECONDS, WINDOW_SECONDS
-from .transformer import Transformer, shape_of
+from .sizes import shape_of
+from .transformer import Transformer, torchaudio_model
 
 # of the logarithm of Kaldi's energies of 16-bit samples, 65,536 from end to
 # end, which the weights expect
@@ -85,23 +85,14 @@ class BEATs(nn.Module):
         self.patch_embedding = nn.Conv2d(
             1, width, patch, stride=patch, bias=config.conv_bias
         )
-        self.encoder = wav2vec2_model(
-            "layer_norm",
+        self.encoder = torchaudio_model(
             [(width, 1, 1)],  # the patches take the place of convolutions
-            False,
-            encoder_embed_dim=self.dim,
-            encoder_projection_dropout=dropout,
+            (self.dim, config.encoder_layers, config.encoder_attention_heads),
+            dropout,
+            config.layer_norm_first,
+            config.encoder_ffn_embed_dim,
             encoder_pos_conv_kernel=config.conv_pos,
             encoder_pos_conv_groups=config.conv_pos_groups,
-            encoder_num_layers=config.encoder_layers,
-            encoder_num_heads=config.encoder_attention_heads,
-            encoder_attention_dropout=dropout,
-            encoder_ff_interm_features=config.encoder_ffn_embed_dim,
-            encoder_ff_interm_dropout=dropout,
-            encoder_dropout=dropout,
-            encoder_layer_norm_first=config.layer_norm_first,
-            encoder_layer_drop=0.0,
-            aux_num_out=None,
         ).encoder
         self.encoder.transformer = Transformer(
             self.encoder.transformer,
@@ -164,7 +155,7 @@ def _config(size):
     if size == "base":
         return {}
     groups = BEATsConfig().conv_pos_groups
-    dim, depth, heads = shape_of(size, groups, ["base"])
+    dim, depth, heads = shape_of(size, {"base": None}, multiple=groups)
     return {
         "embed_dim": dim // 2,
         "encoder_embed_dim": dim,

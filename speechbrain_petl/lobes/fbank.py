@@ -4,8 +4,6 @@ One frame is DC removal, pre-emphasis, window, power spectrum, mel filters,
 log: see ``torchaudio.compliance.kaldi.fbank``, which takes one clip at a time.
 """
 
-import math
-
 import torch
 from torch import nn
 from torchaudio.compliance.kaldi import get_mel_banks
@@ -19,7 +17,7 @@ PREEMPHASIS = 0.97
 WINDOWS = {"hanning": 1.0, "povey": 0.85}  # powers of the Hann window
 WINDOW_SECONDS, HOP_SECONDS = 0.025, 0.010
 BAND = 16  # mel filters computed together, see _bands
-CPU_CHUNK = 4  # clips: more do not fit the caches, fewer are too many calls
+CPU_CHUNK = 2  # clips at a time: more do not fit the caches
 
 
 class Fbank(nn.Module):
@@ -85,7 +83,7 @@ class Fbank(nn.Module):
         banks = nn.functional.pad(banks, (0, 1)).T.repeat_interleave(2, dim=0)
         self.bands = _bands(banks)
         # the settings rebuild them, so no checkpoint needs to hold them; the
-        # window begins with a zero, which needs no place
+        # window begins with a zero, which is left out
         self.register_buffer("window", scale * window[1:], persistent=False)
         self.register_buffer("banks", banks.contiguous(), persistent=False)
 
@@ -188,85 +186,30 @@ class Fbank(nn.Module):
         if wavs.shape[1] < self.window_size:
             missing = self.window_size - wavs.shape[1]
             wavs = nn.functional.pad(wavs, (0, missing))
-        size, mels = self.frames_of(wavs.shape[1]), self.banks.shape[1]
         with torch.autocast(wavs.device.type, enabled=False):
-            if torch.compiler.is_exporting():
-                out = scale * self._in_a_graph(wavs) + offset
-                last = (0, 0, 0, frames - size)
-                return nn.functional.pad(out, last, value=offset)
-            out = wavs.new_empty(len(wavs), frames, mels)
-            out[:, size:] = offset
-            parts = wavs.split(
-                CPU_CHUNK if wavs.device.type == "cpu" else len(wavs)
-            )
-            compute, offset = self._in_buffers(parts[0]), out.new_tensor(offset)
-            for part, place in zip(parts, out.split(len(parts[0]))):
-                if len(part) < len(parts[0]):  # the last
-                    compute = self._in_buffers(part)
-                place = place[:, :size]
-                torch.add(offset, compute(part), alpha=scale, out=place)
-        return out
+            parts = [wavs]
+            if wavs.device.type == "cpu" and not torch.compiler.is_exporting():
+                parts = wavs.split(CPU_CHUNK)
+            out = torch.cat([self._log_energies(part) for part in parts])
+            out = scale * out + offset
+        last = (0, 0, 0, frames - out.shape[1])
+        return nn.functional.pad(out, last, value=offset)
 
-    def _in_buffers(self, like):
-        """A function from clips of this shape to their log-mel energies.
-
-        What it needs room for is made once. The views of it, too: to make
-        them for every chunk takes as long as a tenth of the arithmetic.
-        """
-        clips, samples = like.shape
-        size, mels = self.frames_of(samples), self.banks.shape[1]
-        centred = like.new_empty(clips, samples)
-        emphasised = like.new_empty(clips, samples - 1)
-        # a window's sum is that of its blocks, which windows have in common
-        block = math.gcd(self.window_size, self.hop)
-        sums = like.new_empty(clips, samples // block)
-        mean = like.new_empty(clips, size, 1)
-        # the transform pads windows with zeros; one stands before them, since
-        # a window's first sample is multiplied by zero
-        rows = like.new_zeros(clips, size, self.fft_size)
-        energy = like.new_empty(clips * size, mels)
-        later, earlier = centred[:, 1:], centred[:, :-1]
-        blocks = centred[:, : sums.shape[1] * block].unflatten(1, (-1, block))
-        whole = sums.unfold(1, self.window_size // block, self.hop // block)
-        windows = emphasised.unfold(1, len(self.window), self.hop)
-        placed = rows[..., 1 : self.window_size]
-        # what is left of a window's mean after pre-emphasis
-        share = (PREEMPHASIS - 1) / self.window_size * self.window
-        bands = [(b, self.banks[b, f], energy[:, f]) for b, f in self.bands]
-
-        def _log_mel(wavs):
-            # Kaldi takes each window's mean away; that of the clip goes first,
-            # which leaves less to round
-            torch.sub(wavs, wavs.mean(dim=1, keepdim=True), out=centred)
-            torch.sum(blocks, 2, out=sums)
-            torch.sum(whole, 2, keepdim=True, out=mean)
-            # pre-emphasis of the clip is that of each window but for its first
-            torch.sub(later, earlier, alpha=PREEMPHASIS, out=emphasised)
-            torch.mul(windows, self.window, out=placed).addcmul_(mean, share)
-            squares = self._squares(rows).flatten(0, 1)
-            for bins, bank, out in bands:
-                torch.mm(squares[:, bins], bank, out=out)
-            return _log(energy).view(clips, size, mels)
-
-        return _log_mel
-
-    def _in_a_graph(self, wavs):
-        """The same for any number of clips, without loops and buffers."""
+    def _log_energies(self, wavs):
+        """Logarithms of the mel filters' energies (batch, frame, mel)."""
+        # Kaldi takes each window's mean away; that of the clip goes first,
+        # which leaves less to round
         wavs = wavs - wavs.mean(dim=1, keepdim=True)
-        mean = wavs.unfold(1, self.window_size, self.hop).mean(2, keepdim=True)
-        x = torch.sub(wavs[:, 1:], wavs[:, :-1], alpha=PREEMPHASIS)
-        x = x.unfold(1, len(self.window), self.hop) - (1 - PREEMPHASIS) * mean
-        return _log(self._squares(x * self.window) @ self.banks)
-
-    def _squares(self, x):
-        """Squared real and imaginary parts (batch, frame, 2 * bin)."""
-        x = torch.view_as_real(torch.fft.rfft(x, n=self.fft_size))
-        return x.square_().flatten(2)
-
-
-def _log(energy):
-    """The logarithm of energies, in their place, none of them zero."""
-    return energy.clamp_(min=torch.finfo(torch.float32).eps).log_()
+        x = wavs.unfold(1, self.window_size, self.hop)
+        x = x - x.mean(2, keepdim=True)
+        x = torch.sub(x[..., 1:], x[..., :-1], alpha=PREEMPHASIS)
+        x = x.mul_(self.window)
+        x = torch.fft.rfft(x, n=self.fft_size)
+        squares = torch.view_as_real(x).square_().flatten(2)
+        energies = torch.cat(
+            [squares[..., b] @ self.banks[b, f] for b, f in self.bands], dim=2
+        )
+        return energies.clamp_(min=torch.finfo(torch.float32).eps).log_()
 
 
 def _bands(banks):

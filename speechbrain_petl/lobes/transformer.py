@@ -9,14 +9,12 @@ https://arxiv.org/abs/2212.09058. Sites: ``layers`` is the stack,
 ``intermediate_dense`` and ``output_dense``.
 """
 
-from numbers import Integral
-
 from torch import nn
-from torch.utils.checkpoint import checkpoint
+from torchaudio.models import wav2vec2_model
 
 from ..adapters.masks import padding_mask
 from ..adapters.sites import first_of
-from ..errors import InputError, did_you_mean
+from .checkpointing import check_level, run_layers
 from .relative import GatedAttention, RelativePositions
 
 
@@ -52,12 +50,7 @@ class Transformer(nn.Module):
         gradient_checkpointing=False,
     ):
         super().__init__()
-        if gradient_checkpointing not in (True, False):
-            raise InputError(
-                f"gradient_checkpointing={gradient_checkpointing!r} is neither "
-                "True nor False, all that this encoder knows"
-            )
-        self.gradient_checkpointing = gradient_checkpointing
+        self.gradient_checkpointing = check_level(gradient_checkpointing)
         self.pos_conv_embed = theirs.pos_conv_embed
         self.layer_norm = theirs.layer_norm
         # before the layers, where each layer ends in one of its own
@@ -118,12 +111,8 @@ class Transformer(nn.Module):
                     )
                 )
 
-        if not (self.gradient_checkpointing and self.training):
-            return _inside(self.layers, x)
-        whole = not isinstance(self.layers, Layers)
-        for layer in [self.layers] if whole else self.layers:
-            x = checkpoint(_inside, layer, x, use_reentrant=False)
-        return x
+        saving = self.gradient_checkpointing and self.training
+        return run_layers(self.layers, x, _inside, saving)
 
 
 class Layers(nn.ModuleList):
@@ -194,35 +183,57 @@ class DeepNormLayer(nn.Module):
         return x, position_bias
 
 
-def shape_of(size, groups, names):
-    """The numbers of a small encoder.
+def torchaudio_model(
+    convolutions, shape, dropout, layer_norm_first, feed_forward=None, **options
+):
+    """A model of torchaudio, to take the parts of.
 
     Arguments
     ---------
-    size : sequence of int
+    convolutions : list of tuple
+        Channels, samples or frames of a window, and steps of each.
+    shape : tuple of int
         (dim, depth, heads)
-    groups : int
-        Of the convolution for positions.
-    names : iterable of str
-        Of the sizes that it could have been instead.
+    dropout : float
+        Of the input, of attention and inside the layers.
+    layer_norm_first : bool
+        Whether each layer begins with its LayerNorm.
+    feed_forward : int, optional
+        Width inside the feed-forwards, by default four times the dim.
+    **options : dict
+        For ``torchaudio.models.wav2vec2_model``.
 
     Returns
     -------
-    tuple of int
-        (dim, depth, heads)
+    torch.nn.Module
+        ``feature_extractor`` and ``encoder``.
 
     Example
     -------
-    >>> shape_of([32, 2, 4], 16, ["base"])
-    (32, 2, 4)
+    >>> model = torchaudio_model([(8, 10, 5)], (32, 2, 2), 0.0, False)
+    >>> len(model.encoder.transformer.layers)
+    2
     """
-    shape = tuple(size) if isinstance(size, (list, tuple)) else ()
-    whole = all(isinstance(n, Integral) and n > 0 for n in shape)
-    if len(shape) == 3 and whole and not (shape[0] % shape[2]):
-        if shape[0] % groups == 0:
-            return shape
-    raise InputError(
-        f"encoder size {size!r} is neither one of {', '.join(names)} nor "
-        "[dim, depth, heads] with a dim that is a multiple of heads and of "
-        f"{groups}, such as [32, 2, 4].{did_you_mean(str(size), names)}"
+    dim, depth, heads = shape
+    settings = {
+        "extractor_mode": "layer_norm",
+        "extractor_conv_bias": False,
+        "encoder_pos_conv_kernel": 128,
+        "encoder_pos_conv_groups": 16,
+        **options,
+    }
+    return wav2vec2_model(
+        extractor_conv_layer_config=convolutions,
+        encoder_embed_dim=dim,
+        encoder_projection_dropout=dropout,
+        encoder_num_layers=depth,
+        encoder_num_heads=heads,
+        encoder_attention_dropout=dropout,
+        encoder_ff_interm_features=feed_forward or 4 * dim,
+        encoder_ff_interm_dropout=dropout,
+        encoder_dropout=dropout,
+        encoder_layer_norm_first=layer_norm_first,
+        encoder_layer_drop=0.0,
+        aux_num_out=None,
+        **settings,
     )

@@ -8,13 +8,13 @@ of ``encoder.transformer``, see ``lobes.transformer``.
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchaudio.models import wav2vec2_model
 
 from speechbrain.dataio.dataio import length_to_mask
 
 from ..adapters.masks import padding_mask
 from ..errors import InputError, did_you_mean
-from .transformer import Transformer, shape_of
+from .sizes import shape_of
+from .transformer import Transformer, torchaudio_model
 from .waveform import ClipNorm
 
 # channels, samples or frames that a window spans, and steps by
@@ -76,24 +76,15 @@ class Wav2Vec2(nn.Module):
         super().__init__()
         shape, width, kind = _shape_of(size, family)
         norm, bias, first, relative = kind
-        self.dim, depth, heads = shape
-        model = wav2vec2_model(
-            norm,
+        self.dim = shape[0]
+        model = torchaudio_model(
             [(width, kernel, step) for _, kernel, step in CONVOLUTIONS],
-            bias,
-            encoder_embed_dim=self.dim,
-            encoder_projection_dropout=dropout,
-            encoder_pos_conv_kernel=128,
+            shape,
+            dropout,
+            first,
+            extractor_mode=norm,
+            extractor_conv_bias=bias,
             encoder_pos_conv_groups=GROUPS,
-            encoder_num_layers=depth,
-            encoder_num_heads=heads,
-            encoder_attention_dropout=dropout,
-            encoder_ff_interm_features=4 * self.dim,
-            encoder_ff_interm_dropout=dropout,
-            encoder_dropout=dropout,
-            encoder_layer_norm_first=first,
-            encoder_layer_drop=0.0,
-            aux_num_out=None,
         )
         self.feature_extractor = model.feature_extractor
         self.encoder = model.encoder
@@ -177,7 +168,7 @@ def _shape_of(size, family):
     if isinstance(size, str) and size in SIZES:
         shape, *kind = SIZES[size]
         return shape, CONVOLUTIONS[0][0], kind
-    shape = shape_of(size, GROUPS, SIZES)
+    shape = shape_of(size, SIZES, multiple=GROUPS)
     if family not in SIZES:
         raise InputError(
             f"encoder: family={family!r} is none of {', '.join(SIZES)}."

@@ -12,13 +12,14 @@ from timm.layers import Attention
 from timm.models.vision_transformer import Block
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from speechbrain.dataio.dataio import length_to_mask
 
 from ..adapters.masks import mask_of, padding_mask
-from ..errors import InputError, did_you_mean
+from ..errors import InputError
+from .checkpointing import check_level, run_layers
 from .log_mel import HOP, LONGEST_SECONDS, SAMPLE_RATE, frames_of
+from .sizes import shape_of
 
 SIZES = {  # dim, depth, heads; those of .en are the same
     "tiny": (384, 4, 6),
@@ -72,13 +73,8 @@ class Whisper(nn.Module):
         gradient_checkpointing=False,
     ):
         super().__init__()
-        self.dim, depth, heads = _shape(size)
-        if gradient_checkpointing not in (True, False):
-            raise InputError(
-                f"gradient_checkpointing={gradient_checkpointing!r} is neither "
-                "True nor False, all that this encoder knows"
-            )
-        self.gradient_checkpointing = gradient_checkpointing
+        self.dim, depth, heads = shape_of(size, SIZES, multiple=2)
+        self.gradient_checkpointing = check_level(gradient_checkpointing)
         self.silence = silence
         # if set, forward takes what is before the last LayerNorm: see
         # training/cache/cached.py
@@ -169,12 +165,8 @@ class Whisper(nn.Module):
             with padding_mask(mask):
                 return blocks(x)
 
-        if not (self.gradient_checkpointing and self.training):
-            return _inside(self.blocks, x)
-        stack = isinstance(self.blocks, nn.Sequential)
-        for block in self.blocks if stack else [self.blocks]:
-            x = checkpoint(_inside, block, x, use_reentrant=False)
-        return x
+        saving = self.gradient_checkpointing and self.training
+        return run_layers(self.blocks, x, _inside, saving)
 
     def tokens_of(self, samples):
         """How many tokens clips have; at least one.
@@ -231,16 +223,3 @@ def _sinusoids(length, dim):
     waves = LONGEST_WAVE ** -torch.linspace(0, 1, dim // 2)
     angles = torch.arange(length).unsqueeze(1) * waves
     return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-
-def _shape(size):
-    """(dim, depth, heads) of a name, or of a size given as such."""
-    shape = SIZES.get(size, size) if isinstance(size, str) else tuple(size)
-    whole = len(shape) == 3 and all(isinstance(n, int) for n in shape)
-    if not whole or shape[0] % shape[2] or shape[0] % 2:
-        raise InputError(
-            f"encoder_size={size!r} is neither one of {', '.join(SIZES)} nor "
-            "[dim, depth, heads] with an even dim that is a multiple of heads, "
-            f"such as [32, 2, 4].{did_you_mean(str(size), SIZES)}"
-        )
-    return shape

@@ -152,7 +152,7 @@ def test_other_frames_are_another_base(copied):
         ({"petl": {"warp": {}}}, "petl"),
         ({"petl": ["norm.*"]}, "petl"),
         ({"petl": None}, "petl"),
-        ({"encoder": {"!new:speechbrain_petl.AST": {"size": 3}}}, "AST"),
+        ({"encoder": {"!new:speechbrain_petl.AST": {"size": 3}}}, "ast_size=3"),
         ({"encoder": {"!new:speechbrain_petl.AST": {"x": 3}}}, "AST"),
         ({"encoder": "AST"}, "encoder"),
         (

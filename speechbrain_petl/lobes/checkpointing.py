@@ -1,0 +1,70 @@
+"""Gradient checkpointing of a stack of layers, whatever wraps it."""
+
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from ..errors import InputError
+
+
+def check_level(value, *more):
+    """Refuse a ``gradient_checkpointing`` that an encoder does not know.
+
+    Arguments
+    ---------
+    value : bool or str
+        What was asked for.
+    *more : str
+        What the encoder knows besides True and False.
+
+    Returns
+    -------
+    bool or str
+        The value.
+
+    Example
+    -------
+    >>> check_level(True)
+    True
+    """
+    if value not in (True, False, *more):
+        known = " nor ".join(["True", "False", *more])
+        raise InputError(
+            f"gradient_checkpointing={value!r} is neither {known}, all that "
+            "this encoder knows"
+        )
+    return value
+
+
+def run_layers(layers, x, run, checkpointed):
+    """Run a stack of layers, or a wrapper of one.
+
+    Arguments
+    ---------
+    layers : torch.nn.Module
+        The stack; a wrapper of one is checkpointed as a whole.
+    x : torch.Tensor
+        Tokens (batch, token, dim).
+    run : callable
+        Takes layers, or one of them, and tokens; returns tokens.
+    checkpointed : bool
+        Keep no activations inside the layers.
+
+    Returns
+    -------
+    torch.Tensor
+        Of the same shape.
+
+    Example
+    -------
+    >>> import torch
+    >>> layers = nn.Sequential(nn.Linear(32, 32), nn.Linear(32, 32))
+    >>> x = torch.randn(3, 10, 32)
+    >>> run_layers(layers, x, lambda layer, x: layer(x), True).shape
+    torch.Size([3, 10, 32])
+    """
+    if not checkpointed:
+        return run(layers, x)
+    stack = isinstance(layers, (nn.Sequential, nn.ModuleList))
+    for layer in layers if stack else [layers]:
+        x = checkpoint(run, layer, x, use_reentrant=False)
+    return x
