@@ -74,12 +74,7 @@ class BEATs(nn.Module):
         self.config = config = BEATsConfig({**PUBLISHED, **_config(size)})
         self.dim = config.encoder_embed_dim
         patch, width = config.input_patch_size, config.embed_dim
-        if mels % patch:
-            raise InputError(
-                f"mels={mels}: BEATs cuts spectrograms into patches of {patch} "
-                f"mels, take {patch * max(mels // patch, 1)}"
-            )
-        self.patch, self.rows = patch, mels // patch
+        self.patch, self.rows = patch, _rows(mels, patch)
         self.window = round(WINDOW_SECONDS * sample_rate)
         self.hop = round(HOP_SECONDS * sample_rate)
         self.patch_embedding = nn.Conv2d(
@@ -148,6 +143,16 @@ class BEATs(nn.Module):
         """
         frames = (samples.round().long() - self.window) // self.hop + 1
         return (frames // self.patch).clamp(min=1) * self.rows
+
+
+def _rows(mels, patch):
+    """How many patches are above each other."""
+    if mels % patch:
+        raise InputError(
+            f"mels={mels}: BEATs cuts spectrograms into patches of {patch} "
+            f"mels, take {patch * max(mels // patch, 1)}"
+        )
+    return mels // patch
 
 
 def _config(size):
