@@ -6,8 +6,6 @@ import sys
 import pytest
 from method_files import ROOT
 from speechbrain_petl import __main__ as sbpetl
-from speechbrain_petl.recipe.export import main as export_command
-from speechbrain_petl.recipe.method_files import export
 
 
 def answer(monkeypatch, capsys, *argv):
@@ -57,15 +55,42 @@ def test_as_a_module(tmp_path):
     assert done.stderr == "error: there is no method file a.yaml.\n"
 
 
-def test_nothing_is_imported_for_help():
-    code = "import sys; from speechbrain_petl.__main__ import parse\n"
-    code += "try: parse(['--help'])\nexcept SystemExit: print(*sys.modules)"
+def loaded(code):
+    """What a program has imported, and the CPU seconds that it took."""
+    code = "import os, sys\n" + code
+    code += "\nprint(*sys.modules, sum(os.times()[:2]))"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert not {"torch", "speechbrain"} & set(done.stdout.split())
+    *modules, seconds = done.stdout.splitlines()[-1].split()
+    return set(modules), float(seconds)
 
 
-def test_export(capsys):
+HELP = """
+from speechbrain_petl.__main__ import parse
+try:
+    parse(["--help"])
+except SystemExit:
+    pass
+"""
+PARSE = """
+from speechbrain_petl import InputError, parse_recipe
+parse_recipe([{method!r}, "--data_folder=x", "--device=cpu"])
+"""
+HEAVY = {  # seconds each
+    *("matplotlib", "pandas", "sklearn", "optuna", "transformers", "submitit"),
+    *("timm", "torchvision", "torchmetrics", "torch._dynamo", "sympy"),
+}
+
+
+def test_what_is_not_used_is_not_imported():
+    _, torch_alone = loaded("import torch")
+    modules, seconds = loaded(HELP)
+    assert not {"torch", "speechbrain", *HEAVY} & modules
+    assert seconds < torch_alone
+    both, seconds_of_both = loaded("import torch, speechbrain")
+    modules, seconds = loaded("import speechbrain_petl")
+    assert not {"torch", "speechbrain", *HEAVY} & modules
+    assert seconds < seconds_of_both
     method = ROOT / "recipes" / "ESC50" / "hparams" / "lora.yaml"
-    export_command([str(method)])
-    assert capsys.readouterr().out == export(method)
+    modules, _ = loaded(PARSE.format(method=str(method)))
+    assert not (HEAVY - both) & modules

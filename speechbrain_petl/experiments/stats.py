@@ -88,6 +88,8 @@ def statistics(manifest, mels=128):
         wav = read_window(entry["wav"], *span)
         fbank.frames = fbank.frames_of(len(wav))
         moments.update(fbank.log_mel(wav.unsqueeze(0)))
+    if not moments.count:
+        raise InputError(f"{manifest} lists no sound")
     return moments.mean, moments.std
 
 

@@ -190,6 +190,7 @@ def test_dry_run(recipe, capsys):
         (["--folds=4"], "--folds=4: there are folds 1 to 3, or all"),
         (["--folds=one"], "--folds=one: give whole numbers"),
         (["--seeds=0"], "--seeds=0: give whole numbers from 1 on"),
+        (["--seeds=99999999", "--dry_run"], "write --seeds=99999999,"),
         (["--seeds=2,2"], "--seeds=2,2: give each value once"),
         (["--seeds=2", "--seed=3"], "--seed and --seeds: give one"),
         (["--methods=lroa"], "no hparams/lroa.yaml. Did you mean lora"),

@@ -6,6 +6,8 @@ from pathlib import Path
 from ...errors import InputError, did_you_mean
 from ...recipe.method_files import BASE
 
+MOST_SEEDS = 1000  # a larger number is one seed without its comma
+
 
 def method_names(hparams, wanted):
     """The method files that a sweep names.
@@ -103,6 +105,11 @@ def seed_numbers(wanted):
     ([1, 2, 3], [4, 7], [4])
     """
     numbers = whole_numbers(wanted, "--seeds")
+    if "," not in wanted and numbers[0] > MOST_SEEDS:
+        raise InputError(
+            f"--seeds={wanted} means 1 to {wanted}, which is more than "
+            f"{MOST_SEEDS}: for seed {wanted} alone write --seeds={wanted},"
+        )
     return numbers if "," in wanted else list(range(1, numbers[0] + 1))
 
 
