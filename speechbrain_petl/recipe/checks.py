@@ -1,5 +1,7 @@
 """What no override may do: one line that says so, before any work."""
 
+import math
+
 from ruamel.yaml.comments import TaggedScalar
 
 from ..errors import InputError
@@ -63,8 +65,11 @@ def refuse_another_kind(key, value, default, base_file):
     kind = next((k for k in KINDS if isinstance(default, k)), None)
     if kind is None or isinstance(value, TaggedScalar):
         return
-    is_bool = isinstance(value, bool)
-    if not isinstance(value, KINDS[kind][0]) or is_bool != (kind is bool):
+    fits = isinstance(value, KINDS[kind][0])
+    fits = fits and isinstance(value, bool) == (kind is bool)
+    if isinstance(value, float) and not math.isfinite(value):
+        fits = False
+    if not fits:
         there = "a mapping" if kind is dict else default
         raise InputError(
             f"{key}={'null' if value is None else value}: {base_file} has "

@@ -1,6 +1,7 @@
 """Every base.yaml and method file of the repository loads and exports."""
 
 import io
+import re
 
 import pytest
 from hyperpyyaml import load_hyperpyyaml, resolve_references
@@ -15,6 +16,12 @@ FOLDERS = sorted(
     for place in ("recipes", "templates")
     for path in (ROOT / place).glob(f"*/hparams/{BASE}")
 )
+BASES = sorted(path for folder in FOLDERS for path in folder.rglob(BASE))
+OF_A_RECIPE = {  # keys that all have, each with its own value
+    *("data_folder", "prepare", "output_folder", "result", "source"),
+    *("encoder", "fbank", "wave_augment", "augment", "pooling"),
+    *("epochs", "batch_size", "loader", "brain"),
+}
 METHODS = sorted(
     path
     for folder in FOLDERS
@@ -92,6 +99,41 @@ def test_an_exported_file_needs_no_other(folder):
     path, _, overrides = parse_recipe([str(flat), "--data_folder=d"])
     assert path == str(flat) and overrides == "data_folder: d"
     assert export(flat) == export(folder / "lora.yaml")
+
+
+def blocks(path):
+    """Top-level key -> its lines in a base.yaml, without comments."""
+    found, key = {}, None
+    for line in path.read_text(encoding="utf-8").splitlines():
+        line = line.split(" #")[0].rstrip()
+        if line and line[0] not in " #":
+            key = line.partition(":")[0]
+            found[key] = [line]
+        elif line and key and line[0] == " ":
+            found[key].append(line)
+    return found
+
+
+def test_what_all_bases_share_is_equal():
+    """They are read from top to bottom and go upstream flat: no inheritance."""
+    every = [blocks(path) for path in BASES]
+    shared = set.intersection(*(set(b) for b in every)) - OF_A_RECIPE
+    assert {"seed", "opt_class", "checkpointer", "train_logger"} <= shared
+    for key in shared:
+        assert len({"\n".join(b[key]) for b in every}) == 1, key
+
+
+@pytest.mark.parametrize("path", BASES, ids=path_id)
+def test_every_key_is_used(path):
+    """In the text of train.py, or later in the same file: upstream's check."""
+    script = "train_seq2seq.py" if "seq2seq" in path.parts else "train.py"
+    parents = [p for p in path.parents if (p / script).is_file()]
+    code = (parents[0] / script).read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    for key in YAML().load(text):
+        later = text[re.search(rf"^{key}:", text, re.M).end() :]
+        used = f'hparams["{key}"]' in code or f"self.hparams.{key}" in code
+        assert used or f"<{key}" in later or key in OPTIONS or key[:2] == "__"
 
 
 def test_comments_stay():

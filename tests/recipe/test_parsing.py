@@ -24,6 +24,19 @@ def test_nested_overrides_are_merged(folder):
     assert tree["petl"]["wrap"]["*.qkv"].tag.value == "!name:torch.nn.Identity"
 
 
+def test_another_tag_replaces_what_is_there(folder):
+    """At any depth: it is not merged into what the method file has."""
+    (folder / "lora.yaml").write_text(
+        "method: lora\npetl: {wrap: {qkv: !name:a.LoRA {rank: 6, alpha: 16}}}\n"
+    )
+    _, tree = parse(folder, "--petl={wrap: {qkv: !name:a.DoRA {rank: 3}}}")
+    assert tree["petl"]["wrap"]["qkv"].tag.value == "!name:a.DoRA"
+    assert dict(tree["petl"]["wrap"]["qkv"]) == {"rank": 3}
+    _, tree = parse(folder, "--petl={wrap: {qkv: {rank: 3}}}")
+    assert tree["petl"]["wrap"]["qkv"].tag.value == "!name:a.LoRA"
+    assert dict(tree["petl"]["wrap"]["qkv"]) == {"rank": 3, "alpha": 16}
+
+
 def test_a_list_replaces_a_word_and_a_mapping_null(folder):
     _, tree = parse(folder, "--size=[32,2,2]")
     assert tree["size"] == [32, 2, 2]
@@ -71,6 +84,8 @@ def test_a_method_file_below_the_base(folder):
         (["--seed=1.5"], "seed=1.5: .* a whole number"),
         (["--seed=True"], "seed=True: .* a whole number"),
         (["--seed="], "seed=null: .* a whole number"),
+        (["--lr=.nan"], "lr=nan: .* has 0.1 there, give a number"),
+        (["--lr=.inf"], "lr=inf: .* give a number"),
         (["--lr=fast"], "lr=fast: .* has 0.1 there, give a number"),
         (["--debug_me=yes"], "debug_me=yes: .* give True or False"),
         (["--debug_me=1"], "debug_me=1: .* give True or False"),
