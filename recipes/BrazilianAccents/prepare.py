@@ -76,30 +76,24 @@ def prepare_brazilian_accents(
     if isinstance(labels, str):
         raise InputError(f"labels={labels} is no list: write [{labels}]")
     path = find_table(data_folder, metadata, "id,path,label of the clips")
-    rows = _read(path, labels)
-    if "split" in rows[0][1]:
-        splits = {s: [r for r in rows if r[1]["split"] == s] for s in SPLITS}
-        splits = {split: rows for split, rows in splits.items() if rows}
-    else:
-        ratios = {"test": test_ratio, "valid": valid_ratio}
-        splits = _deal(rows, ratios, split_seed, path)
-    lines = {
-        split: {f"line {line}": row for line, row in rows}
-        for split, rows in splits.items()
+    rows = _read(path)
+    _check_rows(rows, labels, path)
+    ratios = {"test": test_ratio, "valid": valid_ratio}
+    splits = _given(rows) or _deal(rows, ratios, split_seed, path)
+    _check_splits(splits, path)
+    return {
+        split: _write(split, chosen, save_folder, window, overlap)
+        for split, chosen in splits.items()
     }
-    for column in ("path", "speaker"):
-        check_disjoint(lines, column, f"Keep it in one split of {path}.")
-    _check_labels(splits, path)
-    manifests = {}
-    for split, chosen in splits.items():
-        manifests[split] = os.path.join(save_folder, f"{split}.json")
-        items = _items(chosen)
-        write_windows(manifests[split], items, window, overlap)
-        logger.info(
-            f"{split}: {len(items)} recordings of "
-            f"{len({row['speaker'] for _, row in chosen})} speakers"
-        )
-    return manifests
+
+
+def _write(split, rows, save_folder, window, overlap):
+    """Write the manifest of a split; returns its path."""
+    manifest = os.path.join(save_folder, f"{split}.json")
+    write_windows(manifest, _items(rows), window, overlap)
+    speakers = {row["speaker"] for _, row in rows}
+    logger.info(f"{split}: {len(rows)} recordings of {len(speakers)} speakers")
+    return manifest
 
 
 def _items(rows):
@@ -114,36 +108,43 @@ def _items(rows):
     }
 
 
-def _read(path, labels):
-    """The rows of the csv, checked one by one and against each other."""
+def _read(path):
+    """(line, row) of the csv, with a speaker and an existing file each."""
     rows = read_table(path, ["id", "path", "label"], ["speaker", "split"])
-    lines, labels_of = {}, {}
     if "speaker" not in rows[0][1]:
         logger.warning(
             f"{path} has no column speaker: every recording is taken for a "
             "speaker of its own, so a voice may be in training and test"
         )
     for line, row in rows:
-        place = f"{path}, line {line}"
         name = os.path.normpath(row["path"])
-        row["path"] = listed_file(place, os.path.dirname(path), name)
-        row.setdefault("speaker", row["id"])
-        problem = _problem(row, labels)
-        for column in ("id", "path"):
-            first = lines.setdefault((column, row[column]), line)
-            if first != line:
-                problem = f"{column}={row[column]} is that of line {first} too"
-        label, first = labels_of.setdefault(
-            row["speaker"], (row["label"], line)
+        row["path"] = listed_file(
+            f"{path}, line {line}", os.path.dirname(path), name
         )
-        if label != row["label"]:
-            problem = (
-                f"speaker {row['speaker']} has label {row['label']}, but "
-                f"{label} in line {first}; give every speaker a name of its own"
-            )
-        if problem:
-            raise InputError(f"{place}: {problem}")
+        row.setdefault("speaker", row["id"])
     return rows
+
+
+def _check_rows(rows, labels, path):
+    """Each by itself, and against those before it."""
+    seen = {}  # (column, value) -> its first line and label
+    for line, row in rows:
+        problem = _problem(row, labels)
+        for column in ("id", "path", "speaker"):
+            here = line, row["label"]
+            first = seen.setdefault((column, row[column]), here)
+            if column == "speaker" and first[1] != row["label"]:
+                problem = (
+                    f"speaker {row['speaker']} has label {row['label']}, but "
+                    f"{first[1]} in line {first[0]}; give every speaker a "
+                    "name of its own"
+                )
+            elif column != "speaker" and first != here:
+                problem = (
+                    f"{column}={row[column]} is that of line {first[0]} too"
+                )
+        if problem:
+            raise InputError(f"{path}, line {line}: {problem}")
 
 
 def _problem(row, labels):
@@ -152,6 +153,12 @@ def _problem(row, labels):
     if row.get("split", "train") not in SPLITS:
         return f"split={row['split']} is not one of {', '.join(SPLITS)}"
     return None
+
+
+def _given(rows):
+    """split -> rows, as the column split says; empty without one."""
+    splits = {s: [r for r in rows if r[1].get("split") == s] for s in SPLITS}
+    return {split: chosen for split, chosen in splits.items() if chosen}
 
 
 def _deal(rows, ratios, seed, path):
@@ -200,8 +207,14 @@ def _dealt(clips, ratios, seed):
     return dealt
 
 
-def _check_labels(splits, path):
-    """Every label must be trained, and there must be something to test."""
+def _check_splits(splits, path):
+    """Nobody in two; every label trained, and something to test."""
+    lines = {
+        split: {f"line {line}": row for line, row in rows}
+        for split, rows in splits.items()
+    }
+    for column in ("path", "speaker"):
+        check_disjoint(lines, column, f"Keep it in one split of {path}.")
     for split in ("train", "test"):
         if split not in splits:
             raise InputError(f"{path}: no row has split={split}")

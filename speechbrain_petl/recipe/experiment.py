@@ -102,6 +102,27 @@ def _log_exception(log, kind, error, frames):
     sys.__excepthook__(kind, error, frames)
 
 
+def make_folders(settings):
+    """Make what a run writes into, before any work, and lock it.
+
+    Arguments
+    ---------
+    settings : dict
+        With output_folder and result_file, or without.
+    """
+    if not if_main_process():
+        return
+    for key in ("output_folder", "result_file"):
+        path = Path(settings.get(key) or ".")
+        try:
+            folder = path.parent if key == "result_file" else path
+            folder.mkdir(parents=True, exist_ok=True)
+            if key == "output_folder" and settings.get(key):
+                lock(folder)
+        except OSError as error:
+            raise InputError(f"{key}={path} cannot be written: {error}")
+
+
 def lock(folder):
     """Keep other processes out of a run's folder until this one ends.
 
@@ -111,7 +132,7 @@ def lock(folder):
         The output_folder; made if it is not there.
     """
     folder = Path(folder).absolute()
-    if folder in _HELD or not if_main_process():
+    if folder in _HELD:
         return
     folder.mkdir(parents=True, exist_ok=True)
     held = FileLock(folder / LOCK)

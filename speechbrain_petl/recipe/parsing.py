@@ -11,7 +11,7 @@ import speechbrain as sb
 from ..errors import InputError, did_you_mean
 from .checks import refuse_another_kind, refuse_lost, refuse_placeholders
 from .command_line import parse_arguments
-from .experiment import lock
+from .experiment import make_folders
 from .method_files import base_of, override
 from .run_options import with_run_options
 from .settings import refuse_other_settings
@@ -55,8 +55,7 @@ def parse_recipe(argv):
     refuse_other_settings(settings)
     if not torch.distributed.is_initialized():
         sb.utils.distributed.ddp_init_group(run_opts)
-    if "output_folder" in settings:
-        lock(settings["output_folder"])
+    make_folders(settings)
     return base_file, run_opts, overrides
 
 

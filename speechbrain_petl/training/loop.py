@@ -15,7 +15,7 @@ import speechbrain as sb
 from speechbrain.utils.distributed import ddp_broadcast
 from speechbrain.utils.logger import get_logger
 
-from ..errors import InputError
+from ..errors import InputError, check_arguments
 from .allocator import set_allocator
 from .checkpoints import LAST_RECOVERABLE, CheckpointInterval, save_at_once
 from .loaders import loader_arguments, random_sampler, steps_per_epoch
@@ -53,6 +53,7 @@ class ResumableBrain(sb.Brain):
             INTERVALS, 0
         )  # PETLBrain's on_fit_batch_end saves
         others = {k: v for k, v in hparams.items() if k not in options}
+        check_arguments(sb.Brain, modules, key="brain", **kwargs)
         super().__init__(modules, hparams=others, run_opts=options, **kwargs)
         self.interval = CheckpointInterval(*every.values())
         if self.device_type == "cpu":

@@ -7,7 +7,15 @@ import pandas
 import pytest
 import torch
 from layouts import make_esc50, truncated_wav
-from running import ESC50, arguments, load_train, result_of, run, run_elsewhere
+from running import (
+    ESC50,
+    arguments,
+    load_train,
+    result_of,
+    run,
+    run_elsewhere,
+    weights_of,
+)
 from speechbrain_petl import AST, InputError, save_pretrained
 
 CLIP = "3-3004-A-12.wav"  # of the training set of fold 1
@@ -270,3 +278,17 @@ def test_every_method_trains(esc50, tmp_path, method):
     assert result["method"] == method
     assert len(result["history"]) == 2
     json.dumps(result)
+
+
+def test_an_argument_that_the_brain_does_not_take(esc50, tmp_path):
+    with pytest.raises(InputError, match="brain: Brain .* argument 'foo'"):
+        run(esc50, tmp_path, "--brain={foo: 1}")
+
+
+def test_another_method_on_the_command_line(esc50, tmp_path):
+    """DoRA in the place of the method file's LoRA: it adds magnitudes."""
+    dora = (
+        "{wrap: {'blocks.*.attn.qkv': !name:speechbrain_petl.DoRA {rank: 6}}}"
+    )
+    run(esc50, tmp_path, "--epochs=1", f"--petl={dora}")
+    assert any("magnitude" in name for name in weights_of(tmp_path))

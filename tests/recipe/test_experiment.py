@@ -118,6 +118,25 @@ def test_a_moved_run_goes_on(folder):
         begin(folder, "--notes=elsewhere/a.txt", output="moved")
 
 
+def test_folders_are_there_before_any_work(folder):
+    (folder / "base.yaml").write_text(
+        (folder / "base.yaml").read_text()
+        + "result_file: !ref <output_folder>/result.json\n"
+    )
+    begin(folder, f"--result_file={folder}/far/away/result.json")
+    assert (folder / "far" / "away").is_dir()
+    for option in (
+        "--result_file=/proc/nowhere/result.json",
+        f"--result_file={folder}/lora.yaml/result.json",
+    ):
+        with pytest.raises(
+            InputError, match="result_file=.* cannot be written"
+        ):
+            begin(folder, option, output="other")
+    with pytest.raises(InputError, match="output_folder=.* cannot be written"):
+        begin(folder, output="lora.yaml/run")
+
+
 def test_two_processes_in_one_folder(folder, monkeypatch):
     """The second says which has it; once that is killed, it goes on."""
     monkeypatch.setattr(experiment, "PATIENCE", 0.1)
