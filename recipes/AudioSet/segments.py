@@ -11,6 +11,7 @@ from array import array
 import numpy as np
 from speechbrain_petl import InputError
 from speechbrain_petl.data.clips import NO_LABEL
+from speechbrain_petl.data.kinds import ENDINGS
 from speechbrain_petl.data.tables import wrong_folder
 
 from speechbrain.utils.logger import get_logger
@@ -27,7 +28,6 @@ SETS = {  # name: csv file, its official number of clips
 }
 ID_LENGTH = 11  # characters of a YouTube id
 FIELDS = 4  # id, start, end, labels
-AUDIO = (".wav", ".flac", ".ogg", ".mp3")
 
 
 def read_classes(folder):
@@ -141,7 +141,7 @@ def find_clips(folder):
             stem, extension = os.path.splitext(name)
             prefix = stem[: len(stem) - ID_LENGTH]
             if (
-                extension.lower() not in AUDIO
+                extension.lower() not in ENDINGS
                 or prefix not in ("", "Y")
                 or len(stem) < ID_LENGTH
                 or not stem.isascii()

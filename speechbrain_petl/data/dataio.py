@@ -14,6 +14,7 @@ from speechbrain.utils.logger import get_logger
 
 from ..errors import InputError
 from .audio import SAMPLE_RATE, check_audio, read_audio
+from .writing import write_json
 
 logger = get_logger(__name__)
 
@@ -30,16 +31,16 @@ def write_manifest(path, items):
     items : dict
         id -> {"wav": path, ...}; each gets the file's "duration" (seconds).
     """
-    folder, name = os.path.split(path)
-    os.makedirs(folder, exist_ok=True)
     bar = tqdm(
-        items.items(), desc=f"checking {name}", leave=False, disable=None
+        items.items(),
+        desc=f"checking {os.path.basename(path)}",
+        leave=False,
+        disable=None,
     )
     entries = {
         key: {**item, "duration": check_audio(item["wav"])} for key, item in bar
     }
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(entries, file, indent=1)
+    write_json(path, entries)
 
 
 def few_shots(entries, shots, seed):

@@ -10,12 +10,10 @@ from speechbrain.utils.logger import get_logger
 from ..errors import InputError
 from .audio import FOREIGN
 from .foreign import EXTRA, can_read_foreign
-from .kinds import foreign_sound, head_of, no_sound
+from .kinds import ENDINGS, foreign_sound, head_of, no_sound
 
 logger = get_logger(__name__)
 
-# whoever calls a file so takes it for sound: if it is none, that is an error
-ENDINGS = {".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff", ".au"}
 BESIDE = "._"  # macOS keeps what belongs to x.wav in ._x.wav
 
 

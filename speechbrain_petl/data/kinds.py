@@ -5,6 +5,20 @@ Endings lie: a download that went wrong is a web page called ``.wav``.
 
 HEAD = 512  # bytes that tell
 
+# whoever calls a file so takes it for sound: if it is none, that is an error
+ENDINGS = (
+    ".flac",
+    ".wav",
+    ".ogg",
+    ".mp3",
+    ".opus",
+    ".m4a",
+    ".webm",
+    ".aiff",
+    ".aif",
+    ".au",
+)
+
 # (offset, first bytes, what it is): what libsndfile does not read and FFmpeg
 # does, which PyAV brings
 FOREIGN_SOUND = (

@@ -13,10 +13,11 @@ from collections import Counter
 from functools import partial
 
 from ..errors import InputError
+from .kinds import ENDINGS
 from .tables import is_inside
+from .writing import write_json
 
 INDEX = "index.json"
-AUDIO = (".flac", ".wav", ".ogg", ".mp3")
 
 
 def write_shard(path, clips):
@@ -126,10 +127,12 @@ def audio_of(path, key, files):
     bytes
         An encoded audio file.
     """
-    for extension in AUDIO:
+    for extension in ENDINGS:
         if extension in files:
             return files[extension]()
-    raise InputError(f"{path}: the clip {key} has no {' or '.join(AUDIO)}")
+    raise InputError(
+        f"{path}: the clip {key} has no file of sound: {', '.join(ENDINGS)}"
+    )
 
 
 def write_index(folder):
@@ -156,8 +159,7 @@ def write_index(folder):
             labels.update(set(labels_of(path, key, files)))
             shards[name] += 1
     index = {"shards": shards, "labels": dict(sorted(labels.items()))}
-    with open(os.path.join(folder, INDEX), "w", encoding="utf-8") as file:
-        json.dump(index, file, indent=1)
+    write_json(os.path.join(folder, INDEX), index)
     return index
 
 

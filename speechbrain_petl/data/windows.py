@@ -4,7 +4,6 @@ An entry has "start" and "stop" in seconds, the "file" it is a window of, and
 the "labels" of that file, one or more. ``voting.PerFile`` joins them again.
 """
 
-import json
 import os
 from functools import partial
 
@@ -14,8 +13,9 @@ from tqdm import tqdm
 from ..errors import InputError
 from .audio import SAMPLE_RATE, check_audio, read_audio
 from .dataio import read_manifests
+from .writing import write_json
 
-# a rest of a recording that is a smaller share of a window is left out
+# of a window: a rest of a recording that is shorter is left out
 LEAST_NEW = 0.1
 MOST_OVERLAP = 0.99  # beyond, a recording has windows without number
 
@@ -33,7 +33,7 @@ def cut(duration, window, overlap=0.0):
     window : float
         Seconds.
     overlap : float
-        Share of a window that the next one repeats, up to 0.99.
+        Ratio of a window that the next one repeats, up to 0.99.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def cut(duration, window, overlap=0.0):
     """
     if not 0 <= overlap <= MOST_OVERLAP:
         raise InputError(
-            f"overlap={overlap} is no share of a window: give one from 0 to "
+            f"overlap={overlap} is no ratio of a window: give one from 0 to "
             f"{MOST_OVERLAP}"
         )
     hop = window * (1 - overlap) if overlap else window
@@ -75,9 +75,8 @@ def write_windows(path, items, window, overlap=0.0):
     window : float
         Seconds.
     overlap : float
-        Share of a window that the next one repeats.
+        Ratio of a window that the next one repeats.
     """
-    os.makedirs(os.path.dirname(path), exist_ok=True)
     entries = {}
     bar = tqdm(
         items.items(),
@@ -95,8 +94,7 @@ def write_windows(path, items, window, overlap=0.0):
                 "stop": round(stop, 6),
                 "duration": round(stop - start, 6),
             }
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(entries, file, indent=1)
+    write_json(path, entries)
 
 
 def read_window(wav, start=0.0, stop=None):

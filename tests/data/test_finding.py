@@ -99,6 +99,8 @@ def test_without_pyav_the_line_says_what_it_needs(tmp_path, monkeypatch):
             InputError, match=r"MPEG-4 .*PyAV, pip install .*s\]"
         ):
             reader(path)
+    assert find_audio([tmp_path]) == [str(path)]  # to be checked, and named
+    path.rename(tmp_path / "a.mp4")  # a folder may have those for other ends
     with pytest.raises(InputError, match="no sound file.*1 an MPEG-4 file"):
         find_audio([tmp_path])
 

@@ -1,6 +1,7 @@
 """Files that are not what they seem: read as they are, or refused by name."""
 
 import io
+import json
 import resource
 import time
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from speechbrain_petl import InputError
 from speechbrain_petl.data.audio import SAMPLE_RATE, check_audio, read_audio
+from speechbrain_petl.experiments.stats import statistics
 
 GOOD, BROKEN = odd_sounds.good(), odd_sounds.broken()
 # the check reads the end of a file, and not what is in it; reading takes the
@@ -70,3 +72,25 @@ def test_nothing_after_the_end(tmp_path):
 def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(InputError, match="is a folder"):
         check_audio(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nan_float.wav", "inf_double.wav"])
+def test_no_statistic_of_what_is_no_number(name, tmp_path):
+    files = {"good.wav": odd_sounds.encoded("WAV"), name: BROKEN[name]}
+    paths = odd_sounds.write_all(tmp_path, files)
+    manifest = tmp_path / "train.json"
+    manifest.write_text(
+        json.dumps({k: {"wav": str(p)} for k, p in paths.items()})
+    )
+    with pytest.raises(InputError, match=f"{name} holds samples that are not"):
+        statistics(str(manifest))
+
+
+def test_no_statistic_of_nothing(tmp_path):
+    """An empty manifest, and a clip of one sample."""
+    wav = odd_sounds.encoded("WAV", samples=odd_sounds.tone()[:1])
+    path = odd_sounds.write_all(tmp_path, {"a.wav": wav})["a.wav"]
+    for entries in ({}, {"a": {"wav": str(path)}}):
+        (tmp_path / "a.json").write_text(json.dumps(entries))
+        with pytest.raises(InputError, match="a.json lists no clip"):
+            statistics(str(tmp_path / "a.json"))

@@ -36,7 +36,7 @@ def test_windows_cover_the_recording(duration, overlap):
 @pytest.mark.parametrize("overlap", [-0.1, 0.999999, 1.0])
 def test_no_overlap_at_all(overlap):
     """It would go back, or never move on."""
-    with pytest.raises(InputError, match=f"overlap={overlap} is no share"):
+    with pytest.raises(InputError, match=f"overlap={overlap} is no ratio"):
         cut(3, 1, overlap)
 
 

@@ -124,7 +124,7 @@ def test_windows_vote(classifier, clip, finished):
         torch.testing.assert_close(first, each[:1], rtol=0, atol=1e-5)
         assert not torch.allclose(first, wanted, atol=1e-4)
     assert not torch.equal(model.classify_file(path, overlap=0.5)[0], said)
-    with pytest.raises(InputError, match="overlap=1 is no share of a window"):
+    with pytest.raises(InputError, match="overlap=1 is no ratio of a window"):
         model.classify_file(path, overlap=1)
 
 
