@@ -5,6 +5,7 @@ import json
 import resource
 import time
 
+import numpy as np
 import odd_sounds
 import pytest
 import torch
@@ -87,10 +88,14 @@ def test_no_statistic_of_what_is_no_number(name, tmp_path):
 
 
 def test_no_statistic_of_nothing(tmp_path):
-    """An empty manifest, and a clip of one sample."""
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(InputError, match="a.json lists no sound"):
+        statistics(str(tmp_path / "a.json"))
+
+
+def test_statistics_of_a_sample(tmp_path):
+    """A clip shorter than a frame has one, padded."""
     wav = odd_sounds.encoded("WAV", samples=odd_sounds.tone()[:1])
     path = odd_sounds.write_all(tmp_path, {"a.wav": wav})["a.wav"]
-    for entries in ({}, {"a": {"wav": str(path)}}):
-        (tmp_path / "a.json").write_text(json.dumps(entries))
-        with pytest.raises(InputError, match="a.json lists no clip"):
-            statistics(str(tmp_path / "a.json"))
+    (tmp_path / "a.json").write_text(json.dumps({"a": {"wav": str(path)}}))
+    assert np.isfinite(statistics(str(tmp_path / "a.json"))).all()
