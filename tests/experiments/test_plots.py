@@ -257,3 +257,29 @@ def test_pictures_left_out(tmp_path, drawn):
     pictures, (word,) = draw_all(table, tmp_path)
     assert pictures == []
     assert "no confusion matrix of lora: `lora/fold1_seed1`" in word
+
+
+NAME = r"$\frac{$"
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda path: draw_tradeoff([(NAME, 10, 60.0, 2)], path, NAME, "y"),
+        lambda path: draw_shots({NAME: [(1, 3.0, 1.0)]}, {}, "y", path, NAME),
+        lambda path: draw_confusion(
+            predictions(path.parent / "a.csv", [(NAME, NAME)], [NAME]), path
+        ),
+        lambda path: draw_embeddings(
+            numpy.random.rand(8, 4), [NAME, "b"] * 4, path, NAME
+        ),
+        lambda path: draw_curves(
+            {NAME: [[{"epoch": 1, "train": {"loss": 1.0}}]]}, "y", path, NAME
+        ),
+    ],
+    ids=["tradeoff", "shots", "confusion", "embeddings", "curves"],
+)
+def test_a_name_is_no_formula(draw, tmp_path):
+    """Whatever a method or a class is called, it is written as it is."""
+    draw(tmp_path / "x.png")
+    assert (tmp_path / "x.png").stat().st_size

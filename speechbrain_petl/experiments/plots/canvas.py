@@ -27,8 +27,29 @@ def blank(width, height, title=None):
         The picture.
     """
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    figure.suptitle(fill(title or "", int(LETTERS * width)))
+    figure.suptitle(fill(literal(title or ""), int(LETTERS * width)))
     return figure
+
+
+def literal(text):
+    """A name that matplotlib writes as it is: a dollar begins no formula.
+
+    Arguments
+    ---------
+    text : str
+        Such as a method or a class.
+
+    Returns
+    -------
+    str
+        For a label or a title.
+
+    Example
+    -------
+    >>> print(literal("$x"))
+    \\$x
+    """
+    return text.replace("$", r"\$")
 
 
 def save(figure, path):

@@ -6,7 +6,7 @@ import pandas
 
 from ...errors import InputError
 from ...training.predictions import SEPARATOR
-from .canvas import blank, save
+from .canvas import blank, literal, save
 
 COUNTED = 20  # classes: with more, the cells are too small for their counts
 LEGIBLE = 60  # classes: with more, their names are
@@ -76,6 +76,7 @@ def _draw(matrix, names, path, title):
     fractions = matrix / matrix.sum(axis=1, keepdims=True).clip(min=1)
     image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     ticks, size = range(len(names)), 10 if counted else 8
+    names = [literal(name) for name in names]
     turned = 90 if not counted or max(map(len, names)) > 4 else 0
     axes.set_xticks(ticks, names, rotation=turned, fontsize=size)
     axes.set_yticks(ticks, names, fontsize=size)

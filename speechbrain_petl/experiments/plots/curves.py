@@ -5,7 +5,7 @@ from statistics import mean, stdev
 
 from matplotlib.ticker import MaxNLocator
 
-from .canvas import COLOURS, band, blank, save
+from .canvas import COLOURS, band, blank, literal, save
 
 
 def draw_curves(histories, metric, path, title, factor=1):
@@ -54,7 +54,9 @@ def draw_curves(histories, metric, path, title, factor=1):
             times = factor if name == metric else 1
             lines = [_line(run, stage, name, times) for run in runs]
             if any(lines):
-                band(axes, *_over_runs(lines), color=colour, label=label)
+                band(
+                    axes, *_over_runs(lines), color=colour, label=literal(label)
+                )
         unit = ", %" if name == metric and factor == 100 else ""
         axes.set(title=f"{stage}: {name}{unit}", xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -93,7 +95,7 @@ def draw_shots(curves, levels, metric, path, title):
     names = list(dict.fromkeys([*curves, *levels]))
     for colour, name in zip(COLOURS, names):
         if name in curves:
-            style = {"color": colour, "marker": "o", "label": name}
+            style = {"color": colour, "marker": "o", "label": literal(name)}
             band(axes, *zip(*curves[name]), **style)
         if name in levels:
             axes.axhline(levels[name], color=colour, ls="--", lw=1)

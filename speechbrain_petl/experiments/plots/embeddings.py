@@ -3,7 +3,7 @@
 import numpy
 
 from ...errors import InputError
-from .canvas import COLOURS, blank, save
+from .canvas import COLOURS, blank, literal, save
 
 MARKERS = "osD^vP*Xph"
 PERPLEXITY = 30
@@ -44,7 +44,7 @@ def draw_embeddings(embeddings, labels, path, title, seed=1):
             s=14,
             color=COLOURS[colour],
             marker=MARKERS[turn],
-            label=name,
+            label=literal(name),
         )
     axes.set(xticks=[], yticks=[])
     figure.legend(loc="outside right center", ncols=1 + len(names) // 25)

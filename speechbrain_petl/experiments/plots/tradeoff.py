@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy
 
-from .canvas import COLOURS, blank, save
+from .canvas import COLOURS, blank, literal, save
 
 RADII = (7, 16, 28, 42, 58)  # points from a dot to its label
 ANGLES = numpy.radians((0, 180, 90, 270, 45, 315, 135, 225))
@@ -60,7 +60,11 @@ def _label(axes, points):
     frame = axes.bbox.get_points()
     for name, x, y, _ in points:
         text = axes.annotate(
-            name, (x, y), (0, 0), textcoords="offset points", fontsize=8
+            literal(name),
+            (x, y),
+            (0, 0),
+            textcoords="offset points",
+            fontsize=8,
         )
         size = numpy.ptp(text.get_window_extent().get_points(), axis=0)
         dot = axes.transData.transform((x, y))
