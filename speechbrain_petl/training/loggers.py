@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from speechbrain.utils.distributed import main_process_only
+from speechbrain.utils.logger import get_logger
 from speechbrain.utils.train_logger import (
     FileTrainLogger,
     TensorboardLogger,
@@ -18,6 +19,8 @@ from speechbrain.utils.train_logger import (
 )
 
 from ..errors import InputError, did_you_mean
+
+logger = get_logger(__name__)
 
 PACKAGES = ("tensorboard", "wandb")
 WANDB_ID = "wandb_id.txt"  # beside train_log.txt
@@ -50,7 +53,7 @@ class TrainLog(TrainLogger):
     def __init__(self, save_file, logger=None, precision=4):
         self.folder = Path(save_file).parent
         self.file = FileTrainLogger(save_file, precision)
-        self.names = [logger] if isinstance(logger, str) else logger or []
+        self.names = [logger] if isinstance(logger, str) else [*(logger or ())]
         for name in self.names:
             if name not in PACKAGES:
                 raise InputError(
@@ -59,7 +62,7 @@ class TrainLog(TrainLogger):
                 )
             if find_spec(name) is None:
                 raise InputError(f"logger: {name} needs pip install {name}")
-        self.others = None  # not yet made
+        self.others = {}
 
     @main_process_only
     def log_stats(
@@ -87,11 +90,19 @@ class TrainLog(TrainLogger):
         """
         stats = (stats_meta, train_stats, valid_stats, test_stats)
         self.file.log_stats(*stats, verbose=verbose)
-        if self.others is None:
+        for name in list(self.names):
+            try:
+                self._other(name).log_stats(*stats)
+            except Exception as error:  # of a server, a disk, a package
+                logger.warning(f"logger: {name} is left out from here: {error}")
+                self.names.remove(name)
+
+    def _other(self, name):
+        """The logger of that name, made when it is first used."""
+        if name not in self.others:
             make = {"tensorboard": _Board, "wandb": _wandb}
-            self.others = [make[name](self.folder) for name in self.names]
-        for other in self.others:
-            other.log_stats(*stats)
+            self.others[name] = make[name](self.folder)
+        return self.others[name]
 
 
 class _Board(TensorboardLogger):
@@ -111,7 +122,10 @@ class _Board(TensorboardLogger):
         *stats : tuple of dict
             Of training, validation and test.
         """
-        epoch = next(iter(stats_meta.values()))
+        name, epoch = next(iter(stats_meta.items()))
+        if isinstance(epoch, list):  # of which the average is tested
+            epoch = max(epoch)
+            stats_meta = {**stats_meta, name: epoch}
         self.global_step = {"meta": epoch - 1}
         for name, values in zip(("train", "valid", "test"), stats):
             self.global_step[name] = dict.fromkeys(values or (), epoch - 1)
@@ -137,4 +151,4 @@ def _wandb(folder):
         )
     except Exception as error:  # SpeechBrain's raises none that can be named
         reason = error.__context__ or error
-        raise InputError(f"logger: wandb does not start: {reason}")
+        raise RuntimeError(f"wandb does not start: {reason}")

@@ -76,13 +76,48 @@ def test_wandb(tmp_path, fake_wandb):
     assert fake_wandb.logs[2][1]["test"] == {"acc": 0.25}
 
 
-def test_wandb_that_does_not_start(tmp_path, fake_wandb):
+def test_wandb_that_does_not_start(tmp_path, fake_wandb, caplog):
+    """Costs its curves, and not the run."""
+
     def init(**kwargs):
         raise OSError("no network")
 
     fake_wandb.init = init
-    with pytest.raises(InputError, match="wandb does not start: no network"):
-        log(tmp_path, "wandb", [1])
+    log(tmp_path, ["wandb", "tensorboard"], [1, 2])
+    line = "wandb is left out from here: wandb does not start: no network"
+    assert caplog.text.count(line) == 1
+    assert len(curves(tmp_path)["loss/train"]) == 2
+
+
+def test_a_logger_that_fails_in_the_midst(tmp_path, fake_wandb, caplog):
+    """Costs the rest of its curves."""
+
+    def init(**kwargs):
+        def write(logs, step=None):
+            if step == 2:
+                raise ConnectionError("the line is cut")
+            fake_wandb.logs.append(step)
+
+        return types.SimpleNamespace(log=write)
+
+    fake_wandb.init = init
+    log(tmp_path, "wandb", [1, 2, 3])
+    assert fake_wandb.logs == [1]
+    line = "logger: wandb is left out from here: the line is cut"
+    assert caplog.text.count(line) == 1
+    assert len((tmp_path / "train_log.txt").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize("logger", loggers.PACKAGES)
+def test_the_average_of_several_epochs_is_tested(logger, tmp_path, fake_wandb):
+    """As AudioSet's recipe does it: a list of epochs is at its last."""
+    train_log = loggers.TrainLog(tmp_path / "train_log.txt", logger)
+    train_log.log_stats({"epoch": 1}, {"loss": 1.0})
+    train_log.log_stats({"tested epoch": [1, 3, 4]}, test_stats={"acc": 0.5})
+    if logger == "tensorboard":
+        assert curves(tmp_path)["acc/test"] == [(4, 0.5)]
+    else:
+        assert fake_wandb.logs[-1][1]["test"] == {"acc": 0.5}
 
 
 def test_both_and_none(tmp_path, fake_wandb):
