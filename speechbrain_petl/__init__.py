@@ -10,7 +10,7 @@ _MODULES = {  # module -> the public names that are defined there
     "adapters.adapted": "AdaptedEncoder count_parameters",
     "adapters.adapter": "Adapter",
     "adapters.blocks": "Bottleneck",
-    "adapters.convolution": "Conformer Convpass",
+    "adapters.convolution": "ConformerConvolution Convpass",
     "adapters.dora": "DoRA",
     "adapters.ia3": "IA3",
     "adapters.lora": "LoRA",

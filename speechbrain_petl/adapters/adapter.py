@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ..errors import InputError, did_you_mean
-from .sites import build, on_first, place_of
+from .sites import build, device_and_dtype, on_first
 from .widths import common_width_of, output_width_of, width_of
 
 WHERE = {  # a block is -> how wide the tokens are there
@@ -79,8 +79,10 @@ class Adapter(nn.Module):
         # saves a pass over all tokens where there is nothing to scale
         self.scaled = learn_scale or scale != 1.0
         if learn_scale:
-            place = place_of(target_module)
-            self.scale = nn.Parameter(torch.tensor(float(scale), **place))
+            factory_kwargs = device_and_dtype(target_module)
+            self.scale = nn.Parameter(
+                torch.tensor(float(scale), **factory_kwargs)
+            )
 
     def forward(self, x, *args, **kwargs):
         """The adapted module.

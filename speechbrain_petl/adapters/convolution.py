@@ -1,4 +1,4 @@
-"""Blocks that mix neighbouring tokens by convolution: Convpass, Conformer.
+"""Blocks that mix neighbouring tokens by convolution: Convpass, ConformerConvolution.
 
 Convpass is https://arxiv.org/abs/2207.07039, the conformer adapter
 https://arxiv.org/abs/2312.03694.
@@ -113,7 +113,7 @@ class Convpass(nn.Module):
         return torch.cat([first, patches], dim=1)
 
 
-class Conformer(nn.Module):
+class ConformerConvolution(nn.Module):
     """The convolution module of a conformer, narrowed to a bottleneck.
 
     LayerNorm, pointwise to twice the width, GLU, depthwise along the tokens,
@@ -133,7 +133,9 @@ class Conformer(nn.Module):
 
     Example
     -------
-    >>> Conformer(32, width=4, kernel=8)(torch.randn(3, 10, 32)).shape
+    >>> ConformerConvolution(32, width=4, kernel=8)(
+    ...     torch.randn(3, 10, 32)
+    ... ).shape
     torch.Size([3, 10, 32])
     """
 

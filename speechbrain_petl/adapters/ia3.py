@@ -8,7 +8,7 @@ from torch import nn
 
 from ..errors import InputError
 from .parts import spread, thirds
-from .sites import place_of
+from .sites import device_and_dtype
 from .widths import linear
 
 
@@ -55,7 +55,9 @@ class IA3(nn.Module):
         else:
             self.starts, width = [0], self.in_features
         shape = (len(self.starts), width)
-        self.scale = nn.Parameter(torch.ones(shape, **place_of(target_module)))
+        self.scale = nn.Parameter(
+            torch.ones(shape, **device_and_dtype(target_module))
+        )
 
     @property
     def weight(self):

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from ..errors import InputError
 from .masks import pad_masks
-from .sites import on_first, place_of
+from .sites import device_and_dtype, on_first
 
 PROJECTIONS = (("qkv",), ("k_proj", "v_proj"), ("key", "value"))
 
@@ -103,7 +103,9 @@ class LearnedRows(nn.Module):
         self.out_features = target_module.out_features
         self.start = start
         shape = (tokens, self.out_features - start)
-        self.rows = nn.Parameter(torch.empty(shape, **place_of(target_module)))
+        self.rows = nn.Parameter(
+            torch.empty(shape, **device_and_dtype(target_module))
+        )
         bound = math.sqrt(3 / self.in_features)  # as a prompt's
         nn.init.uniform_(self.rows, -bound, bound)
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from .masks import pad_masks
-from .sites import on_first, place_of
+from .sites import device_and_dtype, on_first
 from .widths import common_width_of
 
 
@@ -58,8 +58,8 @@ class Prompt(nn.Module):
         self.keep = keep
         self.replace = replace
         dim = dim or common_width_of(target_module)
-        place = place_of(target_module)
-        self.prompts = nn.Parameter(torch.empty(tokens, dim, **place))
+        factory_kwargs = device_and_dtype(target_module)
+        self.prompts = nn.Parameter(torch.empty(tokens, dim, **factory_kwargs))
         # the paper's bound, sqrt(6 / (patch + dim)), where a patch has as
         # many values as a token, as in the ViT-B/16 of the paper
         bound = math.sqrt(3 / dim)

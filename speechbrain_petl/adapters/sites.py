@@ -42,8 +42,8 @@ def wrapped(wrapper, module, name):
         raise InputError(f"{key}: {error}") from error
 
 
-def place_of(module):
-    """Where a module's parameters are, to put new ones beside them.
+def device_and_dtype(module):
+    """The device and dtype of a module, for new parameters beside its own.
 
     Arguments
     ---------
@@ -57,7 +57,7 @@ def place_of(module):
 
     Example
     -------
-    >>> place_of(nn.Linear(3, 2))
+    >>> device_and_dtype(nn.Linear(3, 2))
     {'device': device(type='cpu'), 'dtype': torch.float32}
     """
     for parameter in module.parameters():
@@ -96,7 +96,7 @@ def build(block, module, dim):
             "or wrap it in Shared."
         )
     check_arguments(block, dim=dim, key="petl: block")
-    return block(dim=dim).to(**place_of(module))
+    return block(dim=dim).to(**device_and_dtype(module))
 
 
 def on_first(output, change):

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from .sites import on_first, place_of
+from .sites import device_and_dtype, on_first
 from .widths import output_width_of
 
 
@@ -34,9 +34,9 @@ class SSF(nn.Module):
             self.in_features = target_module.in_features
             self.out_features = dim = target_module.out_features
         dim = dim or output_width_of(target_module)
-        place = place_of(target_module)
-        self.scale = nn.Parameter(torch.ones(dim, **place))
-        self.shift = nn.Parameter(torch.zeros(dim, **place))
+        factory_kwargs = device_and_dtype(target_module)
+        self.scale = nn.Parameter(torch.ones(dim, **factory_kwargs))
+        self.shift = nn.Parameter(torch.zeros(dim, **factory_kwargs))
 
     @property
     def weight(self):

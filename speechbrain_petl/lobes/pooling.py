@@ -3,25 +3,28 @@
 The five poolings are those of https://arxiv.org/abs/2312.03694.
 """
 
+import warnings
+
 from torch import nn
 
 from ..errors import InputError, did_you_mean
 
-MODES = ("cls", "all", "prompts", "speech", "prompts+speech")
+OLD_MODES = {"speech": "patches", "prompts+speech": "prompts+patches"}
+MODES = ("cls", "all", "prompts", "patches", "prompts+patches")
 
 
 class Pooling(nn.Module):
     """The mean of the chosen tokens, (batch, token, dim) to (batch, dim).
 
     The class tokens come first, the prompts last, the patches between:
-    ``cls`` averages the class tokens (the original AST), ``speech`` the
-    patches, ``prompts`` the prompts, ``prompts+speech`` both, and ``all``
+    ``cls`` averages the class tokens (the original AST), ``patches`` the
+    patches, ``prompts`` the prompts, ``prompts+patches`` both, and ``all``
     whatever the encoder returns.
 
     Arguments
     ---------
     mode : str
-        One of "cls", "all", "prompts", "speech", "prompts+speech".
+        One of "cls", "all", "prompts", "patches", "prompts+patches".
     class_tokens : int
         Number of class tokens at the start; 2 for the AST.
     prompts : int
@@ -39,6 +42,13 @@ class Pooling(nn.Module):
 
     def __init__(self, mode="all", class_tokens=2, prompts=0):
         super().__init__()
+        if mode in OLD_MODES:
+            mode, old = OLD_MODES[mode], mode
+            warnings.warn(
+                f"Pooling: for mode={old!r} write {mode!r}",
+                FutureWarning,
+                stacklevel=2,
+            )
         if mode not in MODES:
             raise InputError(
                 f"Pooling: mode={mode!r} is not one of {', '.join(MODES)}."
@@ -55,8 +65,8 @@ class Pooling(nn.Module):
             "cls": slice(class_tokens),
             "all": slice(None),
             "prompts": slice(end, None),
-            "speech": slice(class_tokens, end),
-            "prompts+speech": slice(class_tokens, None),
+            "patches": slice(class_tokens, end),
+            "prompts+patches": slice(class_tokens, None),
         }[mode]
 
     def forward(self, tokens, samples=None):

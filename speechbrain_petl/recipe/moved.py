@@ -12,6 +12,7 @@ from .plain import REF
 
 OWN = "speechbrain_petl"
 CLASSES = {  # in yaml files and descriptions
+    "speechbrain_petl.Conformer": "speechbrain_petl.ConformerConvolution",
     "speechbrain_petl.lobes.sequence.SequenceDecoder": (
         "speechbrain_petl.SequenceDecoder"
     ),
@@ -78,17 +79,17 @@ def _without_attribute(value):
 
 
 def old_module(name):
-    """A module of this package that is gone, but yaml files name its classes.
+    """A name of this package that is gone, but that yaml files have.
 
     Arguments
     ---------
     name : str
-        Such as "loggers".
+        Such as "loggers", a module, or "Conformer", a class.
 
     Returns
     -------
-    types.SimpleNamespace
-        Its classes.
+    types.SimpleNamespace or type
+        The module's classes, or the class.
 
     Example
     -------
@@ -96,6 +97,11 @@ def old_module(name):
     'speechbrain_petl.training.loggers'
     """
     path = f"{OWN}.{name}"
+    if path in CLASSES:
+        warnings.warn(
+            f"for {path} write {CLASSES[path]}", FutureWarning, stacklevel=3
+        )
+        return pydoc.locate(CLASSES[path])
     found = {
         old.rpartition(".")[2]: new
         for old, new in CLASSES.items()

@@ -1,9 +1,9 @@
-"""Conformer, Convpass and TokenMixer, whose convolutions are used."""
+"""ConformerConvolution, Convpass and TokenMixer, whose convolutions are used."""
 
 import pytest
 import torch
 from adapter_numbers import DIM, scrambled, tokens
-from speechbrain_petl.adapters.convolution import Conformer, Convpass
+from speechbrain_petl.adapters.convolution import ConformerConvolution, Convpass
 from speechbrain_petl.adapters.mixer import TokenMixer
 from speechbrain_petl.errors import InputError
 from torch import nn
@@ -15,7 +15,7 @@ from speechbrain.lobes.models.transformer.Conformer import ConvolutionModule
 @pytest.mark.parametrize("kernel", [1, 5, 31])
 def test_conformer_equals_speechbrains_convolution_module(kernel):
     """At full width and without their different norms in the middle."""
-    ours = scrambled(Conformer(DIM, width=DIM, kernel=kernel))
+    ours = scrambled(ConformerConvolution(DIM, width=DIM, kernel=kernel))
     theirs = ConvolutionModule(DIM, kernel).eval()
     theirs.layer_norm.load_state_dict(ours.norm.state_dict())
     pointwise = theirs.bottleneck[0]
@@ -28,7 +28,7 @@ def test_conformer_equals_speechbrains_convolution_module(kernel):
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 8, 9, 31])
-@pytest.mark.parametrize("block", [Conformer, TokenMixer])
+@pytest.mark.parametrize("block", [ConformerConvolution, TokenMixer])
 def test_kernels_keep_the_length_and_reach_as_far_as_they_say(block, kernel):
     """A token reaches `kernel` tokens, about as many on either side."""
     # in double precision no activation is flat where it saturates

@@ -6,7 +6,7 @@ import pytest
 import torch
 from adapter_numbers import BATCH, DIM, TOKENS, scrambled, softmax, tokens
 from speechbrain_petl.adapters.blocks import Bottleneck
-from speechbrain_petl.adapters.convolution import Conformer
+from speechbrain_petl.adapters.convolution import ConformerConvolution
 from speechbrain_petl.adapters.experts import BottleneckExperts, Experts
 from speechbrain_petl.adapters.moa import DenseMoA, SoftMoA
 from speechbrain_petl.errors import InputError
@@ -76,7 +76,7 @@ def test_batched_experts_equal_the_loop():
 def test_mixtures_choose_the_batch_for_bottlenecks():
     """Any other block runs in a loop, and one expert is refused."""
     assert isinstance(DenseMoA(DIM, EXPERT, 2).experts, BottleneckExperts)
-    assert isinstance(SoftMoA(DIM, Conformer, 2).experts, Experts)
+    assert isinstance(SoftMoA(DIM, ConformerConvolution, 2).experts, Experts)
     with pytest.raises(InputError, match="experts=1"):
         SoftMoA(DIM, EXPERT, experts=1)
 

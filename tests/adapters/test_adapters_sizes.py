@@ -10,7 +10,7 @@ import torch
 from adapter_methods import FFN, LATER_BLOCKS, MHSA, beside
 from method_files import ROOT, petl_of
 from speechbrain_petl.adapters.adapted import AdaptedEncoder, count_parameters
-from speechbrain_petl.adapters.convolution import Conformer, Convpass
+from speechbrain_petl.adapters.convolution import ConformerConvolution, Convpass
 from speechbrain_petl.adapters.prompt import Prompt
 from speechbrain_petl.lobes.ast import AST
 
@@ -52,11 +52,15 @@ HPARAMS = ROOT / "recipes" / "ESC50" / "hparams"
 # what no method file of ESC-50 writes: (wrap, trainable parameters)
 OTHERS = {
     "conformer of speech": (
-        {FFN: beside(partial(Conformer, width=8, kernel=31))},
+        {FFN: beside(partial(ConformerConvolution, width=8, kernel=31))},
         SPEECH,
     ),
     "both conformers of speech": (
-        {f"{FFN}|{MHSA}": beside(partial(Conformer, width=8, kernel=31))},
+        {
+            f"{FFN}|{MHSA}": beside(
+                partial(ConformerConvolution, width=8, kernel=31)
+            )
+        },
         2 * SPEECH,
     ),
     "convpass on the grid": (

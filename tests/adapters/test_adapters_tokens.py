@@ -97,7 +97,7 @@ def test_kept_prompts_can_be_pooled(name):
     kept = 3 if name == "prompt_deep_kept" else 0
     y = METHODS[name].adapt(tiny_ast()).eval()(spectrograms())
     assert y.shape[1] == tiny_ast().eval()(spectrograms()).shape[1] + kept
-    speech = Pooling("speech", prompts=kept)(y)
+    speech = Pooling("patches", prompts=kept)(y)
     torch.testing.assert_close(speech, y[:, 2 : y.shape[1] - kept].mean(1))
     if kept:
         pooled = Pooling("prompts", prompts=kept)(y)

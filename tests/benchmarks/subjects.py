@@ -8,7 +8,7 @@ from speechbrain_petl import (
     AST,
     AdaptedEncoder,
     Adapter,
-    Conformer,
+    ConformerConvolution,
     LoRA,
     Prefix,
     Prompt,
@@ -26,7 +26,7 @@ METHODS = {
     "lora": LORA,
     "conformer": {
         "blocks.*.mlp": partial(
-            Adapter, block=partial(Conformer, width=8, kernel=8)
+            Adapter, block=partial(ConformerConvolution, width=8, kernel=8)
         )
     },
     "soft_moa": {

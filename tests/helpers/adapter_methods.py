@@ -12,7 +12,7 @@ from method_files import MOVED_AT_START, NOT_CAPTURED, distinct_methods, petl_of
 from speechbrain_petl.adapters.adapted import AdaptedEncoder
 from speechbrain_petl.adapters.adapter import Adapter
 from speechbrain_petl.adapters.blocks import Bottleneck
-from speechbrain_petl.adapters.convolution import Conformer, Convpass
+from speechbrain_petl.adapters.convolution import ConformerConvolution, Convpass
 from speechbrain_petl.adapters.dora import DoRA
 from speechbrain_petl.adapters.lora import LoRA
 from speechbrain_petl.adapters.moa import DenseMoA, SoftMoA
@@ -62,7 +62,7 @@ def beside(block, **options):
 
 
 SMALL = partial(Bottleneck, width=4)
-CONVOLVED = partial(Conformer, width=4, kernel=5)
+CONVOLVED = partial(ConformerConvolution, width=4, kernel=5)
 
 VARIANTS = {
     "lora_everywhere": Method(

@@ -8,7 +8,7 @@ import torchaudio
 import transformers
 from speechbrain_petl.adapters.adapter import Adapter
 from speechbrain_petl.adapters.blocks import Bottleneck
-from speechbrain_petl.adapters.convolution import Conformer
+from speechbrain_petl.adapters.convolution import ConformerConvolution
 from speechbrain_petl.adapters.dora import DoRA
 from speechbrain_petl.adapters.ia3 import IA3
 from speechbrain_petl.adapters.lora import LoRA
@@ -147,7 +147,9 @@ def methods(block, attention, feed_forward, projections):
         "ia3": {projections: IA3},
         "ssf": {f"{attention}|{feed_forward}": SSF},
         "adapter": {feed_forward: partial(Adapter, block=bottleneck)},
-        "conformer": {feed_forward: partial(Adapter, block=Conformer)},
+        "conformer": {
+            feed_forward: partial(Adapter, block=ConformerConvolution)
+        },
         "moa": {
             attention: partial(
                 Adapter, block=partial(SoftMoA, expert=bottleneck)

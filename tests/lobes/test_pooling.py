@@ -12,9 +12,9 @@ PATCHES, PROMPTS = 4, 3
     "mode, chosen",
     [
         ("cls", [0, 1]),
-        ("speech", [2, 3, 4, 5]),
+        ("patches", [2, 3, 4, 5]),
         ("prompts", [6, 7, 8]),
-        ("prompts+speech", [2, 3, 4, 5, 6, 7, 8]),
+        ("prompts+patches", [2, 3, 4, 5, 6, 7, 8]),
         ("all", [0, 1, 2, 3, 4, 5, 6, 7, 8]),
     ],
 )
@@ -29,7 +29,7 @@ def test_pooling_averages_the_chosen_tokens(mode, chosen):
 def test_speech_and_all_without_prompts():
     """Without prompts, the speech reaches to the end."""
     tokens = torch.randn(2, 2 + PATCHES, 6)
-    speech = Pooling("speech")(tokens)
+    speech = Pooling("patches")(tokens)
     torch.testing.assert_close(speech, tokens[:, 2:].mean(1))
     torch.testing.assert_close(Pooling()(tokens), tokens.mean(1))
 
@@ -41,8 +41,8 @@ def test_all_modes_are_tested():
 
 def test_wrong_values_are_explained():
     """The message names the value and the remedy."""
-    with pytest.raises(InputError, match="'speeech'.*Did you mean speech"):
-        Pooling("speeech")
+    with pytest.raises(InputError, match="'patchs'.*Did you mean patches"):
+        Pooling("patchs")
     with pytest.raises(InputError, match="mode='prompts'.*keep=True"):
         Pooling("prompts")
 
@@ -56,3 +56,15 @@ def test_norm_linear_is_layer_norm_and_linear():
     )
     expected = normed @ head[1].weight.T + head[1].bias
     torch.testing.assert_close(head(x), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "old, new", [("speech", "patches"), ("prompts+speech", "prompts+patches")]
+)
+def test_old_names_of_modes(old, new):
+    """With a warning that says the new one."""
+    with pytest.warns(
+        FutureWarning, match=f"{old!r} write {new!r}".replace("+", r"\+")
+    ):
+        pooling = Pooling(old, prompts=3)
+    assert pooling.tokens == Pooling(new, prompts=3).tokens

@@ -113,7 +113,7 @@ def test_what_is_cached_is_used(plain, cached, esc50, tmp_path):
     assert len(caches(kept)) == 2
 
 
-@pytest.mark.parametrize("mode", ["cls", "speech"])
+@pytest.mark.parametrize("mode", ["cls", "patches"])
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_pooling_before_the_last_scale(mode, wrapped, tmp_path):
     """The embedding, and gradients of the LayerNorm; tokens if it is wrapped."""
