@@ -127,7 +127,7 @@ def methods(options):
         for n, t in times.items()
     ]
     rows += [row(f"LoRA step, {n} / without", r) for n, r in dearer.items()]
-    note += "; its accuracy: README"
+    note += "; its accuracy: docs/speed.md"
     name = "LoRA step / with patch dropout 0.5"
     del subjects
     release()
@@ -152,7 +152,10 @@ def inference(options):
     name = "inference: ours / with half of the tokens merged"
     del subjects, functions, merged
     release()
-    return [*rows, row(name, merging, "", note + "; its accuracy: README")]
+    return [
+        *rows,
+        row(name, merging, "", note + "; its accuracy: docs/speed.md"),
+    ]
 
 
 def mixtures(options):

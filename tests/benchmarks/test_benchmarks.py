@@ -19,7 +19,7 @@ SHORT = ["bf16", "mixtures", "memory", "bytes", "features", "resampling"]
 
 
 def test_rows_of_the_table():
-    """One for each thing that the README promises."""
+    """One for each thing that docs/speed.md promises."""
     assert set(SHORT) < set(ROWS) and len(ROWS) == 14
 
 

@@ -1,6 +1,6 @@
 """The functions of ours that one batch passes on its way from wav to loss.
 
-> python tests/helpers/trace_batch.py  # prints the list of docs/one_batch.md
+> python tests/helpers/trace_batch.py  # writes the list into docs/one_batch.md
 """
 
 import sys
@@ -11,6 +11,10 @@ from unittest import mock
 from running import ROOT, arguments, load_train
 from speechbrain_petl import PETLBrain
 
+from speechbrain import Stage
+
+PAGE = ROOT / "docs" / "one_batch.md"
+MARKS = "<!-- trace -->\n", "<!-- /trace -->"
 OURS = tuple(f"{ROOT}/{folder}/" for folder in ("speechbrain_petl", "recipes"))
 
 
@@ -43,11 +47,11 @@ class Tracer:
 def trace(data, output):
     """(file, function) in order, of LoRA on ESC-50 with an AST.
 
-    Traced are the reading of the clips of a batch and the whole of
-    ``fit_batch``, for the second batch: the first one sets things up.
+    From the reading of the clips to the loss, for the second batch: the first
+    one sets things up.
     """
-    tracer, fit, fit_batch = Tracer(), PETLBrain.fit, PETLBrain.fit_batch
-    loaders, batches = [], []
+    tracer, loaders, batches = Tracer(), [], []
+    fit, fit_batch = PETLBrain.fit, PETLBrain.fit_batch
 
     def noted(brain, counter, loader, *rest, **options):
         loaders.append(loader)
@@ -55,12 +59,14 @@ def trace(data, output):
 
     def traced(brain, batch):
         batches.append(batch)
-        if len(batches) != 2:
-            return fit_batch(brain, batch)
-        with tracer:
-            loader = loaders[0]
-            loader.collate_fn([loader.dataset[i] for i in range(2)])
-            return fit_batch(brain, batch)
+        if len(batches) == 2:
+            (loader,) = loaders
+            with tracer:
+                clips = [loader.dataset[i] for i in range(2)]
+                batch = loader.collate_fn(clips)
+                predictions = brain.compute_forward(batch, Stage.TRAIN)
+                brain.compute_objectives(predictions, batch, Stage.TRAIN)
+        return fit_batch(brain, batch)
 
     with mock.patch.multiple(PETLBrain, fit=noted, fit_batch=traced):
         load_train().main(arguments(data, output, "--epochs=1"))
@@ -73,7 +79,14 @@ def as_table(found):
     for file in dict.fromkeys(file for file, _ in found):
         names = [f"`{name}`" for where, name in found if where == file]
         lines.append(f"| `{file}` | {', '.join(names)} |")
-    return "\n".join(lines)
+    return "\n".join(["", *lines, ""])
+
+
+def with_table(page, found):
+    """The page with the list between its marks."""
+    before, rest = page.split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    return f"{before}{MARKS[0]}{as_table(found)}\n{MARKS[1]}{after}"
 
 
 if __name__ == "__main__":
@@ -81,4 +94,6 @@ if __name__ == "__main__":
 
     with tempfile.TemporaryDirectory() as folder:
         data = make_esc50(Path(folder), odd=False)
-        print(as_table(trace(data, Path(folder) / "run")))
+        found = trace(data, Path(folder) / "run")
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), found))
+    print(f"{len({file for file, _ in found})} files, {len(found)} functions")
