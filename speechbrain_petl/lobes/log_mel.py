@@ -87,7 +87,7 @@ class LogMel(nn.Module):
         with torch.autocast(wavs.device.type, enabled=False):
             size, wavs = wavs.shape[1], wavs.float()[:, : self.samples]
             if wav_lens is not None:
-                samples = (wav_lens * size).round().long()
+                samples = (wav_lens * size).round()
                 wavs = wavs.masked_fill(
                     ~length_to_mask(samples, wavs.shape[1], dtype=torch.bool), 0
                 )

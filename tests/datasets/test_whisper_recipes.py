@@ -7,6 +7,7 @@ from layouts_brazilian_accents import make_brazilian_accents
 from layouts_fluent_speech_commands import make_fluent_speech_commands
 from layouts_google_speech_commands import make_speech_commands
 from layouts_iemocap import make_iemocap
+from layouts_spoken_digits import make_spoken_digits
 from method_files import ROOT, encoder_of, method_files, petl_of, petl_text
 from running import load_train, result_of, weights_of
 from speechbrain_petl import (
@@ -22,6 +23,7 @@ DATA = {
     "FluentSpeechCommands": make_fluent_speech_commands,
     "GoogleSpeechCommands": make_speech_commands,
     "IEMOCAP": make_iemocap,
+    "SpokenDigits": make_spoken_digits,
 }
 FILES = [path for path in method_files() if encoder_of(path) == "whisper"]
 OF_ESC50 = {path.stem: path for path in FILES if path.parts[1] == "ESC50"}
@@ -126,7 +128,7 @@ def test_every_file_runs(path, tmp_path):
     assert result["encoder"] == [32, 2, 4]
 
 
-@pytest.mark.parametrize("recipe", ["ESC50", "IEMOCAP"])
+@pytest.mark.parametrize("recipe", ["ESC50", "SpokenDigits"])
 def test_a_cached_probe_is_the_probe(recipe, tmp_path):
     """Also where clips have different lengths."""
     data, source = DATA[recipe](tmp_path), tmp_path / "whisper.safetensors"

@@ -12,6 +12,7 @@ from layouts_fluent_speech_commands import make_fluent_speech_commands
 from layouts_google_speech_commands import make_speech_commands
 from layouts_iemocap import make_iemocap
 from layouts_sample_identification import make_sample_identification
+from layouts_spoken_digits import make_spoken_digits
 from layouts_urbansound8k import make_urbansound8k
 
 MAKERS = [
@@ -22,6 +23,7 @@ MAKERS = [
     make_speech_commands,
     make_iemocap,
     make_sample_identification,
+    make_spoken_digits,
     make_urbansound8k,
 ]
 

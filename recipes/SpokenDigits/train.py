@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Adapt a pretrained AST to spoken digits by training well under 1 % of it.
+
+> python train.py hparams/lora.yaml --data_folder=DIGITS --download=True
+> torchrun --nproc_per_node=2 train.py hparams/lora.yaml --data_folder=DIGITS
+
+Authors
+ * the speechbrain_petl developers, 2026
+"""
+
+import torch
+from hyperpyyaml import load_hyperpyyaml
+from prepare import prepare_spoken_digits
+from speechbrain_petl import (
+    AdaptedEncoder,
+    PETLBrain,
+    classification_datasets,
+    create_experiment_directory,
+    load_pretrained,
+    parse_recipe,
+    run_main,
+)
+from torchmetrics.classification import MulticlassAccuracy
+
+from speechbrain.utils.distributed import run_on_main
+
+
+class DigitsBrain(PETLBrain):
+    """Waveform -> log-mel -> adapted AST -> pooled tokens -> class."""
+
+    def compute_forward(self, batch, stage):
+        """Class logits and the shares of the classes, both (batch, class)."""
+        wavs, lens = batch.to(self.device).sig
+        lengths = lens * wavs.shape[1]  # samples
+        targets = batch.shares.data
+        wavs, targets = self.modules.wave_augment(wavs, targets)
+        features = self.modules.fbank(wavs, lens)
+        features, targets = self.modules.augment(features, targets)
+        tokens = self.modules.encoder(features, lengths)
+        embeddings = self.modules.pooling(tokens, lengths)
+        return self.modules.classifier(embeddings), targets
+
+    def compute_objectives(self, predictions, batch, stage):
+        """Cross entropy; counts the batch into the metrics."""
+        logits, targets = predictions
+        self.score(logits, batch.target, ids=batch.id)
+        return torch.nn.functional.cross_entropy(logits, targets)
+
+
+def dataio_prep(hparams):
+    """split -> dataset of clips, and the label set of all splits."""
+    return classification_datasets(**hparams["dataio"])
+
+
+def main(argv):
+    """Prepare, adapt, select on validation, test once."""
+    hparams_file, run_opts, overrides = parse_recipe(argv)
+    with open(hparams_file, encoding="utf-8") as file:
+        hparams = load_hyperpyyaml(file, overrides)
+    create_experiment_directory(
+        hparams["output_folder"], hparams_file, overrides, run_opts
+    )
+
+    hparams["dataio"]["manifests"] = run_on_main(
+        prepare_spoken_digits, kwargs=hparams["prepare"]
+    )
+    datasets, labels = dataio_prep(hparams)
+    encoder = load_pretrained(hparams["encoder"], hparams["source"])
+    encoder = AdaptedEncoder(encoder, **hparams["petl"])
+    classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))
+    brain = DigitsBrain(
+        {**hparams["modules"], "encoder": encoder, "classifier": classifier},
+        metrics={"accuracy": MulticlassAccuracy(len(labels), average="micro")},
+        select="accuracy",
+        labels=labels,
+        hparams=hparams,
+        run_opts=run_opts,
+        **hparams["brain"],
+    )
+    return brain.train_and_test(
+        hparams["epoch_counter"],
+        datasets,
+        hparams["loader"],
+        result={
+            **hparams["result"],
+            "folds": 6 if hparams["protocol"] == "speakers" else 1,
+        },
+        path=hparams["result_file"],
+    )
+
+
+if __name__ == "__main__":
+    run_main(main)
