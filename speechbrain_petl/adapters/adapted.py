@@ -86,35 +86,11 @@ class AdaptedEncoder(nn.Module):
         self.sites = sorted(sites)
 
     def forward(self, *args, **kwargs):
-        """Whatever the encoder computes, adapted.
-
-        Arguments
-        ---------
-        *args : tuple
-            Passed on to the encoder.
-        **kwargs : dict
-            Passed on to the encoder.
-
-        Returns
-        -------
-        torch.Tensor
-            For the AST: tokens (batch, token, dim).
-        """
+        """Whatever the encoder computes, adapted."""
         return self.encoder(*args, **kwargs)
 
     def train(self, mode=True):
-        """As ``torch.nn.Module.train``, but a frozen BatchNorm stays frozen.
-
-        Arguments
-        ---------
-        mode : bool
-            Training (True) or evaluation (False).
-
-        Returns
-        -------
-        AdaptedEncoder
-            This module.
-        """
+        """As ``torch.nn.Module.train``, but a frozen BatchNorm stays frozen."""
         super().train(mode)
         for module in self.modules():
             if isinstance(module, BATCH_NORMS):

@@ -85,22 +85,7 @@ class Adapter(nn.Module):
             )
 
     def forward(self, x, *args, **kwargs):
-        """The adapted module.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-        *args : tuple
-            Passed on to the module, masks for example.
-        **kwargs : dict
-            Passed on to the module.
-
-        Returns
-        -------
-        torch.Tensor or tuple
-            As the module returns.
-        """
+        """Tokens (batch, token, dim) to what f returns, adapted."""
         if self.where == "before":
             return self.pretrained_module(self._adapt(x), *args, **kwargs)
         y = self.pretrained_module(x, *args, **kwargs)

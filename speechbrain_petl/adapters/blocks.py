@@ -40,18 +40,7 @@ class Bottleneck(nn.Module):
         self.up = zero_linear(width, dim)
 
     def forward(self, x):
-        """Transform every token by itself.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """Tokens (batch, token, dim) to the same shape, each by itself."""
         return self.up(self.activation(self.down(x)))
 
 

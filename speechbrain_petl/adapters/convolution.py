@@ -67,18 +67,7 @@ class Convpass(nn.Module):
         self.up = zero_linear(width, dim)
 
     def forward(self, x):
-        """Mix each patch with its neighbours.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """Tokens (batch, token, dim) to the same shape."""
         x = self.activation(self.down(x))
         if self.rows:
             x = self._on_grid(x)
@@ -148,18 +137,7 @@ class ConformerConvolution(nn.Module):
         self.project = zero_linear(width, dim)
 
     def forward(self, x):
-        """Mix the tokens along the sequence.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """Tokens (batch, token, dim) to the same shape."""
         x = apart(self.depthwise, F.glu(self.expand(self.norm(x))))
         return self.project(F.silu(self._normalised(x)))
 
@@ -196,18 +174,7 @@ class Depthwise(nn.Conv1d):
         )
 
     def forward(self, x):
-        """Filter each channel.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, channel).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """Tokens (batch, token, channel) to the same shape."""
         y = super().forward(x.transpose(1, 2)).transpose(1, 2)
         # an even kernel yields one token more than it was given
         return y[:, : x.shape[1]]

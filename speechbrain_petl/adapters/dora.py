@@ -40,28 +40,11 @@ class DoRA(LoRA):
 
     @property
     def weight(self):
-        """The adapted weight (out_features, in_features).
-
-        Returns
-        -------
-        torch.Tensor
-            What a plain Linear would need to compute the same.
-        """
+        """What a plain Linear would need to compute the same."""
         return self._stretch().unsqueeze(1) * self._updated_weight()
 
     def forward(self, x):
-        """The adapted projection.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Input (..., in_features).
-
-        Returns
-        -------
-        torch.Tensor
-            Output (..., out_features).
-        """
+        """(..., in_features) to (..., out_features)."""
         y = super().forward(x)
         stretch = self._stretch()
         stretched = y * stretch

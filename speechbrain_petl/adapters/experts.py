@@ -24,35 +24,14 @@ class Experts(nn.ModuleList):
     """
 
     def forward(self, x):
-        """Each expert on its own tokens.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, expert, slot, dim).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """Tokens (batch, expert, slot, dim), each through its expert."""
         parts = x.unbind(1)
         return torch.stack([e(part) for e, part in zip(self, parts)], dim=1)
 
     def mixed(self, x, weights):
-        """All experts on all tokens, and their weighted sum.
+        """The weighted sum of all experts on all tokens.
 
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-        weights : torch.Tensor
-            (batch, token, expert)
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens (batch, token, dim).
+        ``x`` is (batch, token, dim), ``weights`` (batch, token, expert).
         """
         outputs = torch.stack([expert(x) for expert in self], dim=-1)
         return (outputs @ weights.unsqueeze(-1)).squeeze(-1)
@@ -90,18 +69,7 @@ class BottleneckExperts(nn.Module):
         self.up_bias = nn.Parameter(stack([b.up.bias.detach() for b in blocks]))
 
     def forward(self, x):
-        """Each expert on its own tokens.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, expert, slot, dim).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """As ``Experts.forward``."""
         batch = len(x)
         x = x.transpose(0, 1).flatten(1, 2)  # (expert, batch * slot, dim)
         down = self.down.transpose(1, 2)
@@ -111,22 +79,10 @@ class BottleneckExperts(nn.Module):
         return y.unflatten(1, (batch, -1)).transpose(0, 1)
 
     def mixed(self, x, weights):
-        """All experts on all tokens, and their weighted sum.
+        """As ``Experts.mixed``, in two products.
 
         The weights are applied between the projections, where the experts
-        are narrow: two products for all of them.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-        weights : torch.Tensor
-            (batch, token, expert)
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens (batch, token, dim).
+        are narrow.
         """
         h = F.linear(x, self.down.flatten(0, 1), self.down_bias.flatten())
         h = self.activation(h).unflatten(-1, self.down.shape[:2])

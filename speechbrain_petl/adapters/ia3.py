@@ -61,13 +61,7 @@ class IA3(nn.Module):
 
     @property
     def weight(self):
-        """The scaled weight (out_features, in_features).
-
-        Returns
-        -------
-        torch.Tensor
-            What a plain Linear would need to compute the same.
-        """
+        """The scaled weight (out_features, in_features)."""
         weight = self.pretrained_module.weight
         if self.side == "input":
             return weight * self.scale
@@ -75,31 +69,14 @@ class IA3(nn.Module):
 
     @property
     def bias(self):
-        """The scaled bias.
-
-        Returns
-        -------
-        torch.Tensor
-            Of shape (out_features,), or None.
-        """
+        """The scaled bias (out_features,), or None."""
         bias = self.pretrained_module.bias
         if bias is None or self.side == "input":
             return bias
         return bias * self._outputs()
 
     def forward(self, x):
-        """The scaled projection.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Input (..., in_features).
-
-        Returns
-        -------
-        torch.Tensor
-            Output (..., out_features).
-        """
+        """(..., in_features) to (..., out_features)."""
         if self.side == "input":
             return self.pretrained_module((x * self.scale[0]).to(x.dtype))
         y = self.pretrained_module(x)
@@ -111,13 +88,7 @@ class IA3(nn.Module):
 
     @torch.no_grad()
     def merge(self):
-        """Fold the scale into the pretrained weight and bias.
-
-        Returns
-        -------
-        torch.nn.Linear
-            The pretrained layer, which now computes what this one did.
-        """
+        """Fold the scale into the pretrained layer, and return that."""
         linear, bias = self.pretrained_module, self.bias
         linear.weight.copy_(self.weight)
         if bias is not None:

@@ -74,39 +74,16 @@ class LoRA(nn.Module):
 
     @property
     def weight(self):
-        """The adapted weight (out_features, in_features).
-
-        Returns
-        -------
-        torch.Tensor
-            What a plain Linear would need to compute the same.
-        """
+        """The adapted weight (out_features, in_features)."""
         return self._updated_weight()
 
     @property
     def bias(self):
-        """The pretrained bias.
-
-        Returns
-        -------
-        torch.nn.Parameter
-            Of shape (out_features,), or None.
-        """
+        """The pretrained bias (out_features,), or None."""
         return self.pretrained_module.bias
 
     def forward(self, x):
-        """The adapted projection.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Input (..., in_features).
-
-        Returns
-        -------
-        torch.Tensor
-            Output (..., out_features).
-        """
+        """(..., in_features) to (..., out_features)."""
         inner, rows = self.pretrained_module, x.flatten(0, -2)
         # One product that is added as it is computed: multiplying by the
         # zeros of the parts left alone costs less than copying the wide
@@ -138,12 +115,6 @@ class LoRA(nn.Module):
 
     @torch.no_grad()
     def merge(self):
-        """Fold the update into the pretrained weight.
-
-        Returns
-        -------
-        torch.nn.Linear
-            The pretrained layer, which now computes what this one did.
-        """
+        """Fold the update into the pretrained layer, and return that."""
         self.pretrained_module.weight.copy_(self.weight)
         return self.pretrained_module

@@ -45,18 +45,7 @@ class TokenMixer(nn.Module):
         self.up = zero_linear(width, dim)
 
     def forward(self, x):
-        """Mix the tokens along the sequence.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """Tokens (batch, token, dim) to the same shape."""
         h = self.down(x)
         return self.up(self.activation(h + apart(self.filters, h)))
 
@@ -89,18 +78,7 @@ class Shared:
         self.first = {}
 
     def __call__(self, dim):
-        """Make one more block.
-
-        Arguments
-        ---------
-        dim : int
-            Width of the tokens; sites of different widths share nothing.
-
-        Returns
-        -------
-        torch.nn.Module
-            A block of its own, but for the shared parts.
-        """
+        """One more block; sites of different widths share nothing."""
         block = self.block(dim=dim)
         first = self.first.setdefault(dim, block)
         for part in self.parts:

@@ -45,18 +45,7 @@ class DenseMoA(nn.Module):
         self.experts = make_experts(expert, experts, dim)
 
     def forward(self, x):
-        """Weigh the experts for each token.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """Tokens (batch, token, dim) to the same shape."""
         weights = self.router(x).softmax(dim=-1, dtype=torch.float32)
         return self.experts.mixed(x, weights.to(x.dtype))
 
@@ -105,18 +94,7 @@ class SoftMoA(nn.Module):
         self.scale = nn.Parameter(torch.ones(1)) if normalise else None
 
     def forward(self, x):
-        """Dispatch the tokens to slots, and combine what the experts return.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """Tokens (batch, token, dim) to the same shape."""
         logits = self._logits(x)
         combine = logits.softmax(dim=2, dtype=torch.float32).to(x.dtype)
         mask = mask_of(x)

@@ -52,31 +52,14 @@ class PEFT(nn.Module):
         peft.inject_adapter_in_model(config, self)
 
     def forward(self, *args, **kwargs):
-        """Whatever the module computes, tuned.
-
-        Arguments
-        ---------
-        *args : tuple
-            Passed on to the module.
-        **kwargs : dict
-            Passed on to the module.
-
-        Returns
-        -------
-        torch.Tensor
-            As the module returns.
-        """
+        """Whatever the module computes, tuned."""
         return self.pretrained_module(*args, **kwargs)
 
     @torch.no_grad()
     def merge(self):
-        """Fold what was learned into the pretrained weights.
+        """Fold what was learned into the pretrained module, and return that.
 
-        Returns
-        -------
-        torch.nn.Module
-            The pretrained module, which now computes what this one did; with
-            a tuner that PEFT cannot merge, this wrapper.
+        With a tuner that PEFT cannot merge, the wrapper is returned.
         """
         layer_of = _import_peft().tuners.tuners_utils.BaseTunerLayer
         tuned = [

@@ -52,21 +52,9 @@ class Prefix(nn.Module):
             setattr(target_module, name, rows)
 
     def forward(self, x, *args, **kwargs):
-        """Attend to the tokens and to the prefix.
+        """Tokens (batch, token, dim) to what the attention returns.
 
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-        *args : tuple
-            Passed on to the attention; a mask is padded.
-        **kwargs : dict
-            Passed on to the attention; a mask is padded.
-
-        Returns
-        -------
-        torch.Tensor or tuple
-            As the attention returns.
+        Masks among its arguments are padded.
         """
         length = x.shape[1]
         args, kwargs = pad_masks(args, kwargs, length, self.tokens)
@@ -110,17 +98,9 @@ class LearnedRows(nn.Module):
         nn.init.uniform_(self.rows, -bound, bound)
 
     def forward(self, x):
-        """Project the tokens.
+        """Tokens (batch, token, in_features), the last ones empty.
 
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, in_features), the last ones empty.
-
-        Returns
-        -------
-        torch.Tensor
-            Keys, values or both (batch, token, out_features).
+        Keys, values or both (batch, token, out_features).
         """
         y = self.pretrained_module(x)
         rows = F.pad(self.rows, (self.start, 0)).to(y.dtype)

@@ -45,22 +45,7 @@ class WeightedLayers(nn.Module):
         self.logits = nn.Parameter(torch.zeros(len(target_module)))
 
     def forward(self, x, *args, **kwargs):
-        """Run the blocks and weigh their outputs.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-        *args : tuple
-            Passed on to each block, masks for example.
-        **kwargs : dict
-            Passed on to each block.
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """Tokens (batch, token, dim) to the same shape."""
         total = 0
         for block, weight in zip(
             self.pretrained_module, self.logits.softmax(dim=0)

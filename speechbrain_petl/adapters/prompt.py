@@ -67,22 +67,9 @@ class Prompt(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x, *args, **kwargs):
-        """Run the module on the tokens and the prompts.
+        """Tokens (batch, token, dim) to what the module returns.
 
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-        *args : tuple
-            Passed on to the module.
-        **kwargs : dict
-            Passed on to the module.
-
-        Returns
-        -------
-        torch.Tensor or tuple
-            As the module returns, with the prompts if they are kept or were
-            there before.
+        With the prompts if they are kept or were there before.
         """
         prompts = self.dropout(self.prompts).to(x.dtype)
         length = x.shape[1]

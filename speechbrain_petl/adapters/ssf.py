@@ -40,57 +40,26 @@ class SSF(nn.Module):
 
     @property
     def weight(self):
-        """The scaled weight of a Linear or a LayerNorm.
-
-        Returns
-        -------
-        torch.Tensor
-            Of the shape of the pretrained one.
-        """
+        """The scaled weight of a Linear or a LayerNorm."""
         weight = self.pretrained_module.weight
         return (weight.t() * self.scale).t()
 
     @property
     def bias(self):
-        """The scaled and shifted bias of a Linear or a LayerNorm.
-
-        Returns
-        -------
-        torch.Tensor
-            Of shape (dim,).
-        """
+        """The scaled and shifted bias of a Linear or a LayerNorm (dim,)."""
         bias = self.pretrained_module.bias
         return self.shift if bias is None else bias * self.scale + self.shift
 
     def forward(self, x, *args, **kwargs):
-        """Scale and shift what the module returns.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Input of the module.
-        *args : tuple
-            Passed on to the module.
-        **kwargs : dict
-            Passed on to the module.
-
-        Returns
-        -------
-        torch.Tensor or tuple
-            As the module returns.
-        """
+        """What the module returns, scaled and shifted."""
         y = self.pretrained_module(x, *args, **kwargs)
         return on_first(y, lambda y: (y * self.scale + self.shift).to(y.dtype))
 
     @torch.no_grad()
     def merge(self):
-        """Fold scale and shift into a Linear or a LayerNorm.
+        """Fold scale and shift into a Linear or a LayerNorm, and return that.
 
-        Returns
-        -------
-        torch.nn.Module
-            The pretrained layer, which now computes what this one did; of a
-            module that has no weight of its own, this wrapper.
+        Of a module that has no weight of its own, the wrapper is returned.
         """
         module = self.pretrained_module
         if not isinstance(module, (nn.Linear, nn.LayerNorm)):

@@ -133,20 +133,10 @@ class AST(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def forward(self, spectrogram, samples=None):
-        """Encode a batch of spectrograms.
+        """Normalised log-mel spectrogram (batch, frame, mel) to tokens.
 
-        Arguments
-        ---------
-        spectrogram : torch.Tensor
-            Normalised log-mel spectrogram (batch, frame, mel).
-        samples : torch.Tensor, optional
-            Samples of each clip (batch,). Not used: padding is silence to
-            the AST, in its pretraining too.
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens after the last LayerNorm (batch, token, dim).
+        (batch, token, dim), after the last LayerNorm. ``samples`` are not used:
+        padding is silence to the AST, in its pretraining too.
         """
         if self.start is None:
             x, blocks = self.embed(self._checked(spectrogram)), self.blocks
@@ -167,18 +157,7 @@ class AST(nn.Module):
         return spectrogram
 
     def embed(self, spectrogram):
-        """Patches, class tokens and positions: what the blocks take.
-
-        Arguments
-        ---------
-        spectrogram : torch.Tensor
-            Normalised log-mel spectrogram (batch, frame, mel).
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens (batch, token, dim).
-        """
+        """Patches, class tokens and positions (batch, token, dim)."""
         image = spectrogram.transpose(1, 2).unsqueeze(1)
         x = self.patch_embed["proj"](image).flatten(2).transpose(1, 2)
         first = torch.cat([self.cls_token, self.dist_token], dim=1)
@@ -199,18 +178,7 @@ class MlpCheckpointedBlock(Block):
     """
 
     def forward(self, x):
-        """Attend, then transform each token.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """Tokens (batch, token, dim) to the same shape."""
         x = x + self.drop_path1(self.ls1(self.attn(self.norm1(x))))
         if self.training:
             return x + checkpoint(self._feed_forward, x, use_reentrant=False)

@@ -35,17 +35,7 @@ class Augment(nn.Module):
     def forward(self, x, targets):
         """Augmented copies in training, the arguments in evaluation.
 
-        Arguments
-        ---------
-        x : torch.Tensor
-            Waveforms (batch, sample) or spectrograms (batch, frame, mel).
-        targets : torch.Tensor
-            Share of each class in each clip (batch, class).
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            x and targets, of the same shapes.
+        ``targets`` (batch, class) are the weight of each class in each clip.
         """
         if self.training:
             for step in self.steps:
@@ -80,20 +70,7 @@ class SpecAugment(nn.Module):
         self.mels, self.frames, self.value = mels, frames, value
 
     def forward(self, x, targets):
-        """Mask.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Spectrograms (batch, frame, mel).
-        targets : torch.Tensor
-            Passed through.
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            Masked spectrograms (batch, frame, mel), and the targets.
-        """
+        """Spectrograms (batch, frame, mel), masked, and the targets."""
         x = x.unsqueeze(1)  # the masks are drawn per (batch, channel)
         for axis, widest in ((2, self.frames), (3, self.mels)):
             if widest:
@@ -133,20 +110,7 @@ class Mixup(nn.Module):
         self.share, self.alpha = share, alpha
 
     def forward(self, x, targets):
-        """Mix.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Anything (batch, ...).
-        targets : torch.Tensor
-            Share of each class in each clip (batch, class).
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            Mixed x (batch, ...) and targets (batch, class).
-        """
+        """Anything (batch, ...) and targets (batch, class), both mixed."""
         size = len(x)
         alpha = torch.full((size,), float(self.alpha), device=x.device)
         weight = torch.distributions.Beta(alpha, alpha).sample()
@@ -182,20 +146,7 @@ class RandomGain(nn.Module):
         self.low, self.high = low, high
 
     def forward(self, x, targets):
-        """Scale.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Waveforms (batch, sample).
-        targets : torch.Tensor
-            Passed through.
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            Waveforms (batch, sample), and the targets.
-        """
+        """Waveforms (batch, sample), scaled, and the targets."""
         db = torch.empty(len(x), 1, device=x.device)
         return x * 10 ** (db.uniform_(self.low, self.high) / 20), targets
 
@@ -219,20 +170,7 @@ class TimeShift(nn.Module):
         self.most = most
 
     def forward(self, x, targets):
-        """Shift.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Waveforms (batch, sample) or spectrograms (batch, frame, mel).
-        targets : torch.Tensor
-            Passed through.
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            x of the same shape, and the targets.
-        """
+        """Anything (batch, time, ...), rolled, and the targets."""
         size = (len(x), 1)
         shift = torch.randint(-self.most, self.most + 1, size, device=x.device)
         place = torch.arange(x.shape[1], device=x.device) - shift

@@ -101,20 +101,9 @@ class BEATs(nn.Module):
         )
 
     def forward(self, spectrogram, samples=None):
-        """Encode a batch of spectrograms.
+        """Normalised log-mel spectrogram (batch, frame, mel) to tokens.
 
-        Arguments
-        ---------
-        spectrogram : torch.Tensor
-            Normalised log-mel spectrogram (batch, frame, mel).
-        samples : torch.Tensor, optional
-            Samples of each clip (batch,); None where no clip is padded.
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens (batch, token, dim). Those after a clip's ``tokens_of``
-            have no meaning.
+        See ``lobes.encoder``.
         """
         missing = max(self.patch - spectrogram.shape[1], 0)
         spectrogram = F.pad(spectrogram, (0, 0, 0, missing))
@@ -129,18 +118,7 @@ class BEATs(nn.Module):
         return self.encoder.transformer(x, mask)
 
     def tokens_of(self, samples):
-        """How many tokens clips have; at least those of one patch of frames.
-
-        Arguments
-        ---------
-        samples : torch.Tensor
-            Samples of each clip (batch,).
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens of each clip (batch,).
-        """
+        """Tokens of each clip (batch,), of one patch of frames at least."""
         frames = (samples.round().long() - self.window) // self.hop + 1
         return (frames // self.patch).clamp(min=1) * self.rows
 

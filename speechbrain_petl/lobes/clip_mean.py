@@ -43,19 +43,9 @@ class ClipMean(nn.Module):
         self.tokens_of = tokens_of or encoder.tokens_of
 
     def forward(self, tokens, samples=None):
-        """Average the tokens of each clip.
+        """Tokens (batch, token, dim) to an embedding per clip (batch, dim).
 
-        Arguments
-        ---------
-        tokens : torch.Tensor
-            What the encoder returns (batch, token, dim).
-        samples : torch.Tensor, optional
-            Samples of each clip (batch,); None for all tokens.
-
-        Returns
-        -------
-        torch.Tensor
-            One embedding per clip (batch, dim).
+        Without ``samples``, the mean is over all tokens.
         """
         if samples is None:
             return tokens.mean(dim=1)

@@ -47,17 +47,7 @@ class Encoder(Protocol):
     dim: int
 
     def forward(self, features, samples=None):
-        """Encode a batch.
+        """Features (batch, ...) to tokens (batch, token, dim).
 
-        Arguments
-        ---------
-        features : torch.Tensor
-            What the front end yields (batch, ...).
-        samples : torch.Tensor, optional
-            Samples of each clip (batch,); None where no clip is padded.
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens (batch, token, dim).
+        ``samples`` (batch,) is None where no clip is padded.
         """

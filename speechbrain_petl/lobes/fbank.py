@@ -121,18 +121,7 @@ class Fbank(nn.Module):
         return self.samples / self.sample_rate
 
     def frames_of(self, samples):
-        """How many whole windows fit; a shorter clip is padded to one.
-
-        Arguments
-        ---------
-        samples : int or torch.Tensor
-            Number of samples.
-
-        Returns
-        -------
-        int or torch.Tensor
-            Number of frames, not limited to ``frames``.
-        """
+        """How many whole windows fit; a shorter clip is padded to one."""
         whole = (samples - self.window_size) // self.hop + 1
         if isinstance(samples, torch.Tensor):
             return whole.clamp(min=1)
@@ -140,19 +129,9 @@ class Fbank(nn.Module):
 
     @torch.no_grad()
     def forward(self, wavs, wav_lens=None):
-        """The normalised log-mel spectrogram of a padded batch.
+        """Waveforms (batch, sample) to spectrograms (batch, frame, mel), fp32.
 
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms (batch, sample) at ``sample_rate``.
-        wav_lens : torch.Tensor, optional
-            Length of each clip as a share of the longest (batch,).
-
-        Returns
-        -------
-        torch.Tensor
-            Spectrogram (batch, frame, mel), fp32.
+        ``wav_lens`` are SpeechBrain's, shares of the longest (batch,).
         """
         out = self._transform(
             wavs, self.frames, 1 / (2 * self.std), self.padding_value
@@ -165,17 +144,9 @@ class Fbank(nn.Module):
 
     @torch.no_grad()
     def log_mel(self, wavs):
-        """The plain log-mel spectrogram, at most ``frames`` long.
+        """Waveforms (batch, sample) to log-mel energies (batch, frame, mel).
 
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms (batch, sample).
-
-        Returns
-        -------
-        torch.Tensor
-            Log-mel energies (batch, frame, mel), fp32.
+        Not normalised, all frames that fit.
         """
         frames = min(self.frames_of(wavs.shape[1]), self.frames)
         return self._transform(wavs, frames, 1.0, 0.0)

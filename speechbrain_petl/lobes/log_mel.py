@@ -70,19 +70,10 @@ class LogMel(nn.Module):
 
     @torch.no_grad()
     def forward(self, wavs, wav_lens=None):
-        """The spectrograms of a padded batch.
+        """Waveforms of 16 kHz (batch, sample) to spectrograms, fp32.
 
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms (batch, sample) of 16 kHz.
-        wav_lens : torch.Tensor, optional
-            Length of each clip as a share of the longest (batch,).
-
-        Returns
-        -------
-        torch.Tensor
-            Spectrograms (batch, frame, mel), fp32.
+        (batch, frame, mel); ``wav_lens`` are SpeechBrain's, shares of the
+        longest (batch,).
         """
         with torch.autocast(wavs.device.type, enabled=False):
             size, wavs = wavs.shape[1], wavs.float()[:, : self.samples]

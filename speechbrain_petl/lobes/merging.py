@@ -46,28 +46,11 @@ class Blocks(nn.Sequential):
 
     @property
     def keeps_tokens(self):
-        """Whether each block takes what the one before has returned.
-
-        Returns
-        -------
-        bool
-            False if tokens are merged between them.
-        """
+        """Whether each block takes what the one before has returned."""
         return not self.merging
 
     def forward(self, x):
-        """Run the blocks.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """Tokens (batch, token, dim) to the same shape."""
         patches = x.shape[1] - FIRST
         count = round(self.merging / max(len(self) - 1, 1) * patches)
         if self.training or not count:

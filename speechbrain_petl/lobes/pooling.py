@@ -70,19 +70,9 @@ class Pooling(nn.Module):
         }[mode]
 
     def forward(self, tokens, samples=None):
-        """Average the chosen tokens.
+        """Tokens (batch, token, dim) to an embedding per clip (batch, dim).
 
-        Arguments
-        ---------
-        tokens : torch.Tensor
-            What the encoder returns (batch, token, dim).
-        samples : torch.Tensor, optional
-            Samples of each clip (batch,). Not used: see ``AST``.
-
-        Returns
-        -------
-        torch.Tensor
-            One embedding per clip (batch, dim).
+        ``samples`` are not used: see ``AST``.
         """
         return tokens[:, self.tokens].mean(dim=1)
 

@@ -39,18 +39,7 @@ class RelativePositions(nn.Module):
         self.distance = distance
 
     def forward(self, length):
-        """The bias of every pair of tokens.
-
-        Arguments
-        ---------
-        length : int
-            Number of tokens.
-
-        Returns
-        -------
-        torch.Tensor
-            (1, head, token, token), queries before keys.
-        """
+        """The bias (1, head, token, token), queries before keys."""
         place = torch.arange(length, device=self.embedding.weight.device)
         bucket = self._bucket(place - place.unsqueeze(1))
         return self.embedding(bucket).permute(2, 0, 1).unsqueeze(0)
@@ -104,24 +93,12 @@ class GatedAttention(nn.Module):
         position_bias=None,
         key_padding_mask=None,
     ):
-        """Attend.
+        """Tokens (batch, token, dim) to the same, and the position bias.
 
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-        attention_mask : torch.Tensor, optional
-            True where a token may be attended to (batch, 1, token, token).
-        position_bias : tuple of torch.Tensor
-            (1, head, token, token); in a tuple, since it is no mask for a
-            prompt or prefix to lengthen: their tokens have no position.
-        key_padding_mask : None
-            Not used, as in torchaudio's self-attention.
-
-        Returns
-        -------
-        tuple
-            Tokens (batch, token, dim), and the position bias.
+        ``attention_mask`` is True where a token may be attended to (batch, 1,
+        token, token). ``position_bias`` (1, head, token, token) is in a tuple,
+        since it is no mask for a prompt or prefix to lengthen: their tokens
+        have no position. ``key_padding_mask`` is torchaudio's, and not used.
         """
         q, k, v = (
             self._heads(projection(x))

@@ -38,18 +38,7 @@ class TimeSteps(nn.Module):
         self.grid = tuple(grid)
 
     def forward(self, tokens):
-        """Average.
-
-        Arguments
-        ---------
-        tokens : torch.Tensor
-            What the AST returns (batch, token, dim).
-
-        Returns
-        -------
-        torch.Tensor
-            One state per time step (batch, step, dim).
-        """
+        """Tokens (batch, token, dim) to a state per step (batch, step, dim)."""
         mels, steps = self.grid
         patches = tokens[:, CLASS_TOKENS : CLASS_TOKENS + mels * steps]
         if patches.shape[1] != mels * steps:
@@ -126,19 +115,8 @@ class SequenceDecoder(nn.Module):
     def forward(self, symbols, states, shares):
         """Log probabilities of the next symbol, given the true ones so far.
 
-        Arguments
-        ---------
-        symbols : torch.Tensor
-            Begin of sequence, then the true symbols (batch, symbol).
-        states : torch.Tensor
-            What to attend to (batch, step, dim).
-        shares : torch.Tensor
-            Share of the steps that may be looked at (batch,).
-
-        Returns
-        -------
-        torch.Tensor
-            Log probabilities (batch, symbol, vocabulary).
+        Symbols (batch, symbol), states (batch, step, dim) and ``wav_lens``
+        (batch,), shares of the steps, to (batch, symbol, vocabulary).
         """
         hidden, _ = self.rnn(self.embedding(symbols), states, shares)
         return self.linear(hidden).log_softmax(dim=-1)

@@ -72,19 +72,10 @@ class Transformer(nn.Module):
                 self.layers[i] = DeepNormLayer(layer, count)
 
     def forward(self, x, mask=None):
-        """Encode.
+        """Tokens (batch, token, dim) to the same shape.
 
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-        mask : torch.Tensor, optional
-            True where a token is no padding (batch, token).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape; what it holds for padding has no meaning.
+        ``mask`` (batch, token) is True where a token is no padding; what comes
+        out for padding has no meaning.
         """
         length, attention_mask = x.shape[1], None
         if mask is not None:
@@ -119,22 +110,7 @@ class Layers(nn.ModuleList):
     """A stack of torchaudio's layers that is itself a module to call."""
 
     def forward(self, x, attention_mask=None, position_bias=None):
-        """Run the layers one after the other.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-        attention_mask : torch.Tensor, optional
-            True where a token may be attended to (batch, 1, token, token).
-        position_bias : tuple of torch.Tensor, optional
-            See ``GatedAttention``.
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape as x.
-        """
+        """As ``GatedAttention.forward``, without the position bias."""
         for layer in self:
             x = first_of(layer(x, attention_mask, position_bias))
         return x
@@ -159,22 +135,7 @@ class DeepNormLayer(nn.Module):
         self.scale = (2 * depth) ** 0.25
 
     def forward(self, x, attention_mask=None, position_bias=None):
-        """Attend, then transform each token.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-        attention_mask : torch.Tensor, optional
-            True where a token may be attended to (batch, 1, token, token).
-        position_bias : tuple of torch.Tensor, optional
-            See ``GatedAttention``.
-
-        Returns
-        -------
-        tuple
-            Tokens (batch, token, dim), and the bias.
-        """
+        """Tokens (batch, token, dim) to the same, and the bias."""
         y, position_bias = self.attention(
             x, attention_mask=attention_mask, position_bias=position_bias
         )

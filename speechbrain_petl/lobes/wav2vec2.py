@@ -97,20 +97,9 @@ class Wav2Vec2(nn.Module):
             self.feature_extractor.conv_layers[0].layer_norm = ClipNorm(width)
 
     def forward(self, wavs, samples=None):
-        """Encode a batch of waveforms.
+        """Waveforms (batch, sample), zero after their ends, to tokens.
 
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms (batch, sample) of 16 kHz, zero after their ends.
-        samples : torch.Tensor, optional
-            Samples of each clip (batch,); None where no clip is padded.
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens (batch, token, dim). Those after a clip's ``tokens_of``
-            have no meaning.
+        See ``lobes.encoder``.
         """
         wavs = F.pad(wavs, (0, max(SHORTEST - wavs.shape[1], 0)))
         if samples is None:
@@ -136,18 +125,7 @@ class Wav2Vec2(nn.Module):
             return self.feature_extractor(wavs, None)[0]
 
     def tokens_of(self, samples):
-        """How many tokens clips have; at least one.
-
-        Arguments
-        ---------
-        samples : torch.Tensor
-            Samples of each clip (batch,).
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens of each clip (batch,).
-        """
+        """Tokens of each clip (batch,); at least one."""
         return _convolved(_at_least_one(samples), CONVOLUTIONS)
 
 

@@ -52,19 +52,9 @@ class Waveform(nn.Module):
 
     @torch.no_grad()
     def forward(self, wavs, wav_lens=None):
-        """Normalise.
+        """Waveforms (batch, sample), normalised, at most ``samples`` long.
 
-        Arguments
-        ---------
-        wavs : torch.Tensor
-            Waveforms (batch, sample) at ``sample_rate``.
-        wav_lens : torch.Tensor, optional
-            Length of each clip as a share of the longest (batch,).
-
-        Returns
-        -------
-        torch.Tensor
-            Waveforms (batch, sample), fp32, at most ``samples`` long.
+        ``wav_lens`` are SpeechBrain's, shares of the longest (batch,).
         """
         with torch.autocast(wavs.device.type, enabled=False):
             size, wavs = wavs.shape[1], wavs.float()[:, : self.samples]
@@ -96,18 +86,7 @@ class ClipNorm(nn.GroupNorm):
         super().__init__(channels, channels)
 
     def forward(self, x):
-        """Normalise each channel of each clip.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Frames (batch, channel, frame).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape, zero where there is padding.
-        """
+        """Frames (batch, channel, frame) to the same, zero in padding."""
         mask = mask_of(x.transpose(1, 2))
         if mask is None:
             return super().forward(x)

@@ -98,20 +98,9 @@ class Whisper(nn.Module):
         self.norm = nn.LayerNorm(self.dim)
 
     def forward(self, spectrogram, samples=None):
-        """Encode a batch of spectrograms.
+        """What ``LogMel`` returns (batch, frame, mel) to tokens.
 
-        Arguments
-        ---------
-        spectrogram : torch.Tensor
-            What ``LogMel`` returns (batch, frame, mel).
-        samples : torch.Tensor, optional
-            Samples of each clip (batch,); None where no clip is padded.
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens after the last LayerNorm (batch, token, dim). Those after
-            a clip's ``tokens_of`` have no meaning.
+        See ``lobes.encoder``.
         """
         if self.start is not None:
             return self.norm(spectrogram)
@@ -125,20 +114,7 @@ class Whisper(nn.Module):
         return self.norm(self._run(x, mask))
 
     def embed(self, spectrogram, samples=None):
-        """Convolutions and positions: what the blocks take.
-
-        Arguments
-        ---------
-        spectrogram : torch.Tensor
-            Log-mel spectrogram (batch, frame, mel).
-        samples : torch.Tensor, optional
-            Samples of each clip (batch,).
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens (batch, token, dim).
-        """
+        """What the blocks take (batch, token, dim), with positions."""
         x = spectrogram.transpose(1, 2)
         if x.shape[2] > 2 * POSITIONS:
             raise InputError(
@@ -169,18 +145,7 @@ class Whisper(nn.Module):
         return run_layers(self.blocks, x, _inside, saving)
 
     def tokens_of(self, samples):
-        """How many tokens clips have; at least one.
-
-        Arguments
-        ---------
-        samples : torch.Tensor
-            Samples of each clip (batch,).
-
-        Returns
-        -------
-        torch.Tensor
-            Tokens of each clip (batch,).
-        """
+        """Tokens of each clip (batch,); at least one."""
         return (frames_of(samples) + 1) // 2
 
 
@@ -196,22 +161,7 @@ class MaskedAttention(Attention):
     """
 
     def forward(self, x, attn_mask=None, is_causal=False):
-        """Attend.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Tokens (batch, token, dim).
-        attn_mask : torch.Tensor, optional
-            As in timm; by default that of the padding.
-        is_causal : bool
-            As in timm.
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """As timm's, by default with the mask of the padding."""
         mask = mask_of(x)
         if attn_mask is None and mask is not None:
             attn_mask = mask[:, None, None]
