@@ -1,6 +1,7 @@
 """From audio files to datasets: manifests, few shots, labels."""
 
 import json
+import operator
 import os
 import random
 from functools import partial
@@ -166,7 +167,8 @@ def classification_datasets(
         data.add_dynamic_item(
             labels.encode_label, takes="label", provides="target"
         )
-        shares = partial(_one_hot, classes=len(labels))
+        one_hot = torch.eye(len(labels))  # a row for each class
+        shares = partial(operator.getitem, one_hot)
         data.add_dynamic_item(shares, takes="target", provides="shares")
         data.set_output_keys(["id", "sig", "target", "shares"])
     return datasets, labels
@@ -190,7 +192,3 @@ def _log_cut(split, clips, samples):
 def _names(entry):
     """The labels of a clip that has one or several."""
     return entry.get("labels") or [entry["label"]]
-
-
-def _one_hot(target, classes):
-    return torch.nn.functional.one_hot(torch.tensor(target), classes).float()

@@ -127,17 +127,20 @@ class PETLBrain(ResumableBrain):
         Arguments
         ---------
         predictions : torch.Tensor
-            As for ``StageMetrics.count``.
+            What the metrics take as predictions, such as logits
+            (batch, class).
         targets : torch.Tensor
-            As for ``StageMetrics.count``.
+            What they take as targets, such as class indices (batch,).
         ids : list of str, optional
             Of the clips, or of the files that they are windows of: the test
             notes what was predicted for each.
         **more : dict
-            As for ``StageMetrics.count``.
+            What else they take, such as ``files`` of ``voting.PerFile``.
         """
+        predictions = predictions.detach().float()
         if self.scores_training or self.stage != sb.Stage.TRAIN:
-            self.metrics.count(predictions, targets, **more)
+            for name in self.metrics.scores:
+                self.metrics[name].update(predictions, targets, **more)
         if self.stage == sb.Stage.TEST and self.predictions and ids:
             self.predictions.add(ids, predictions, targets)
 

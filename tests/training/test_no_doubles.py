@@ -70,7 +70,7 @@ def test_metrics_of_a_stage(clips):
     logits, targets, _ = clips
     accuracy = MulticlassAccuracy(CLASSES, average="micro")
     metrics = of_stages.StageMetrics({"accuracy": accuracy}, "cpu")
-    metrics.count(*on_device(logits, targets.argmax(1)))
+    metrics["accuracy"].update(*on_device(logits, targets.argmax(1)))
     assert not OnDevice.waits
     hits = (logits.argmax(1) == targets.argmax(1)).float().mean().item()
     assert metrics.compute()["accuracy"] == pytest.approx(hits)

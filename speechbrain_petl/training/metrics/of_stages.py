@@ -25,7 +25,8 @@ class StageMetrics(nn.ModuleDict):
     >>> from torchmetrics.classification import BinaryAccuracy
     >>> metrics = StageMetrics({"accuracy": BinaryAccuracy()}, "cpu")
     >>> metrics.count_loss(torch.tensor(0.5), clips=2)
-    >>> metrics.count(torch.tensor([0.9, 0.2]), torch.tensor([1, 1]))
+    >>> for name in metrics.scores:
+    ...     metrics[name].update(torch.tensor([0.9, 0.2]), torch.tensor([1, 1]))
     >>> metrics.compute()
     {'loss': 0.5, 'accuracy': 0.5}
     """
@@ -40,23 +41,6 @@ class StageMetrics(nn.ModuleDict):
         for metric in self.values():
             metric.persistent(True)
             metric.validate_args = False  # it would wait for each batch
-
-    def count(self, predictions, targets, **more):
-        """Count a batch into all but the loss.
-
-        Arguments
-        ---------
-        predictions : torch.Tensor
-            What the metrics take as predictions, such as logits
-            (batch, class).
-        targets : torch.Tensor
-            What they take as targets, such as class indices (batch,).
-        **more : dict
-            What else they take, such as ``files`` of ``voting.PerFile``.
-        """
-        predictions = predictions.detach().float()
-        for name in self.scores:
-            self[name].update(predictions, targets, **more)
 
     def count_loss(self, loss, clips):
         """Count a batch into the mean loss of a clip.
