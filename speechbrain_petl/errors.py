@@ -119,3 +119,23 @@ def check_arguments(factory, *args, key, **kwargs):
         inspect.signature(factory).bind(*args, **kwargs)
     except TypeError as error:
         raise InputError(f"{key}: {factory.__name__} {error}")
+
+
+def check_count(name, count):
+    """Refuse what is no number of things.
+
+    Arguments
+    ---------
+    name : str
+        Where it stands.
+    count : object
+        The value.
+
+    Example
+    -------
+    >>> check_count("epochs", 0)
+    Traceback (most recent call last):
+    speechbrain_petl.errors.InputError: epochs=0: give a whole number, 1 or more
+    """
+    if type(count) is not int or count < 1:
+        raise InputError(f"{name}={count}: give a whole number, 1 or more")

@@ -25,6 +25,7 @@ from speechbrain_petl import (
     run_main,
 )
 from speechbrain_petl.data.clips import ClipDataset
+from speechbrain_petl.data.manifests import write_labels
 from speechbrain_petl.data.stream import ShardPass, TrainStream
 from speechbrain_petl.training.metrics.tagging import (
     DPrime,
@@ -161,7 +162,7 @@ def save_labels(names, path):
     labels = CategoricalEncoder()
     labels.update_from_iterable(names)
     labels.expect_len(len(names))
-    labels.save(path)
+    write_labels(path, labels)
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def _report_shared(clips, splits):
         seen.setdefault(clip["recording"], set()).add(of_fold[clip["fold"]])
     shared = sum(len(found) > 1 for found in seen.values())
     if shared:
-        logger.info(
+        logger.warning(
             f"{shared} of {len(seen)} recordings have clips in two splits, "
             "as the folds have them"
         )

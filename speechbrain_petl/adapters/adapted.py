@@ -65,9 +65,12 @@ class AdaptedEncoder(nn.Module):
 
     def __init__(self, encoder, wrap=None, train=()):
         super().__init__()
-        if isinstance(train, str):
+        if not isinstance(train, (list, tuple)):
+            what = f"{train!r} is no list of globs: write [{train!r}]"
+            raise InputError(f"petl: train: {what}")
+        if not isinstance(wrap or {}, dict):
             raise InputError(
-                f"petl: train: {train!r} is no list of globs: write [{train!r}]"
+                f"petl: wrap: {wrap!r} is no mapping, glob: wrapper"
             )
         parameters = dict(encoder.named_parameters())
         trained = {n for g in train for n in match(g, parameters, "train")}

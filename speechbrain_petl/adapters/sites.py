@@ -1,8 +1,14 @@
 """What a wrapper asks of the module it wraps: device, output, a block for it."""
 
+from functools import partial
+
 from torch import nn
 
-from ..errors import InputError, check_arguments
+from ..errors import InputError, check_arguments, check_count
+
+PACKAGE = __package__.partition(".")[0]
+# arguments of wrappers and blocks that say how many
+SIZES = ("rank", "width", "tokens", "experts", "slots")
 
 
 def wrapped(wrapper, module, name):
@@ -36,10 +42,33 @@ def wrapped(wrapper, module, name):
             "nothing can be wrapped around it: name what is inside"
         )
     check_arguments(wrapper, module, key=key)
+    _check_sizes(wrapper, key)
     try:
         return wrapper(module)
     except InputError as error:
         raise InputError(f"{key}: {error}") from error
+    # whatever torch or PEFT says of a wrong argument; a stranger's wrapper
+    # keeps its own errors
+    except Exception as error:
+        if not _is_ours(wrapper):
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{key}: {reason}") from error
+
+
+def _check_sizes(wrapper, key):
+    """Refuse a rank, a width, ... that is no number of things."""
+    for name, value in getattr(wrapper, "keywords", {}).items():
+        if isinstance(value, partial):
+            _check_sizes(value, f"{key}: {name}")
+        elif name in SIZES:
+            check_count(f"{key}: {name}", value)
+
+
+def _is_ours(wrapper):
+    while isinstance(wrapper, partial):
+        wrapper = wrapper.func
+    return str(wrapper.__module__).startswith(f"{PACKAGE}.")
 
 
 def device_and_dtype(module):

@@ -15,7 +15,7 @@ from speechbrain.utils.logger import get_logger
 
 from ..errors import InputError
 from .audio import SAMPLE_RATE, check_audio, read_audio
-from .writing import write_json
+from .manifests import write_entries, write_labels
 
 logger = get_logger(__name__)
 
@@ -41,7 +41,7 @@ def write_manifest(path, items):
     entries = {
         key: {**item, "duration": check_audio(item["wav"])} for key, item in bar
     }
-    write_json(path, entries)
+    write_entries(path, entries)
 
 
 def few_shots(entries, shots, seed):
@@ -121,7 +121,7 @@ def read_manifests(manifests, labels_file, shots=None, seed=0):
     labels = CategoricalEncoder()
     labels.update_from_iterable(sorted({n for c in clips for n in _names(c)}))
     labels.expect_len(len(labels))
-    labels.save(labels_file)
+    write_labels(labels_file, labels)
     if shots is not None:
         entries["train"] = few_shots(entries["train"], shots, seed)
     return {k: DynamicItemDataset(v) for k, v in entries.items()}, labels

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ..errors import InputError
 from .audio import SAMPLE_RATE, check_audio, read_audio
 from .dataio import read_manifests
-from .writing import write_json
+from .manifests import write_entries
 
 # of a window: a rest of a recording that is shorter is left out
 LEAST_NEW = 0.1
@@ -94,7 +94,7 @@ def write_windows(path, items, window, overlap=0.0):
                 "stop": round(stop, 6),
                 "duration": round(stop - start, 6),
             }
-    write_json(path, entries)
+    write_entries(path, entries)
 
 
 def read_window(wav, start=0.0, stop=None):

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from ..data.windows import read_window
-from ..errors import ArgumentParser, InputError
+from ..errors import ArgumentParser, InputError, check_count
 from ..lobes.fbank import Fbank
 
 
@@ -80,10 +80,15 @@ def statistics(manifest, mels=128):
     tuple of float
         (mean, std)
     """
+    check_count("--mels", mels)
     fbank, moments = Fbank(mels=mels), Moments()
     for entry in tqdm(_entries(manifest), desc="reading"):
         if isinstance(entry, bytes):
             entry = {"wav": os.fsdecode(entry)}
+        if not isinstance(entry, dict) or "wav" not in entry:
+            raise InputError(
+                f'{manifest} is no manifest: no "wav" in {entry!r}'
+            )
         span = entry.get("start", 0.0), entry.get("stop")
         wav = read_window(entry["wav"], *span)
         fbank.frames = fbank.frames_of(len(wav))

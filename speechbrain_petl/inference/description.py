@@ -13,13 +13,13 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 from ..errors import InputError
 from ..recipe.moved import renew
 from ..recipe.plain import REF, plain_tree
-from ..recipe.yaml_files import load_yaml
+from ..recipe.stored import LABELS, stored_labels, stored_settings
 
 # all the keys of a yaml that inference looks up by name; train.py has the rest
 KEYS = ("encoder", "petl", "classifier")
 MODULES = ("fbank", "pooling")  # of `modules`
 OPTIONAL = ("source", "seed", "overlap")
-PATHS = ("output_folder", "labels_file")
+PATHS = ("output_folder", LABELS)
 NEW, NAME = "!new:", "!name:"
 
 
@@ -37,7 +37,7 @@ def describe(path):
         KEYS, MODULES and OPTIONAL, and the "labels" in their order.
     """
     path = Path(path)
-    tree = load_yaml(path.read_text(encoding="utf-8"), path)
+    tree = stored_settings(path.parent)
     if "decoder" in tree:
         raise InputError(
             f"{path} is of a run that writes sequences (train_seq2seq.py): "
@@ -145,9 +145,7 @@ def _started_in(path, tree):
 
 def _labels(path, tree):
     """The names of the classes, wherever the run has been moved."""
-    file = Path(tree["labels_file"])
-    if file.is_relative_to(tree["output_folder"]):
-        file = path.parent / file.relative_to(tree["output_folder"])
+    file = stored_labels(path.parent, tree)
     encoder = CategoricalEncoder()
     try:
         encoder.load(file)

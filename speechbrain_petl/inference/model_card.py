@@ -4,6 +4,7 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from ..training.escaping import escape_markdown
 from ..training.results import identity
 from ..weights.adapter_files import HASH, SIZE
 
@@ -95,20 +96,24 @@ def model_card(saved, result, name, size):
     )
     return CARD.format(
         header=header.to_yaml().strip(),
-        method=method,
-        dataset=dataset,
-        base=base or "random weights",
+        method=escape_markdown(method),
+        dataset=escape_markdown(dataset),
+        base=escape_markdown(base) if base else "random weights",
         option=f" --base={place}" if place else "",
         argument=f', base="{place}"' if place else "",
         total=result["total_parameters"],
         trained=result["trainable_parameters"],
         kilobytes=size / 1000,
-        metrics="\n".join(f"| {k} | {v:.4g} |" for k, v in metrics.items()),
-        run=", ".join(f"{k}: {v}" for k, v in run.items() if v is not None),
+        metrics="\n".join(
+            f"| {escape_markdown(k)} | {v:.4g} |" for k, v in metrics.items()
+        ),
+        run=escape_markdown(
+            ", ".join(f"{k}: {v}" for k, v in run.items() if v is not None)
+        ),
         name=name,
         revision=f" at revision `{revision}`" if revision else "",
         needs=_needs(int(saved.metadata[SIZE]), saved.metadata[HASH]),
-        labels=", ".join(described["labels"]),
+        labels=", ".join(map(escape_markdown, described["labels"])),
     )
 
 

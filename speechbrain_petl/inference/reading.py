@@ -9,14 +9,18 @@ from pathlib import Path
 
 from speechbrain.utils.fetching import fetch
 
+from ..data.checksums import check_seal, check_sum
 from ..errors import InputError
 from ..recipe.moved import renew
-from ..training.results import RESULT
-from ..weights.adapter_files import FORMAT, WEIGHTS, read_weights
+from ..recipe.settings import HYPERPARAMS as HPARAMS
+from ..training.results import RESULT, check_settings, read_result
+from ..weights.adapter_files import FORMAT, WEIGHTS, digest_of, read_weights
+from ..weights.kept_base import BASE
 from .description import check, describe
 from .saved import Saved
 
-HPARAMS, DESCRIPTION = "hyperparams.yaml", "adapter.json"
+DESCRIPTION = "adapter.json"
+KEPT = "keeps_base"  # of a description: whether BASE lies beside it
 
 
 def read_run(folder, trust=False):
@@ -51,8 +55,13 @@ def read_run(folder, trust=False):
             f"{folder} holds no {WEIGHTS}: its command with --test_only added "
             "writes one"
         )
+    result = read_result(folder / RESULT)
+    check_settings(result, folder)
     description = describe(folder / HPARAMS)
-    return Saved(description, *read_weights(weights), str(folder), trust)
+    learned = read_weights(weights)
+    check_sum(result, weights, found=digest_of(*learned))
+    kept = None if description["source"] else folder / BASE
+    return Saved(description, *learned, str(folder), trust, kept)
 
 
 def read_adapter(source, trust=False, **fetching):
@@ -76,14 +85,18 @@ def read_adapter(source, trust=False, **fetching):
     path = _file(source, DESCRIPTION, fetching)
     try:
         described = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} describes no adapter: {error}")
     if not isinstance(described, dict) or described.get("format") != FORMAT:
         raise InputError(f"{path} describes no adapter: it is not {FORMAT!r}")
     described = renew(described)
+    check_seal(described, path)
     check(described, path)
-    weights = read_weights(_file(source, WEIGHTS, fetching))
-    return Saved(described, *weights, str(source), trust)
+    weights = _file(source, WEIGHTS, fetching)
+    learned = read_weights(weights)
+    check_sum(described, weights, WEIGHTS, digest_of(*learned))
+    kept = _file(source, BASE, fetching) if described.get(KEPT) else None
+    return Saved(described, *learned, str(source), trust, kept)
 
 
 def read_saved(source, trust=False, **fetching):

@@ -2,12 +2,14 @@
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from ..adapters.adapted import AdaptedEncoder
 from ..errors import InputError, check_arguments
 from ..weights.adapter_files import ACTIVATION, SIZE, load_weights
+from ..weights.kept_base import load_base
 from ..weights.loading import load_pretrained
 from .building import build
 from .description import MODULES
@@ -31,6 +33,8 @@ class Saved:
         Where they come from.
     trust : bool
         As for ``building.build``.
+    base_file : pathlib.Path, optional
+        The weights of the base, where nobody else has them.
     """
 
     description: dict
@@ -38,6 +42,7 @@ class Saved:
     metadata: dict
     path: str
     trust: bool = False
+    base_file: Path | None = None
 
     @property
     def activation(self):
@@ -70,6 +75,8 @@ class Saved:
             The encoder. The state of the random numbers is as before.
         """
         described = self.description
+        if source:
+            self.base_file = None  # another base was asked for
         with self._building():
             # without a source, a run draws its weights right after seeding
             torch.manual_seed(described["seed"] or 0)
@@ -110,6 +117,9 @@ class Saved:
             made["encoder"] = AdaptedEncoder(encoder, **known["petl"])
             classes = len(described["labels"])
             made["classifier"] = known["classifier"](encoder.dim, classes)
+        if self.base_file:
+            # one that does not fit is refused with what was learned
+            load_base(made["encoder"], self.base_file, strict=False)
         load_weights(made, self.tensors, self.metadata, self.path)
         return made
 

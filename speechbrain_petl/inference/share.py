@@ -6,18 +6,21 @@ that runs no code, and a model card.
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import huggingface_hub
 
+from ..data.checksums import sealed
 from ..errors import ArgumentParser, InputError
 from ..training.results import RESULT, read_result
-from ..weights.adapter_files import FORMAT, WEIGHTS, read_weights
+from ..weights.adapter_files import FORMAT, WEIGHTS, digest_of, read_weights
+from ..weights.kept_base import BASE
 from ..weights.sources import WEIGHT_FILES, looks_like_path
 from .building import TRUST
 from .classifier import AudioClassifier
 from .model_card import model_card
-from .reading import DESCRIPTION, read_run
+from .reading import DESCRIPTION, KEPT, read_run
 
 README = "README.md"
 FILES = (DESCRIPTION, WEIGHTS, README)
@@ -47,13 +50,20 @@ def save_adapter(source, folder, name=None, base=None, trust=False):
     saved = read_run(source, trust)
     result = read_result(Path(source).expanduser() / RESULT)
     local = base or saved.description["source"]
-    saved.description = {"format": FORMAT, **_public(saved.description)}
+    keeps = bool(saved.base_file and saved.base_file.is_file())
+    saved.description = sealed(
+        {"format": FORMAT, **_public(saved.description), KEPT: keeps},
+        DESCRIPTION,
+        **{WEIGHTS: digest_of(saved.tensors, saved.metadata)},
+    )
     folder = Path(folder).expanduser()
     if folder.is_file():
         raise InputError(f"{folder} is a file: name a folder")
     folder.mkdir(parents=True, exist_ok=True)
     weights = (Path(source).expanduser() / WEIGHTS).read_bytes()
     (folder / WEIGHTS).write_bytes(weights)
+    if keeps:
+        shutil.copyfile(saved.base_file, folder / BASE)
     (folder / DESCRIPTION).write_text(
         json.dumps(saved.description, indent=1), encoding="utf-8"
     )
@@ -94,7 +104,7 @@ def push(folder, repository, private=False):
         api.upload_folder(
             repo_id=repository,
             folder_path=folder,
-            allow_patterns=list(FILES),  # whatever else lies there
+            allow_patterns=[*FILES, BASE],  # whatever else lies there
             commit_message="An adapter of speechbrain_petl",
         )
     # each version of the hub's client has its own network errors

@@ -12,6 +12,7 @@ import speechbrain as sb
 from speechbrain.utils.run_opts import RunOptions
 
 from ..errors import InputError
+from .option_values import check_value
 
 OPTIONS = RunOptions().as_dict()
 FLAGS = {name for name, default in OPTIONS.items() if default is False}
@@ -58,7 +59,8 @@ def _mend(run_opts):
     if on_cpu and "distributed_backend" not in run_opts.overridden_args:
         changed["distributed_backend"] = "gloo"
     if run_opts.optimizer_step_limit is not None:
-        changed["optimizer_step_limit"] = int(run_opts.optimizer_step_limit)
+        limit = int(run_opts.optimizer_step_limit)  # argparse leaves a text
+        changed["optimizer_step_limit"] = limit
     given = set(run_opts.overridden_args)
     if (
         run_opts.ckpt_interval_steps > 0
@@ -106,7 +108,21 @@ def _last_ones(argv):
             wanted = name.endswith("_module_keys")  # takes a list
         else:
             raise InputError(f"{argument}: options are written --key=value")
+    _check_values(options)
     return [argv[0], *(a for option in options.values() for a in option)]
+
+
+def _check_values(options):
+    """The run options, before argparse answers with its usage."""
+    values = {
+        name: arguments[0].partition("=")[2] or " ".join(arguments[1:])
+        for name, arguments in options.items()
+    }
+    on_cpu = values.get("device", "cpu").startswith("cpu")
+    for name in OPTIONS.keys() & values.keys() - {"device"}:
+        check_value(name, values[name], on_cpu)
+    if values.get("device") == "":
+        raise InputError("--device= is empty: give such as cpu or cuda")
 
 
 def _refuse_lost_argument(name, sign, value):

@@ -1,6 +1,7 @@
 """How every script ends: bad input with one line, a bug with its traceback."""
 
 import gc
+import logging
 import sys
 import traceback
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 
 from ..errors import InputError
 from .experiment import unlock
+from .surroundings import surroundings
 
 STOPPED = "stopped: what is finished is kept, the same command again goes on"
 YAML_ERRORS = ruamel.yaml.error.YAMLError, yaml.YAMLError
@@ -26,20 +28,29 @@ def run_main(main):
     main : callable
         Takes the command line as a list of str.
     """
+    logging.raiseExceptions = False  # a log that is full costs no traceback
     try:
         main(sys.argv[1:])
     except KeyboardInterrupt:
         print(STOPPED, file=sys.stderr)
         sys.exit(130)  # as a shell's
     except Exception as error:
-        if not _is_bad_input(error):
+        said = _line(error)
+        if said is None:
             raise
-        sys.exit(f"error: {' '.join(': '.join(map(str, error.args)).split())}")
+        sys.exit(f"error: {' '.join(said.split())}")
     finally:
         unlock()
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
             gc.collect()  # ends its threads: one alive at exit may abort it
+
+
+def _line(error):
+    """What is to be said; None of a bug, which keeps its traceback."""
+    if _is_bad_input(error):
+        return ": ".join(map(str, error.args))
+    return surroundings(error)
 
 
 def _is_bad_input(error):

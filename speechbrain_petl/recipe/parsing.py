@@ -13,6 +13,7 @@ from .checks import refuse_another_kind, refuse_lost, refuse_placeholders
 from .command_line import parse_arguments
 from .experiment import make_folders
 from .method_files import base_of, override
+from .notes import NOTES
 from .run_options import with_run_options
 from .settings import refuse_other_settings
 from .yaml_files import dump_yaml, load_yaml
@@ -51,6 +52,7 @@ def parse_recipe(argv):
     lr: 0.005
     seed: 7
     """
+    NOTES.listen()
     base_file, run_opts, overrides, settings = check_recipe(argv)
     refuse_other_settings(settings)
     if not torch.distributed.is_initialized():

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+from speechbrain.utils.logger import get_logger
+
 from ..errors import InputError
 from . import run_options
 from .moved import ADDED, renew
 from .plain import plain_tree
 from .yaml_files import dump_yaml, load_yaml
+
+logger = get_logger(__name__)
 
 HYPERPARAMS = "hyperparams.yaml"  # as SpeechBrain names it
 # keys that may change between a run and its continuation
@@ -30,14 +34,20 @@ def refuse_other_settings(settings):
     stored = folder / HYPERPARAMS
     if not stored.is_file() or not _holds_a_run(folder, settings):
         return
-    old = load_yaml(stored.read_text(encoding="utf-8"), stored)
+    text = stored.read_text(encoding="utf-8", errors="replace")
+    if not text.strip():  # version 0.1 was killed while it wrote it
+        logger.warning(
+            f"{stored} is empty: the run goes on with these settings"
+        )
+        return
+    old = load_yaml(text, stored)
     if _was_a_trial(old):
         return
     for _, was, now in differences(old, settings):
         raise InputError(
             f"{folder} holds a run with other settings: it had `{was}` where "
             f"this one has `{now}`. Give another --output_folder, or delete "
-            "that one."
+            f"that one; {stored} is what it had."
         )
 
 
@@ -64,7 +74,7 @@ def differences(old, new):
     >>> next(differences(old, new))
     ('seed', 'seed: 1', 'seed: 2')
     """
-    was, now = _settings_alone(old), _settings_alone(new)
+    was, now = plain_settings(old), plain_settings(new)
     for key in ADDED - was.keys():
         now.pop(key, None)
     keys = sorted(k for k in was.keys() | now.keys() if not k.startswith("__"))
@@ -86,8 +96,24 @@ def _was_a_trial(old):
     return options.get(run_options.DEBUG) and not options.get(run_options.KEPT)
 
 
-def _settings_alone(tree):
-    """Plain data without what may change: some keys, and where the folder is."""
+def plain_settings(tree):
+    """Plain data without what may change: some keys, and where the folder is.
+
+    Arguments
+    ---------
+    tree : dict
+        Settings, as ``check_recipe`` returns them.
+
+    Returns
+    -------
+    dict
+        What two runs have in common whose results are to be the same.
+
+    Example
+    -------
+    >>> plain_settings({"seed": 1, "data_folder": "a", "output_folder": "b"})
+    {'seed': 1, 'output_folder': '.'}
+    """
     folder = str(tree.get("output_folder"))
 
     def _visit(node):

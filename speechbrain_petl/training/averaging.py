@@ -4,6 +4,7 @@ from speechbrain.utils.checkpoints import average_checkpoints
 
 from ..adapters.adapted import AdaptedEncoder
 from ..errors import InputError
+from .checkpoints import naming
 
 
 def load_average(checkpointer, names, count, max_key=None):
@@ -51,10 +52,9 @@ def load_average(checkpointer, names, count, max_key=None):
             + ": train before you test"
         )
     for name in names:
-        module, state = (
-            checkpointer.recoverables[name],
-            average_checkpoints(found, name),
-        )
+        module = checkpointer.recoverables[name]
+        with naming(*(checkpoint.path for checkpoint in found)):
+            state = average_checkpoints(found, name)
         if isinstance(module, AdaptedEncoder):  # that is not its whole state
             place = str(found[0].paramfiles[name])
             module.load_adapter_state(state, place=place)

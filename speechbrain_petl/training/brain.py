@@ -3,13 +3,14 @@
 The maths stays in each train.py; it tells this class all it needs to know.
 """
 
+from pathlib import Path
+
 import speechbrain as sb
-from speechbrain.utils.distributed import run_on_main
 
 from ..errors import InputError
 from .averaging import load_average
 from .cache.cached import cached_clips
-from .checkpoints import save_epoch, save_within_epoch, tidy_checkpoints
+from .checkpoints import save_epoch, save_within_epoch
 from .loop import ResumableBrain
 from .metrics.of_stages import StageMetrics
 from .predictions import Predictions
@@ -109,10 +110,10 @@ class PETLBrain(ResumableBrain):
                 f"brain: test_on: there is no {self.test_on!r} set here, but "
                 f"{', '.join(datasets)}"
             )
-        run_on_main(tidy_checkpoints, [self.checkpointer.checkpoints_dir])
         self.has_valid = "valid" in datasets
         self.select = self.select if self.has_valid else None
-        self.epochs = epoch_counter.limit
+        wanted = self.select, self.average
+        self.go_on_in(Path(path).parent, epoch_counter.limit, *wanted)
         with cached_clips(self, datasets, loader, *self.cache) as datasets:
             train, valid = datasets["train"], datasets.get("valid")
             train = self.make_dataloader(train, sb.Stage.TRAIN, **loader)

@@ -1,20 +1,20 @@
-"""When a checkpoint is due, what is kept, and which ones are whole."""
+"""When a checkpoint is due, and what is kept; see whole_checkpoints.py."""
 
 import logging
 import os
-import shutil
 import time
+import traceback
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from speechbrain.core import INTRA_EPOCH_CKPT_FLAG
+from speechbrain.utils import checkpoints
 from speechbrain.utils.distributed import ddp_broadcast, main_process_only
-from speechbrain.utils.logger import get_logger
 
-from .record import split_record
-
-logger = get_logger(__name__)
+from ..data.checksums import write_sums
+from ..errors import InputError
 
 LAST_RECOVERABLE = "scheduler"  # the last file of a checkpoint to be written
 
@@ -109,7 +109,7 @@ def save_epoch(checkpointer, epoch, selected, keep):
 
 @main_process_only
 def save_at_once(recoverable, path):
-    """Save what marks a checkpoint as whole.
+    """Save what marks a checkpoint as whole, and the checksums of all of it.
 
     Arguments
     ---------
@@ -119,20 +119,30 @@ def save_at_once(recoverable, path):
         The file, which is whole or not there.
     """
     torch.save(recoverable.state_dict(), f"{path}.part")
+    write_sums(Path(path).parent, unfinished=f"{path}.part")
     os.replace(f"{path}.part", path)
 
 
-def tidy_checkpoints(folder):
-    """Delete those that a killed run had not written; bring others up to date.
+@contextmanager
+def naming(*places):
+    """Say which checkpoints they are that cannot be loaded inside.
 
     Arguments
     ---------
-    folder : str
-        Of the checkpoints.
+    *places : pathlib.Path
+        Their folders.
     """
-    for checkpoint in Path(folder).glob("CKPT+*"):
-        if (checkpoint / f"{LAST_RECOVERABLE}.ckpt").is_file():
-            split_record(checkpoint)
-        else:
-            logger.warning(f"{checkpoint} is not complete: deleting it")
-            shutil.rmtree(checkpoint)
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # each recoverable has its own
+        frames = traceback.extract_tb(error.__traceback__)
+        if not any(f.filename == checkpoints.__file__ for f in frames):
+            raise
+        reason = (str(error).splitlines() or [""])[0].split(". ")[0]
+        raise InputError(
+            f"{', '.join(map(str, places))} cannot be loaded "
+            f"({type(error).__name__}: {reason}): delete it, and the run goes "
+            "on from the one before"
+        ) from error

@@ -12,18 +12,26 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import IterableDataset
 
 import speechbrain as sb
-from speechbrain.utils.distributed import ddp_broadcast
+from speechbrain.utils.distributed import ddp_broadcast, run_on_main
 from speechbrain.utils.logger import get_logger
 
-from ..errors import InputError, check_arguments
+from ..errors import InputError, check_arguments, check_count
+from ..weights.kept_base import keep_random_base
 from .allocator import set_allocator
-from .checkpoints import LAST_RECOVERABLE, CheckpointInterval, save_at_once
+from .checkpoints import (
+    LAST_RECOVERABLE,
+    CheckpointInterval,
+    naming,
+    save_at_once,
+)
 from .loaders import loader_arguments, random_sampler, steps_per_epoch
 from .options import resolve_options
 from .precision import unfuse_attention, without_emulated_bf16
+from .whole_checkpoints import tidy_checkpoints
 
 logger = get_logger(__name__)
 
+ENCODER = "encoder"  # the module whose base may be nobody else's
 INTERVALS = ("ckpt_interval_minutes", "ckpt_interval_steps")
 
 
@@ -70,6 +78,28 @@ class ResumableBrain(sb.Brain):
         self.epoch = 0
         self.epochs = 1  # that the learning rate falls over
         self.stream = None  # of training clips that orders them by itself
+
+    def go_on_in(self, folder, epochs, select, keep):
+        """Make a run folder ready: what is whole in it stays, no more.
+
+        Arguments
+        ---------
+        folder : str or os.PathLike
+            Of the run.
+        epochs : int
+            That the learning rate falls over.
+        select : str or None
+            As for ``whole_checkpoints.tidy_checkpoints``.
+        keep : int
+            As for ``whole_checkpoints.tidy_checkpoints``.
+        """
+        check_count("epoch_counter: limit", epochs)
+        check_count("brain: average", keep)
+        self.epochs = epochs
+        checkpoints = self.checkpointer.checkpoints_dir
+        run_on_main(tidy_checkpoints, [checkpoints, select, keep])
+        if ENCODER in self.modules:
+            keep_random_base(self.modules[ENCODER], folder)
 
     def make_dataloader(
         self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs
@@ -135,7 +165,9 @@ class ResumableBrain(sb.Brain):
         launched = self.distributed_launch
         on_cpu = self.device_type == "cpu"
         self.distributed_launch = launched and not on_cpu
-        super().on_fit_start()
+        newest = self.checkpointer.find_checkpoint()
+        with naming(newest.path if newest else "no checkpoint"):
+            super().on_fit_start()
         self.distributed_launch = launched
         if not (launched and on_cpu):
             return
@@ -148,7 +180,10 @@ class ResumableBrain(sb.Brain):
     def init_optimizers(self):
         """One optimizer over the trainable parameters, cosine to zero."""
         trainable = [p for p in self.modules.parameters() if p.requires_grad]
-        self.optimizer = self.opt_class(trainable)
+        try:
+            self.optimizer = self.opt_class(trainable)
+        except (TypeError, ValueError) as error:  # lr=-1, or no such argument
+            raise InputError(f"opt_class: {error}")
         self.optimizers_dict = {"opt_class": self.optimizer}
         steps = self.epochs * self.steps_per_epoch
         self.scheduler = CosineAnnealingLR(self.optimizer, steps)

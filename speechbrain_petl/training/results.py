@@ -6,14 +6,24 @@ import os
 import platform
 import shlex
 import sys
+from pathlib import Path
 
 import torch
 
 from speechbrain.utils.distributed import main_process_only
 
 from ..adapters.adapted import count_parameters
+from ..data.checksums import check_seal, check_sum, sealed, sha256_of
 from ..errors import InputError
-from ..weights.adapter_files import save_weights, weights_beside
+from ..recipe.notes import NOTES
+from ..recipe.stored import sums_of_settings
+from ..weights.adapter_files import (
+    WEIGHTS,
+    digest_of,
+    read_weights,
+    save_weights,
+    weights_beside,
+)
 from .predictions import predictions_beside
 
 RESULT = "result.json"
@@ -54,8 +64,28 @@ def write_run(brain, identifies, path):
     save = main_process_only(save_weights)
     save(weights_beside(path), modules, brain.activation)
     result = {**identifies, **_measured(brain)}
-    write_result(result, path)
-    return result
+    return write_result(result, path, sums_of_run) or result
+
+
+def sums_of_run(path):
+    """Checksums of what belongs to a result.json.
+
+    Arguments
+    ---------
+    path : str
+        Of the result.json.
+
+    Returns
+    -------
+    dict
+        Name of a file -> checksum of what it says.
+    """
+    sums = sums_of_settings(Path(path).parent)
+    sums[WEIGHTS] = digest_of(*read_weights(weights_beside(path)))
+    predictions = Path(predictions_beside(path))
+    if predictions.is_file():
+        sums[predictions.name] = sha256_of(predictions)
+    return sums
 
 
 def _measured(brain):
@@ -75,6 +105,7 @@ def _measured(brain):
         "processes": brain.processes,
         "debug": brain.debug,
         "command": shlex.join(sys.argv),
+        "notes": list(NOTES.texts),  # what prepare.py has warned of
         "history": brain.record.history,
     }
 
@@ -86,7 +117,7 @@ def _device_name(device):
 
 
 @main_process_only
-def write_result(content, path):
+def write_result(content, path, sums=None):
     """Write at once, so that a killed run leaves no half a result.
 
     Arguments
@@ -95,10 +126,20 @@ def write_result(content, path):
         Numbers that are not finite, which json does not know, become null.
     path : str
         The json file.
+    sums : callable, optional
+        What belongs to it, by its path: name -> checksum.
+
+    Returns
+    -------
+    dict
+        What was written, with checksums; None in all but the main process.
     """
+    others = sums(path) if sums else {}
+    content = sealed(_finite(content), Path(path).name, **others)
     with open(f"{path}.part", "w", encoding="utf-8") as file:
-        json.dump(_finite(content), file, indent=1, allow_nan=False)
+        json.dump(content, file, indent=1, allow_nan=False)
     os.replace(f"{path}.part", path)
+    return content
 
 
 def read_result(path):
@@ -122,6 +163,7 @@ def read_result(path):
         raise InputError(f"{path} cannot be read: {error}")
     if not isinstance(result, dict):
         raise InputError(f"{path} is no result of a run: it holds no keys")
+    check_seal(result, path)
     for key, kind in NEEDED.items():
         if not isinstance(result.get(key), kind):
             raise InputError(f"{path} is no result of a run: {key} is missing")
@@ -136,6 +178,20 @@ def read_result(path):
                 f"{path} is no result of a run: its history holds {entry!r}"
             )
     return result
+
+
+def check_settings(result, folder):
+    """Refuse settings or a label set that are not those of a result.
+
+    Arguments
+    ---------
+    result : dict
+        As ``read_result`` returns it.
+    folder : str or os.PathLike
+        Of the run.
+    """
+    for name, found in sums_of_settings(folder).items():
+        check_sum(result, Path(folder) / name, name, found)
 
 
 def identity(result):

@@ -5,6 +5,7 @@ how logits become probabilities. Nothing in the file can run code.
 """
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -89,6 +90,38 @@ def read_weights(path):
     return tensors, metadata
 
 
+def digest_of(tensors, metadata):
+    """A checksum of what a file of learned tensors holds.
+
+    Not of its bytes: safetensors writes the metadata in any order.
+
+    Arguments
+    ---------
+    tensors : dict
+        As ``read_weights`` returns them.
+    metadata : dict
+        As ``read_weights`` returns it.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Example
+    -------
+    >>> one, other = (
+    ...     digest_of({"a": {"b": torch.ones(n)}}, {}) for n in (1, 2)
+    ... )
+    >>> len(one), one == other
+    (64, False)
+    """
+    digest = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
+    for module, state in sorted(tensors.items()):
+        for name, value in sorted(state.items()):
+            _add(digest, f"{module}.{name}", value)
+    return digest.hexdigest()
+
+
 def load_weights(modules, tensors, metadata, place):
     """Load what ``read_weights`` returned, onto the base it belongs to only.
 
@@ -141,11 +174,15 @@ def fingerprint(encoder):
     learned = encoder.adapter_state()
     for name, value in sorted(encoder.state_dict().items()):
         if name not in learned:
-            digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-            flat = value.detach().cpu().contiguous().flatten()
-            digest.update(memoryview(flat.view(torch.uint8).numpy()))
+            _add(digest, name, value)
             size += value.numel()
     return {HASH: digest.hexdigest(), SIZE: str(size)}
+
+
+def _add(digest, name, value):
+    digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+    flat = value.detach().cpu().contiguous().flatten()
+    digest.update(memoryview(flat.view(torch.uint8).numpy()))
 
 
 def _check_base(encoder, metadata, place):

@@ -83,7 +83,8 @@ def load_pretrained(encoder, source, revision=None):
     >>> longer(torch.randn(2, 300, 128)).shape
     torch.Size([2, 350, 32])
     """
-    if source is None or source == "":
+    encoder.pretrained = bool(source)  # else its weights are nobody else's
+    if not encoder.pretrained:
         return encoder
     file, state, metadata = read_state(source, revision)
     if isinstance(encoder, AST):

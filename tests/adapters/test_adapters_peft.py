@@ -1,11 +1,13 @@
 """The bridge to PEFT: its tuners as wrappers."""
 
 import sys
+from functools import partial
 
 import peft
 import pytest
 import torch
 from adapter_methods import spectrograms, tiny_ast
+from speechbrain_petl import AST, AdaptedEncoder
 from speechbrain_petl.adapters.peft_bridge import PEFT
 from speechbrain_petl.errors import InputError
 from torch import nn
@@ -74,3 +76,23 @@ def test_without_peft_the_remedy_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(InputError, match="pip install"):
         PEFT(nn.Linear(8, 8), "LOHA")
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"tuner": "VERA"}, "shared state"),
+        ({"tuner": "SHIRA"}, "more shira params"),
+        ({"tuner": "PREFIX_TUNING"}, "target_modules"),
+        ({"tuner": "LOHA", "targets": "nothing"}, "nothing not found"),
+        ({"tuner": "LOHA", "r": 0}, "positive"),
+        ({"tuner": "LOHA", "no_such": 1}, "no_such"),
+    ],
+    ids=str,
+)
+def test_what_peft_refuses_is_one_line(options, words):
+    wrap = {"blocks.*.attn.qkv": partial(PEFT, **options)}
+    with pytest.raises(InputError, match=words) as error:
+        AdaptedEncoder(AST((32, 2, 2), frames=64), wrap=wrap)
+    assert str(error.value).startswith("petl: wrap: blocks.")
+    assert "\n" not in str(error.value)

@@ -16,11 +16,14 @@ from layouts_sample_identification import make_sample_identification
 from method_files import ROOT
 from running import load_train
 from speechbrain_petl import PETLBrain
+from speechbrain_petl.data.checksums import KEY
 from speechbrain_petl.inference.description import describe
 from speechbrain_petl.inference.reading import HPARAMS, read_run
 from speechbrain_petl.inference.saved import Saved
 from speechbrain_petl.recipe.parsing import check_recipe
+from speechbrain_petl.training.results import RESULT, sums_of_run, write_result
 from speechbrain_petl.weights.adapter_files import WEIGHTS, save_weights
+from speechbrain_petl.weights.kept_base import BASE
 from tiny_runs import TINY, train
 
 from speechbrain.dataio.encoder import CategoricalEncoder
@@ -112,7 +115,8 @@ def clips_of_test(run):
 def run_of(method, like, folder, recipe="ESC50"):
     """A finished run of another method, with random weights: not trained."""
     folder = Path(folder)
-    shutil.copytree(like, folder, ignore=shutil.ignore_patterns("CKPT*"))
+    others = shutil.ignore_patterns("CKPT*", BASE)  # named by their wrappers
+    shutil.copytree(like, folder, ignore=others)
     base, _, overrides, _ = check_recipe(
         [
             str(ROOT / "recipes" / recipe / "hparams" / f"{method}.yaml"),
@@ -131,7 +135,7 @@ def run_of(method, like, folder, recipe="ESC50"):
     learned = {name: modules[name] for name in ("encoder", "classifier")}
     learned |= {k: m for k, m in modules.items() if _trains(m)}
     save_weights(folder / WEIGHTS, learned)
-    return folder
+    return reseal(folder)
 
 
 def describe_file(path, folder):
@@ -176,4 +180,20 @@ def altered(run, folder, **changes):
     scramble(modules, **changes)
     learned = {k: modules[k] for k in saved.tensors}
     save_weights(Path(folder) / WEIGHTS, learned, saved.activation)
+    return reseal(folder)
+
+
+def reseal(folder):
+    """A run whose files have been changed, with the checksums they have now."""
+    path = Path(folder) / RESULT
+    result = json.loads(path.read_text())
+    result.pop(KEY, None)
+    write_result(result, path, sums_of_run)
     return Path(folder)
+
+
+def unseal(path):
+    """A json without checksums, as version 0.1 or a stranger wrote it."""
+    content = json.loads(Path(path).read_text())
+    content.pop(KEY, None)
+    Path(path).write_text(json.dumps(content))

@@ -8,7 +8,7 @@ import pandas
 import pytest
 import soundfile
 import torch
-from finished_runs import RUNS, SPEECH, TAGS, clips_of_test, run_of
+from finished_runs import RUNS, SPEECH, TAGS, clips_of_test, run_of, unseal
 from layouts import sound, truncated_wav
 from speechbrain_petl import AudioClassifier, InputError
 from speechbrain_petl.data.audio import read_audio
@@ -262,6 +262,7 @@ def test_a_run_that_writes_sequences(finished, tmp_path):
     """Only classifiers can be loaded."""
     run = tmp_path / "run"
     shutil.copytree(finished("ESC50"), run)
+    unseal(run / "result.json")
     with open(run / "hyperparams.yaml", "a", encoding="utf-8") as file:
         file.write("\ndecoder: null\n")
     with pytest.raises(InputError, match="writes sequences"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
-from finished_runs import run_of
+from finished_runs import run_of, unseal
 from huggingface_hub import ModelCard
 from speechbrain_petl import AudioClassifier, InputError, save_pretrained
 from speechbrain_petl.inference.reading import (
@@ -23,6 +23,7 @@ from speechbrain_petl.inference.share import (
     push,
     save_adapter,
 )
+from speechbrain_petl.weights import kept_base
 from speechbrain_petl.weights.adapter_files import HASH, WEIGHTS
 
 from speechbrain.utils.fetching import FetchConfig
@@ -87,6 +88,7 @@ def folder(finished, tmp_path_factory):
 def on_base(finished, tmp_path, source):
     """A copy of a run that says it started from some weights."""
     run = shutil.copytree(finished("ESC50"), tmp_path / "run")
+    unseal(run / "result.json")
     text = (run / HPARAMS).read_text()
     assert text.count("\nsource:") == 1
     head, _, tail = text.partition("\nsource:")
@@ -194,10 +196,11 @@ def test_push_and_load(folder, hub):
     main(["push", str(folder), NAME, "--private"])
     assert hub.asked == [(NAME, True)]
     there = {path.name for path in (hub.folder / NAME).iterdir()}
-    assert there == {DESCRIPTION, WEIGHTS, README}
+    assert there == {DESCRIPTION, WEIGHTS, README, kept_base.BASE}
     hub.asked.clear()
     assert torch.equal(said(NAME), said(folder))
-    assert {asked[1] for asked in hub.asked} == {DESCRIPTION, WEIGHTS}
+    asked = {asked[1] for asked in hub.asked}
+    assert asked == {DESCRIPTION, WEIGHTS, kept_base.BASE}
     hub.asked.clear()
     said(NAME, fetch_config=FetchConfig(revision="v1"))
     assert {asked[2] for asked in hub.asked} == {"v1"}

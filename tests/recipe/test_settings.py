@@ -53,3 +53,11 @@ def test_the_option_is_named_not_what_refers_to_it(tmp_path):
     parse_recipe([*argv, "--cache_folder=moved"])
     with pytest.raises(InputError, match="`weight_decay: 0.1` where .* 0.2`"):
         parse_recipe([*argv, "--weight_decay=0.2"])
+
+
+def test_settings_whose_writing_was_killed(folder):
+    """Version 0.1 could leave an empty file beside whole checkpoints."""
+    where = f"--output_folder={folder / 'run'}"
+    other_settings(folder)
+    (folder / "run" / "hyperparams.yaml").write_bytes(b"")
+    parse(folder, where)

@@ -78,6 +78,10 @@ def damaged(path, how):
         path.write_bytes(b"garbage" + data[7:])
     elif how == "empty":
         path.write_bytes(b"")
+    elif how == "another payload":
+        path.write_bytes(data[:-4] + bytes(4))
+    elif how == "no checksum":
+        path.with_suffix(".sha256").unlink()
     elif how == "of other clips":
         np.save(path, np.zeros((5, 2, 3), np.float32))
     else:
@@ -85,7 +89,11 @@ def damaged(path, how):
 
 
 @pytest.mark.parametrize(
-    "how", ["truncated", "no header", "empty", "of other clips", "doubles"]
+    "how",
+    [
+        *("truncated", "no header", "empty", "of other clips", "doubles"),
+        *("another payload", "no checksum"),
+    ],
 )
 def test_damaged_file_is_computed_anew(how, tmp_path):
     store = store_in(tmp_path)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from finished_runs import altered
+from finished_runs import altered, unseal
 from method_files import ROOT
 from safetensors import safe_open
 from speechbrain_petl import AudioClassifier, InputError, save_pretrained
@@ -45,6 +45,7 @@ def load(source, **kwargs):
 def rewrite(folder, **changes):
     """Change keys of the description."""
     path = folder / DESCRIPTION
+    unseal(path)
     described = json.loads(path.read_text())
     path.write_text(json.dumps({**described, **changes}))
     return described
@@ -214,6 +215,7 @@ def build_ast():
 
 def test_flipped_bits_of_the_activation(copied):
     """What the metadata may say."""
+    unseal(copied / DESCRIPTION)
     path = copied / WEIGHTS
     content = path.read_bytes()
     assert content.count(b'"softmax"') == 1
@@ -274,6 +276,7 @@ def test_a_run_of_a_stranger(finished, tmp_path):
     """Its yaml is read as a description, too: it calls nothing."""
     run = tmp_path / "run"
     shutil.copytree(finished("ESC50"), run)
+    unseal(run / "result.json")
     text = (run / HPARAMS).read_text()
     harm = f"!apply:pathlib.Path.touch [{tmp_path / 'harm'}]"
     (run / HPARAMS).write_text(f"{text}\nharm: {harm}\n")

@@ -66,6 +66,7 @@ def _label(axes, points):
             textcoords="offset points",
             fontsize=8,
         )
+        text.set_parse_math(False)  # a dollar in a name is a dollar
         size = numpy.ptp(text.get_window_extent().get_points(), axis=0)
         dot = axes.transData.transform((x, y))
         boxes = [_box(axes.figure, dot, size, *p) for p in POSITIONS]

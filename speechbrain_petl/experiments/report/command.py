@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from ...errors import ArgumentParser, InputError, did_you_mean
+from ...training.escaping import escape_markdown
 from . import readme
 from .groups import make_tables
 from .markdown import as_markdown
@@ -93,4 +94,5 @@ def parse(argv):
 
 def _link(path, words, recipe):
     """A picture in Markdown, relative to the README."""
+    words = escape_markdown(words)
     return f"![{words}]({Path(os.path.relpath(path, recipe)).as_posix()})"

@@ -2,6 +2,7 @@
 
 import re
 
+from ...training.escaping import escape_markdown, in_code
 from .published import figure_of, sources_of
 from .settings import nearest, shorten
 
@@ -41,14 +42,14 @@ def as_markdown(table, figures=(), bases=(), of_methods=()):
     ]
     return "\n".join(
         [
-            f"**{table.title}**",
+            f"**{escape_markdown(table.title)}**",
             "",
             *_grid(_heads(table, any(beside)), lines),
             "",
             _caption(table, bases, of_methods),
             *([""] if notes else []),
             *(
-                f"{number}. {'; '.join(names)}: {text}."
+                f"{number}. {escape_markdown('; '.join(names))}: {text}."
                 for text, (number, names) in notes.items()
             ),
             *([""] if table.notes else []),
@@ -75,10 +76,10 @@ def _heads(table, published):
 
 
 def _grid(heads, lines):
-    """A row of Markdown for each line; a bar in a cell is escaped."""
+    """A row of Markdown for each line."""
     rule = ["---"] + ["--:"] * (len(heads) - 1)
     for line in (heads, rule, *lines):
-        cells = (str(cell).replace("|", r"\|") for cell in line)
+        cells = map(escape_markdown, line) if line is not rule else line
         yield f"| {' | '.join(cells)} |"
 
 
@@ -139,9 +140,11 @@ def _caption(table, bases, of_methods):
     )
     others = _other_settings(table, bases, of_methods)
     if others:
-        text += f" Other than in base.yaml: {', '.join(others)}."
+        text += (
+            f" Other than in base.yaml: {escape_markdown(', '.join(others))}."
+        )
     command = _command(table)
-    return text + (f" The first run: `{command}`." if command else "")
+    return text + (f" The first run: `{in_code(command)}`." if command else "")
 
 
 def _other_settings(table, bases, of_methods):

@@ -5,8 +5,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...data.checksums import check_sum
 from ...errors import InputError
-from ...training.results import RESULT, identity, read_result
+from ...training.predictions import PREDICTIONS
+from ...training.results import RESULT, check_settings, identity, read_result
 from .settings import HYPERPARAMS, read_settings
 
 CHECKPOINT = "CKPT+"
@@ -123,6 +125,9 @@ def _read(root, folder, files):
         return None
     try:
         result = read_result(folder / RESULT)
+        check_settings(result, folder)
+        if PREDICTIONS in files:
+            check_sum(result, folder / PREDICTIONS)
         settings = read_settings(folder) if HYPERPARAMS in files else {}
         settings |= {k: str(result[k]) for k in RECORDED if k in result}
     except InputError as error:

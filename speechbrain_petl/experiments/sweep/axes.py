@@ -6,6 +6,7 @@ from pathlib import Path
 from ...errors import InputError, did_you_mean
 from ...recipe.method_files import BASE
 
+MOST = 10_000  # runs of a sweep: each is checked before the first starts
 MOST_SEEDS = 1000  # a larger number is one seed without its comma
 
 

@@ -4,6 +4,7 @@ A cell is a command line of train.py. Its output folder is what the recipe's
 yaml files make of it, not a convention of ours.
 """
 
+import math
 import os
 import re
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from ruamel.yaml import YAML
 from ...errors import InputError
 from ...recipe.parsing import check_recipe
 from ...recipe.settings import refuse_other_settings
+from .axes import MOST
 
 HPARAMS = "hparams"
 
@@ -125,6 +127,9 @@ def plan(methods, axes, options):
     for key in axes:
         if any(o.partition("=")[0] == f"--{key}" for o in options):
             raise InputError(f"--{key} and --{key}s: give one of the two")
+    count = len(methods) * math.prod(map(len, axes.values()))
+    if count > MOST:
+        raise InputError(f"these are {count} runs, a sweep has at most {MOST}")
     cells = {}
     for method in methods:
         for values in product(*axes.values()):

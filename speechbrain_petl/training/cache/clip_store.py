@@ -22,6 +22,7 @@ from speechbrain.utils.distributed import (
 )
 from speechbrain.utils.logger import get_logger
 
+from ...data.checksums import sha256_of
 from ...errors import InputError
 
 logger = get_logger(__name__)
@@ -50,6 +51,7 @@ class ClipStore:
 
     def __init__(self, folder, keys, checksum):
         self.path = Path(folder) / f"{checksum}.npy"
+        self.sum = self.path.with_suffix(".sha256")
         self.rows = {key: row for row, key in enumerate(sorted(keys))}
         self.array = None
 
@@ -73,17 +75,23 @@ class ClipStore:
                 self._write(compute())
 
     def _is_whole(self):
-        """Whether the file is there and as long as it says."""
+        """Whether the file is there and as it was written.
+
+        The main process reads all of it, which training does next.
+        """
+        if not if_main_process() or not self.path.is_file():
+            return False
         try:
-            array = np.load(self.path, mmap_mode="r")
-        except FileNotFoundError:
-            return False
-        except (OSError, ValueError, EOFError) as error:
-            logger.warning(
-                f"{self.path} is damaged, computing it anew: {error}"
-            )
-            return False
-        return array.dtype == np.float32 and len(array) == len(self.rows)
+            known = self.sum.read_text(encoding="utf-8").split()[:1]
+        except (OSError, ValueError):
+            known = []
+        if known == [sha256_of(self.path)]:
+            return True
+        logger.warning(
+            f"{self.path} is damaged (its checksum is another one than that of "
+            f"{self.sum.name}): computing it anew"
+        )
+        return False
 
     def _write(self, pairs):
         part, pairs = f"{self.path}.part", iter(pairs)
@@ -102,8 +110,14 @@ class ClipStore:
             array.flush()
             ddp_barrier()
             if if_main_process():
-                os.replace(part, self.path)
+                self._put(part)
             ddp_barrier()
+
+    def _put(self, part):
+        """The finished file, and as ``sha256sum`` would write it its sum."""
+        text = f"{sha256_of(part)}  {self.path.name}\n"
+        self.sum.write_text(text, encoding="utf-8")
+        os.replace(part, self.path)
 
     def __getitem__(self, key):
         if self.array is None:  # each worker opens the file by itself

@@ -1,0 +1,51 @@
+"""Names that come from data, shown in Markdown as they are."""
+
+import re
+
+# brackets alone are no link
+MEANING = re.compile(r"[\\`*|~$]|(?<=\])\(|^[#>+-]|(?<![^\W_])_|_(?![^\W_])")
+ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def escape_markdown(text):
+    """Text in which nothing is markup, of Markdown, HTML or mathematics.
+
+    Arguments
+    ---------
+    text : object
+        A label, a method, the name of a metric; it becomes one line.
+
+    Returns
+    -------
+    str
+        For a paragraph or the cell of a table.
+
+    Example
+    -------
+    >>> print(escape_markdown("<b>a|b</b> [x](y) soft_moa $\\\\frac{$"))
+    &lt;b&gt;a\\|b&lt;/b&gt; [x]\\(y) soft_moa \\$\\\\frac{\\$
+    """
+    line = " ".join(str(text).split())
+    line = MEANING.sub(lambda found: f"\\{found.group(0)}", line)
+    return re.sub("[&<>]", lambda found: ENTITIES[found.group(0)], line)
+
+
+def in_code(text):
+    """Text for between two backticks.
+
+    Arguments
+    ---------
+    text : object
+        A command, a path.
+
+    Returns
+    -------
+    str
+        One line without backticks.
+
+    Example
+    -------
+    >>> in_code("train.py --petl=`x`")
+    "train.py --petl='x'"
+    """
+    return " ".join(str(text).split()).replace("`", "'")

@@ -1,0 +1,1 @@
+"""Bad days, repeated: kills, damaged files, bad input and hostile files."""

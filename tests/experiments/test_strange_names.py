@@ -1,0 +1,66 @@
+"""Names that mean something elsewhere are shown as they are."""
+
+import json
+import re
+
+import pytest
+from layouts import write_clip
+from result_trees import make_run, tables_of, text_of
+from speechbrain_petl import InputError
+from speechbrain_petl.experiments import stats
+from speechbrain_petl.experiments.report.pictures import draw_all
+from speechbrain_petl.experiments.sweep.axes import seed_numbers
+from speechbrain_petl.experiments.sweep.cells import plan
+
+NAMES = [
+    r"$\frac{$",
+    "<script>alert(1)</script>",
+    "[a](javascript:b)",
+    "a | b",
+    "# a\n\n---\nb",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_method_of_any_name(tmp_path, name):
+    """A table of one row more, and its pictures."""
+    for fold in (1, 2):
+        settings = {"method": json.dumps(name)}
+        place = f"a{fold}"
+        make_run(tmp_path, name, fold, place=place, settings=settings)
+        make_run(tmp_path, "lora", fold)
+    text = re.sub("`[^`]*`", "", text_of(tmp_path))  # code is shown as it is
+    for raw in ("<script", "](javascript", "\n---\nb"):
+        assert raw not in text
+    rows = [x for x in text.splitlines() if x.startswith("|")]
+    assert len(rows) == 4
+    assert len({r.replace(r"\|", "").count("|") for r in rows}) == 1
+    for table in tables_of(tmp_path).values():
+        assert draw_all(table, tmp_path / "pictures")
+
+
+def test_a_manifest_of_no_clips(tmp_path):
+    path = tmp_path / "train.json"
+    write_clip(tmp_path / "a.wav", 1)
+    for entries, words in (
+        ({}, "lists no sound"),
+        ({"a": {"label": "b"}}, 'no "wav"'),
+        ({"a": 3}, 'no "wav"'),
+        ([1], "is no manifest"),
+    ):
+        path.write_text(json.dumps(entries))
+        with pytest.raises(InputError, match=words):
+            stats.statistics(path)
+    path.write_text(json.dumps({"a": {"wav": str(tmp_path / "a.wav")}}))
+    for mels in (0, -1):
+        with pytest.raises(InputError, match=f"--mels={mels}: give a whole"):
+            stats.statistics(path, mels)
+
+
+def test_a_sweep_of_too_many_runs():
+    """Said at once: each run is checked before the first one starts."""
+    with pytest.raises(InputError, match="which is more than 1000"):
+        seed_numbers("99999999")
+    axes = {"seed": range(10_000), "fold": range(10)}
+    with pytest.raises(InputError, match="these are 100000 runs"):
+        plan(["lora"], axes, [])
