@@ -7,7 +7,7 @@ import pytest
 import torch
 from running import arguments, load_train, weights_of
 from speechbrain_petl.training.whole_checkpoints import ASIDE, tidy_checkpoints
-from test_resume import EVERY_STEP, STEPS, assert_same_run, killed_in_a_fork
+from test_resume import EVERY_STEP, STEPS, assert_same_run, killed_apart
 
 KEYS = ("metrics", "history", "tested_epoch")
 
@@ -25,7 +25,7 @@ def unfinished(esc50, tmp_path_factory):
     """A run that was killed in its second epoch."""
     output = tmp_path_factory.mktemp("killed")
     argv = arguments(esc50, output, *EVERY_STEP)
-    killed_in_a_fork("step", STEPS + 4, argv)
+    killed_apart("step", STEPS + 4, argv)
     return output
 
 

@@ -6,7 +6,7 @@ from running import arguments, run
 from speechbrain_petl import AudioClassifier, InputError
 from speechbrain_petl.inference.share import save_adapter
 from speechbrain_petl.weights.kept_base import BASE
-from test_resume import EVERY_STEP, STEPS, killed_in_a_fork
+from test_resume import EVERY_STEP, STEPS, killed_apart
 
 import speechbrain
 
@@ -36,7 +36,7 @@ def said(model):
 
 def test_a_run_goes_on_with_its_own_base(esc50, tmp_path, another_torch):
     output = tmp_path / "run"
-    killed_in_a_fork("step", STEPS + 4, arguments(esc50, output, *EVERY_STEP))
+    killed_apart("step", STEPS + 4, arguments(esc50, output, *EVERY_STEP))
     before = (output / BASE).read_bytes()
     another_torch()
     run(esc50, output, *EVERY_STEP)
