@@ -11,6 +11,7 @@ from pathlib import Path
 from speechbrain.dataio.encoder import CategoricalEncoder
 
 from ..errors import InputError
+from .writing import write_json
 
 CHECKPOINTS, RESULT = "CKPT+*", "result.json"  # what a run leaves
 MILLISECONDS = 3  # decimal places of seconds
@@ -36,12 +37,9 @@ def write_entries(path, entries):
     speechbrain_petl.errors.InputError: ...test.json is of a run on other data: it had `a: {'label': 'dog'}` where there is `a: {'label': 'cat'}` now. Give another --output_folder, or delete that one.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     if _holds_a_run(path.parent) and path.is_file():
         _refuse_others(path, _entries_of(path), entries)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(entries, indent=1), encoding="utf-8")
-    os.replace(part, path)
+    write_json(path, entries)
 
 
 def write_labels(path, labels):

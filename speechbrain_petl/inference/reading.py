@@ -15,7 +15,7 @@ from ..recipe.moved import renew
 from ..recipe.settings import HYPERPARAMS as HPARAMS
 from ..training.results import RESULT, check_settings, read_result
 from ..weights.adapter_files import FORMAT, WEIGHTS, digest_of, read_weights
-from ..weights.kept_base import BASE
+from ..weights.kept_base import BASE, FOLDER
 from .description import check, describe
 from .saved import Saved
 
@@ -60,7 +60,7 @@ def read_run(folder, trust=False):
     description = describe(folder / HPARAMS)
     learned = read_weights(weights)
     check_sum(result, weights, found=digest_of(*learned))
-    kept = None if description["source"] else folder / BASE
+    kept = None if description["source"] else folder / FOLDER / BASE
     return Saved(description, *learned, str(folder), trust, kept)
 
 

@@ -118,8 +118,7 @@ class Saved:
             classes = len(described["labels"])
             made["classifier"] = known["classifier"](encoder.dim, classes)
         if self.base_file:
-            # one that does not fit is refused with what was learned
-            load_base(made["encoder"], self.base_file, strict=False)
+            load_base(made["encoder"], self.base_file)
         load_weights(made, self.tensors, self.metadata, self.path)
         return made
 

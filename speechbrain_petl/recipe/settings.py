@@ -111,8 +111,8 @@ def plain_settings(tree):
 
     Example
     -------
-    >>> plain_settings({"seed": 1, "data_folder": "a", "output_folder": "b"})
-    {'seed': 1, 'output_folder': '.'}
+    >>> plain_settings({"seed": 1, "data_folder": "a"})
+    {'seed': 1}
     """
     folder = str(tree.get("output_folder"))
 

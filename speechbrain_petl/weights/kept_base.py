@@ -17,6 +17,8 @@ from ..errors import InputError
 from .adapter_files import HASH, fingerprint
 
 BASE = "base.safetensors"
+FOLDER = "save"  # of a run folder: where it lies
+FORMAT = "speechbrain_petl base 1"
 
 
 def keep_random_base(encoder, folder):
@@ -35,7 +37,7 @@ def keep_random_base(encoder, folder):
         encoder, "adapter_state"
     ):
         return
-    path = Path(folder) / BASE
+    path = Path(folder) / FOLDER / BASE
     run_on_main(keep_base, [encoder, path])
     load_base(encoder, path)
 
@@ -68,11 +70,12 @@ def keep_base(encoder, path):
         return
     tensors = {k: v.detach().cpu().contiguous() for k, v in frozen.items()}
     part = Path(f"{path}.part")
-    part.write_bytes(save(tensors, fingerprint(encoder)))
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(save(tensors, {"format": FORMAT, **fingerprint(encoder)}))
     os.replace(part, path)
 
 
-def load_base(encoder, path, strict=True):
+def load_base(encoder, path):
     """Load frozen weights in the place of those that were drawn.
 
     Arguments
@@ -80,9 +83,8 @@ def load_base(encoder, path, strict=True):
     encoder : AdaptedEncoder
         Changed in place.
     path : str or os.PathLike
-        The file that ``keep_base`` wrote; nothing happens if it is not there.
-    strict : bool
-        Refuse those of another encoder; else they are left.
+        The file that ``keep_base`` wrote; nothing happens if it is not there,
+        or of another method or size: what was learned says that by itself.
     """
     frozen = _frozen(encoder)
     if not Path(path).is_file() or not frozen:
@@ -93,10 +95,10 @@ def load_base(encoder, path, strict=True):
             kept = {key: file.get_tensor(key) for key in file.keys()}
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path} cannot be read as weights: {error}")
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path} holds no base: it is not {FORMAT!r}")
     if _shapes(kept) != _shapes(frozen):
-        if not strict:
-            return
-        raise InputError(f"{path} is of another encoder than the one described")
+        return
     with torch.no_grad():
         for name, value in frozen.items():
             value.copy_(kept[name])

@@ -5,8 +5,9 @@ from running import result_of, run
 
 def test_a_run_of_few_clips(esc50, tmp_path):
     run(esc50, tmp_path / "run", "--epochs=1")
-    (note,) = result_of(tmp_path / "run")["notes"]
-    assert "50 clips" in note and "not comparable with published" in note
-    assert note in (tmp_path / "run" / "log.txt").read_text()
+    notes = result_of(tmp_path / "run")["notes"]
+    assert any("not comparable with published" in note for note in notes)
+    log = (tmp_path / "run" / "log.txt").read_text()
+    assert all(note in log for note in notes)
     again = run(esc50, tmp_path / "run", "--epochs=1")
-    assert again["notes"] == [note]
+    assert again["notes"] == notes

@@ -37,10 +37,10 @@ def said(model):
 def test_a_run_goes_on_with_its_own_base(esc50, tmp_path, another_torch):
     output = tmp_path / "run"
     killed_apart("step", STEPS + 4, arguments(esc50, output, *EVERY_STEP))
-    before = (output / BASE).read_bytes()
+    before = (output / "save" / BASE).read_bytes()
     another_torch()
     run(esc50, output, *EVERY_STEP)
-    assert (output / BASE).read_bytes() == before
+    assert (output / "save" / BASE).read_bytes() == before
     assert said(output).shape == (2, 10)
 
 
@@ -55,9 +55,9 @@ def test_it_is_loaded_and_shared_with_it(esc50, tmp_path, another_torch):
     (folder / BASE).unlink()
     with pytest.raises(InputError, match=f"holds neither {BASE}"):
         said(folder)
-    content = bytearray((output / BASE).read_bytes())
+    content = bytearray((output / "save" / BASE).read_bytes())
     content[-1] ^= 1
-    (output / BASE).write_bytes(content)
+    (output / "save" / BASE).write_bytes(content)
     with pytest.raises(InputError, match=f"{BASE} is damaged"):
         said(output)
 
@@ -65,4 +65,4 @@ def test_it_is_loaded_and_shared_with_it(esc50, tmp_path, another_torch):
 def test_what_others_have_is_not_kept(esc50, tmp_path):
     """Weights that were loaded, and a base that has been learned anew."""
     run(esc50, tmp_path / "run", "--epochs=1", method="full")
-    assert not (tmp_path / "run" / BASE).exists()
+    assert not (tmp_path / "run" / "save" / BASE).exists()
