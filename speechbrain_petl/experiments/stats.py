@@ -13,56 +13,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from speechbrain.processing.features import (
+    combine_gaussian_statistics,
+    gaussian_statistics,
+)
+
 from ..data.windows import read_window
 from ..errors import ArgumentParser, InputError, check_count
 from ..lobes.fbank import Fbank
-
-
-class Moments:
-    """Mean and standard deviation of a stream of numbers.
-
-    Blocks are merged by the formula of Chan, Golub and LeVeque (1979), which
-    does not lose digits however long the stream is.
-
-    Example
-    -------
-    >>> moments = Moments()
-    >>> for block in torch.arange(10.0).split(3):
-    ...     moments.update(block)
-    >>> moments.mean, round(moments.std, 4)
-    (4.5, 2.8723)
-    """
-
-    def __init__(self):
-        self.count, self.mean, self.squares = 0, 0.0, 0.0
-
-    def update(self, x):
-        """Count a block.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Numbers, of any shape.
-        """
-        x = x.double()
-        mean, count = x.mean().item(), x.numel()
-        total = self.count + count
-        apart = mean - self.mean
-        self.squares += (x - mean).square().sum().item()
-        self.squares += apart**2 * self.count * count / total
-        self.mean += apart * count / total
-        self.count = total
-
-    @property
-    def std(self):
-        """The standard deviation of what was counted.
-
-        Returns
-        -------
-        float
-            Of the population, not of a sample.
-        """
-        return (self.squares / self.count) ** 0.5
 
 
 def statistics(manifest, mels=128):
@@ -81,7 +39,8 @@ def statistics(manifest, mels=128):
         (mean, std)
     """
     check_count("--mels", mels)
-    fbank, moments = Fbank(mels=mels), Moments()
+    fbank = Fbank(mels=mels)
+    moments = 0, torch.tensor(0.0).double(), torch.tensor(0.0).double()
     for entry in tqdm(_entries(manifest), desc="reading"):
         if isinstance(entry, bytes):
             entry = {"wav": os.fsdecode(entry)}
@@ -92,10 +51,14 @@ def statistics(manifest, mels=128):
         span = entry.get("start", 0.0), entry.get("stop")
         wav = read_window(entry["wav"], *span)
         fbank.frames = fbank.frames_of(len(wav))
-        moments.update(fbank.log_mel(wav.unsqueeze(0)))
-    if not moments.count:
+        log_mel = fbank.log_mel(wav.unsqueeze(0)).double()
+        moments = combine_gaussian_statistics(
+            moments, gaussian_statistics(log_mel)
+        )
+    count, mean, variance = moments
+    if not count:
         raise InputError(f"{manifest} lists no sound")
-    return moments.mean, moments.std
+    return mean.item(), variance.sqrt().item()
 
 
 def _entries(manifest):
@@ -110,13 +73,7 @@ def _entries(manifest):
 
 
 def main(argv):
-    """The command line of this module.
-
-    Arguments
-    ---------
-    argv : list of str
-        A manifest and options.
-    """
+    """The command line: a manifest, and options."""
     parser = ArgumentParser(prog="sbpetl stats", description=__doc__)
     parser.add_argument("manifest", help="train.json of a run's save folder")
     parser.add_argument("--mels", type=int, default=128, help="mel filters")

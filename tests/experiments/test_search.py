@@ -10,7 +10,7 @@ import sys
 import optuna
 import pytest
 from running import run
-from speechbrain_petl import InputError
+from speechbrain_petl import InputError, run_main
 from speechbrain_petl.experiments.search import (
     command as search,
     trials,
@@ -143,13 +143,14 @@ def test_stopped(recipe, monkeypatch, number):
     argv = command(recipe, "--trials=2", LR, "--pause=0.7")
 
     fork = multiprocessing.get_context("fork")
-    process = fork.Process(target=search.main, args=[argv])
+    monkeypatch.setattr(sys, "argv", ["sbpetl", *argv])
+    process = fork.Process(target=run_main, args=[search.main])
     process.start()
     wait_for(lambda: list(recipe.rglob("steps/0")))
     os.kill(process.pid, number)
     process.join(20)
     stopped = number == signal.SIGINT
-    assert process.exitcode == (search.STOPPED if stopped else -number)
+    assert process.exitcode == (130 if stopped else -number)
     if not stopped:
         wait_for(lambda: list(recipe.rglob("result.json")))  # train.py's own
     search.main(argv)

@@ -15,7 +15,7 @@ import pytest
 from method_files import ROOT
 from ruamel.yaml import YAML
 from running import ESC50, TINY, load_train
-from speechbrain_petl import InputError
+from speechbrain_petl import InputError, run_main
 from speechbrain_petl.experiments import sweep as sweep_package
 from speechbrain_petl.experiments.sweep import (
     command as sweep,
@@ -270,7 +270,8 @@ def in_a_fork(recipe, *options):
 
     def program():
         os.setsid()
-        sweep.main([str(recipe), *options])
+        sys.argv = ["sbpetl", str(recipe), *options]
+        run_main(sweep.main)
 
     process = multiprocessing.get_context("fork").Process(target=program)
     process.start()
@@ -316,7 +317,7 @@ def test_stopped(recipe, number):
     else:
         os.kill(process.pid, number)
     process.join(20)
-    assert process.exitcode == sweep.STOPPED
+    assert process.exitcode == 130  # as a shell's
     wait_for(lambda: not running(recipe), 3)
     assert not folders(recipe) and not list(recipe.rglob(FAILED))
     run(recipe, *slow, "--jobs=2")

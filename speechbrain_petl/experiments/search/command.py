@@ -7,9 +7,9 @@ shares the study; started again, it goes on.
 """
 
 import shlex
-import sys
 import time
 from pathlib import Path
+from textwrap import indent
 
 from tqdm import tqdm
 
@@ -25,28 +25,13 @@ from .ranges import parse_range
 from .trials import Objective, finished, open_study, running
 
 POLL = 1.0  # seconds between looks at the trials of other processes
-STOPPED = 130  # exit code after Ctrl-C, as a shell's
 
 
-def parse(argv):
+def _parse(argv):
     """The search's own options, and those of train.py.
 
-    Arguments
-    ---------
-    argv : list of str
-        The command line.
-
-    Returns
-    -------
-    options : argparse.Namespace
-        The search's.
-    others : list of str
-        train.py's.
-
-    Example
-    -------
     >>> argv = "hparams/lora.yaml --trials 3 --study sqlite:///a.db --range"
-    >>> options, others = parse([*argv.split(), "lr=1e-4:1e-2", "--seed=2"])
+    >>> options, others = _parse([*argv.split(), "lr=1e-4:1e-2", "--seed=2"])
     >>> options.trials, options.range, others
     (3, ['lr=1e-4:1e-2'], ['--seed=2'])
     """
@@ -72,20 +57,8 @@ def parse(argv):
     return parser.parse_known_args(argv)
 
 
-def check(recipe, method, others, ranges):
-    """Ask train.py's parser about all that the search may ask of train.py.
-
-    Arguments
-    ---------
-    recipe : pathlib.Path
-        Its folder.
-    method : str
-        The method file, from there.
-    others : list of str
-        train.py's options.
-    ranges : list of ranges.Range
-        What the search chooses from.
-    """
+def _check(recipe, method, others, ranges):
+    """Ask train.py's parser about all that the search may ask of train.py."""
     given = {o.partition("=")[0] for o in others}
     with working_in(recipe):
         check_recipe([method, *others])
@@ -99,31 +72,21 @@ def check(recipe, method, others, ranges):
                 check_recipe([method, *others, f"--{one.key}={value}"])
 
 
-def optimize(study, objective, trials):
-    """Run trials until the study has enough of them.
-
-    Arguments
-    ---------
-    study : optuna.Study
-        The study.
-    objective : trials.Objective
-        What to run.
-    trials : int
-        How many the study is to have, those of other processes included.
-    """
+def _optimize(study, objective, trials):
+    """Run trials until the study, other processes included, has enough."""
     done = len(finished(study))
     with tqdm(total=trials, initial=min(done, trials), unit="trial") as bar:
 
-        def count(study, trial):
+        def _tell(study, trial):
             scores = [t.value for t in finished(study) if t.value is not None]
             bar.set_postfix_str(f"best {max(scores):.4f}" if scores else "")
             if "failed" in trial.user_attrs:
                 bar.write(f"trial {trial.number} failed: {trial.params}")
-                bar.write(indented(trial.user_attrs["failed"]))
+                bar.write(indent(trial.user_attrs["failed"], "    "))
 
         while done < trials:
             if done + len(running(study)) < trials:
-                study.optimize(objective, 1, callbacks=[count], catch=JobFailed)
+                study.optimize(objective, 1, callbacks=[_tell], catch=JobFailed)
             else:
                 bar.set_postfix_str("waiting for the last of other processes")
                 time.sleep(POLL)
@@ -132,39 +95,8 @@ def optimize(study, objective, trials):
             bar.refresh()
 
 
-def indented(text):
-    """Lines moved to the right.
-
-    Arguments
-    ---------
-    text : str
-        Some lines.
-
-    Returns
-    -------
-    str
-        The same, with blanks before.
-
-    Example
-    -------
-    >>> indented("a")
-    '    a'
-    """
-    return "\n".join(f"    {line}" for line in text.splitlines())
-
-
-def report(study, recipe, command):
-    """Print the best values as a command line.
-
-    Arguments
-    ---------
-    study : optuna.Study
-        The study.
-    recipe : pathlib.Path
-        Its folder.
-    command : list of str
-        ``train.py``, the method file and what all trials have in common.
-    """
+def _report(study, recipe, command):
+    """Print the best values as a command line."""
     trials = finished(study)
     scored = [t for t in trials if t.value is not None]
     if not scored:
@@ -182,14 +114,8 @@ def report(study, recipe, command):
 
 @stopped_once()
 def main(argv):
-    """The command line of this module.
-
-    Arguments
-    ---------
-    argv : list of str
-        See ``--help``.
-    """
-    options, others = parse(argv)
+    """The command line: a method file, and options; see ``--help``."""
+    options, others = _parse(argv)
     path = Path(options.method).absolute()
     recipe = next(
         (p for p in path.parents if (p / options.script).is_file()), 0
@@ -198,7 +124,7 @@ def main(argv):
         raise InputError(f"{path}: there is no {options.script} above it")
     method = str(path.relative_to(recipe))
     ranges = [parse_range(text) for text in options.range]
-    check(recipe, method, others, ranges)
+    _check(recipe, method, others, ranges)
     free = MAY_CHANGE | OPTIONS.keys() - set(CHANGE_THE_RESULT)
     common = [o for o in others if o[2:].partition("=")[0] not in free]
     settings = [method, *sorted(common), *sorted(options.range)]
@@ -207,9 +133,8 @@ def main(argv):
     command = [options.script, method, *others]
     objective = Objective(recipe, command, ranges, study)
     try:
-        optimize(study, objective, options.trials)
+        _optimize(study, objective, options.trials)
     except KeyboardInterrupt:
-        print(f"Stopped: {len(finished(study))} of {options.trials} trials.")
-        print("To go on: the same command again")
-        sys.exit(STOPPED)
-    report(study, recipe, command)
+        print(f"{len(finished(study))} of {options.trials} trials are done.")
+        raise
+    _report(study, recipe, command)

@@ -34,18 +34,7 @@ class Range:
     log: bool = False
 
     def suggest(self, trial):
-        """A value for a trial.
-
-        Arguments
-        ---------
-        trial : optuna.Trial
-            Chooses.
-
-        Returns
-        -------
-        str or int or float
-            The value.
-        """
+        """A value for a trial (str, int or float), which Optuna chooses."""
         if self.choices:
             return trial.suggest_categorical(self.key, self.choices)
         if isinstance(self.low, int):
@@ -56,13 +45,7 @@ class Range:
 
     @property
     def ends(self):
-        """All choices, or the least and the greatest value.
-
-        Returns
-        -------
-        tuple
-            Values that a recipe can be asked about.
-        """
+        """All choices, or the least and the greatest value (tuple)."""
         return self.choices or (self.low, self.high)
 
 

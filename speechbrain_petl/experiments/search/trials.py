@@ -163,12 +163,7 @@ def finished(study):
 
 
 def running(study):
-    """The trials that other processes are at.
-
-    Arguments
-    ---------
-    study : optuna.Study
-        The study.
+    """The trials that other processes are at; argument as for ``finished``.
 
     Returns
     -------

@@ -41,7 +41,7 @@ def method_names(hparams, wanted):
     )
     if wanted == "all":
         return [name for name in known if "/" not in name]
-    names = [name.removesuffix(".yaml") for name in split(wanted, "--methods")]
+    names = [name.removesuffix(".yaml") for name in _split(wanted, "--methods")]
     for name in names:
         if name not in known:
             raise InputError(
@@ -51,26 +51,46 @@ def method_names(hparams, wanted):
     return names
 
 
-def fold_numbers(wanted, count):
-    """The folds that a sweep names.
+def axes_of(folds=None, seeds=None, shots=None, count=None):
+    """What a sweep varies.
 
     Arguments
     ---------
-    wanted : str
-        Numbers with commas between them, or "all".
-    count : int
+    folds : str, optional
+        Numbers from 1 on with commas between them, or "all".
+    seeds : str, optional
+        How many, from 1 on; or the numbers themselves with commas.
+    shots : str, optional
+        Training clips a class; "null" stands for all of them.
+    count : int, optional
         How many folds the recipe has; None for a recipe without.
 
     Returns
     -------
-    list of int
-        From 1 on.
+    dict
+        Yaml key -> its values.
 
     Example
     -------
-    >>> fold_numbers("all", 5), fold_numbers("2,4", 5)
-    ([1, 2, 3, 4, 5], [2, 4])
+    >>> axes_of("all", "2", count=3), axes_of("2,4", "4,7", count=5)
+    ({'fold': [1, 2, 3], 'seed': [1, 2]}, {'fold': [2, 4], 'seed': [4, 7]})
+    >>> axes_of(seeds="4,", shots="1,5,null")
+    {'seed': [4], 'shots': [1, 5, 'null']}
     """
+    axes = {}
+    if folds:
+        axes["fold"] = _fold_numbers(folds, count)
+    if seeds:
+        axes["seed"] = _seed_numbers(seeds)
+    if shots:
+        axes["shots"] = [
+            word if word == "null" else _whole_numbers(word, "--shots")[0]
+            for word in _split(shots, "--shots")
+        ]
+    return axes
+
+
+def _fold_numbers(wanted, count):
     if count is None:
         raise InputError(
             f"--folds={wanted}: this recipe has no folds (its {BASE} says "
@@ -78,101 +98,36 @@ def fold_numbers(wanted, count):
         )
     if wanted == "all":
         return list(range(1, count + 1))
-    numbers = whole_numbers(wanted, "--folds")
-    for number in numbers:
-        if number > count:
-            raise InputError(
-                f"--folds={wanted}: there are folds 1 to {count}, or all"
-            )
+    numbers = _whole_numbers(wanted, "--folds")
+    if max(numbers) > count:
+        raise InputError(
+            f"--folds={wanted}: there are folds 1 to {count}, or all"
+        )
     return numbers
 
 
-def seed_numbers(wanted):
-    """The seeds that a sweep names.
-
-    Arguments
-    ---------
-    wanted : str
-        How many, from 1 on; or the numbers themselves with commas.
-
-    Returns
-    -------
-    list of int
-        The seeds.
-
-    Example
-    -------
-    >>> seed_numbers("3"), seed_numbers("4,7"), seed_numbers("4,")
-    ([1, 2, 3], [4, 7], [4])
-    """
-    numbers = whole_numbers(wanted, "--seeds")
-    if "," not in wanted and numbers[0] > MOST_SEEDS:
+def _seed_numbers(wanted):
+    numbers = _whole_numbers(wanted, "--seeds")
+    if "," in wanted:
+        return numbers
+    if numbers[0] > MOST_SEEDS:
         raise InputError(
             f"--seeds={wanted} means 1 to {wanted}, which is more than "
             f"{MOST_SEEDS}: for seed {wanted} alone write --seeds={wanted},"
         )
-    return numbers if "," in wanted else list(range(1, numbers[0] + 1))
+    return list(range(1, numbers[0] + 1))
 
 
-def shot_numbers(wanted):
-    """The numbers of training clips a class that a sweep names.
-
-    Arguments
-    ---------
-    wanted : str
-        Numbers with commas between them; "null" stands for all clips.
-
-    Returns
-    -------
-    list
-        Of int and "null".
-
-    Example
-    -------
-    >>> shot_numbers("1,5,null")
-    [1, 5, 'null']
-    """
-    words = split(wanted, "--shots")
-    return [w if w == "null" else whole_numbers(w, "--shots")[0] for w in words]
-
-
-def split(text, option):
-    """The words between the commas of an option's value.
-
-    Arguments
-    ---------
-    text : str
-        The value.
-    option : str
-        For the error message.
-
-    Returns
-    -------
-    list of str
-        Each word once, in their order.
-    """
+def _split(text, option):
+    """The words between commas, each of which may come once."""
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words or len(set(words)) < len(words):
         raise InputError(f"{option}={text}: give each value once, as in a,b,c")
     return words
 
 
-def whole_numbers(text, option):
-    """The numbers from 1 on between the commas of an option's value.
-
-    Arguments
-    ---------
-    text : str
-        The value.
-    option : str
-        For the error message.
-
-    Returns
-    -------
-    list of int
-        The numbers.
-    """
-    words = split(text, option)
+def _whole_numbers(text, option):
+    words = _split(text, option)
     if not all(re.fullmatch("[1-9][0-9]*", word) for word in words):
         raise InputError(f"{option}={text}: give whole numbers from 1 on")
     return [int(word) for word in words]

@@ -70,38 +70,20 @@ def fold_count(method, options):
 
     Arguments
     ---------
-    method : str
-        Name of a method file.
-    options : list of str
-        Of train.py.
+    method, options : str, list of str
+        A method file's name, and options of train.py.
 
     Returns
     -------
     int
         None for a recipe without folds.
     """
-    settings = check_recipe([method_file(method), *options])[-1]
+    settings = check_recipe([_method_file(method), *options])[-1]
     return settings.get("result", {}).get("folds")
 
 
-def method_file(name):
-    """Where a recipe's method file is, from the recipe's folder.
-
-    Arguments
-    ---------
-    name : str
-        Without ``.yaml``.
-
-    Returns
-    -------
-    str
-        Its path.
-
-    Example
-    -------
-    >>> method_file("lora")
-    'hparams/lora.yaml'
-    """
+def _method_file(name):
+    """From the recipe's folder."""
     return f"{HPARAMS}/{name}.yaml"
 
 
@@ -146,7 +128,7 @@ def plan(methods, axes, options):
 
 def _cell(method, point, options):
     given = [f"--{key}={value}" for key, value in point.items()]
-    arguments = [method_file(method), *options, *given]
+    arguments = [_method_file(method), *options, *given]
     base_file, _, overrides, settings = check_recipe(arguments)
     more = _unnamed(base_file, overrides, settings)
     if more:

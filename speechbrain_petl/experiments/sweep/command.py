@@ -12,34 +12,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...errors import ArgumentParser, InputError
-from .axes import fold_numbers, method_names, seed_numbers, shot_numbers
+from .axes import axes_of, method_names
 from .cells import HPARAMS, fold_count, plan, working_in
 from .ending import stopped_once
 from .local import LocalPool
 from .progress import report, run_all
 
 SUBMITIT = Path("results", ".sweep")  # in the recipe's folder
-STOPPED = 130  # exit code after Ctrl-C, as a shell's
 
 
-def parse(argv):
+def _parse(argv):
     """The sweep's own options, and those of train.py.
 
-    Arguments
-    ---------
-    argv : list of str
-        The command line.
-
-    Returns
-    -------
-    options : argparse.Namespace
-        The sweep's.
-    others : list of str
-        train.py's.
-
-    Example
-    -------
-    >>> options, others = parse(["recipes/ESC50", "--seeds=2", "--lr=0.1"])
+    >>> options, others = _parse(["recipes/ESC50", "--seeds=2", "--lr=0.1"])
     >>> options.seeds, others
     ('2', ['--lr=0.1'])
     """
@@ -81,23 +66,8 @@ def _positive(text):
     return number
 
 
-def cells_of(options, others):
-    """The cells that a command line stands for, checked before any starts.
-
-    To be called in the recipe's folder.
-
-    Arguments
-    ---------
-    options : argparse.Namespace
-        As ``parse`` returns them.
-    others : list of str
-        train.py's options.
-
-    Returns
-    -------
-    list of cells.Cell
-        All of them.
-    """
+def _cells_of(options, others):
+    """The cells of a command line, checked before any starts."""
     for path in (options.script, HPARAMS):
         if not Path(path).exists():
             raise InputError(f"{options.recipe} is no recipe: it has no {path}")
@@ -106,37 +76,16 @@ def cells_of(options, others):
         device = [o for o in others if o.startswith("--device=")]
         others = [o for o in others if o not in device]
     methods = method_names(HPARAMS, options.methods)
-    axes = {}
-    if options.folds:
-        count = fold_count(methods[0], others)
-        axes["fold"] = fold_numbers(options.folds, count)
-    if options.seeds:
-        axes["seed"] = seed_numbers(options.seeds)
-    if options.shots:
-        axes["shots"] = shot_numbers(options.shots)
+    count = fold_count(methods[0], others) if options.folds else None
+    axes = axes_of(options.folds, options.seeds, options.shots, count)
     return [
         replace(cell, arguments=(*cell.arguments, *device))
         for cell in plan(methods, axes, others)
     ]
 
 
-def pool_of(options, on_cpu):
-    """Where the jobs are to run.
-
-    To be called in the recipe's folder.
-
-    Arguments
-    ---------
-    options : argparse.Namespace
-        As ``parse`` returns them.
-    on_cpu : bool
-        Whether train.py is told to leave GPUs alone.
-
-    Returns
-    -------
-    LocalPool or SlurmPool
-        The pool.
-    """
+def _pool_of(options, on_cpu):
+    """Where the jobs are to run; ``on_cpu`` if train.py leaves GPUs alone."""
     if options.executor == "local":
         return LocalPool(options.jobs or 1, options.gpus, on_cpu)
     try:
@@ -157,23 +106,7 @@ def pool_of(options, on_cpu):
     return SlurmPool(folder, jobs, options.time, options.gpus, **more)
 
 
-def job_of(cell, script, pool):
-    """The job of a cell.
-
-    Arguments
-    ---------
-    cell : cells.Cell
-        What to run.
-    script : str
-        train.py.
-    pool : LocalPool or SlurmPool
-        Where.
-
-    Returns
-    -------
-    Job
-        The job.
-    """
+def _job_of(cell, script, pool):
     command = [sys.executable]
     if pool.gpus > 1:
         command += ["-m", "torch.distributed.run", "--standalone"]
@@ -182,18 +115,8 @@ def job_of(cell, script, pool):
     return pool.job_class(command, Path.cwd(), cell.folder, cell.result)
 
 
-def dry_run(cells, jobs, script):
-    """Print the commands, and what became of them so far.
-
-    Arguments
-    ---------
-    cells : list of cells.Cell
-        Of the sweep.
-    jobs : list of Job
-        Theirs.
-    script : str
-        train.py.
-    """
+def _dry_run(cells, jobs, script):
+    """Print the commands, and what became of them so far."""
     for cell, job in zip(cells, jobs):
         words = ["python", script, *cell.arguments]
         print(f"{shlex.join(words)}  # {job.state()}")
@@ -201,29 +124,22 @@ def dry_run(cells, jobs, script):
 
 @stopped_once()
 def main(argv):
-    """The command line of this module.
-
-    Arguments
-    ---------
-    argv : list of str
-        See ``--help``.
-    """
-    options, others = parse(argv)
+    """The command line: a recipe's folder, and options; see ``--help``."""
+    options, others = _parse(argv)
     if not Path(options.recipe).is_dir():
         raise InputError(f"there is no folder {options.recipe}")
     with working_in(options.recipe):
-        cells = cells_of(options, others)
-        pool = pool_of(options, "--device=cpu" in others)
-        jobs = [job_of(cell, options.script, pool) for cell in cells]
+        cells = _cells_of(options, others)
+        pool = _pool_of(options, "--device=cpu" in others)
+        jobs = [_job_of(cell, options.script, pool) for cell in cells]
         if options.dry_run:
-            return dry_run(cells, jobs, options.script)
+            return _dry_run(cells, jobs, options.script)
         for job in jobs if options.retry else ():
             job.forget_failure()
         try:
             run_all(pool, jobs)
         except KeyboardInterrupt:
             done = sum(job.state() == "done" for job in jobs)
-            print(f"Stopped: {done} of {len(jobs)} runs are done.")
-            print("To go on: the same command again")
-            sys.exit(STOPPED)
+            print(f"{done} of {len(jobs)} runs are done.")
+            raise
     sys.exit(1 if report(cells, jobs) else 0)

@@ -127,21 +127,14 @@ class Job:
         Returns
         -------
         str
-            "done", "failed", or "open" if it was never started, is running,
-            or was killed.
+            "done", "failed", or "open": never started, running, or killed.
         """
         if self.result.exists():
             return "done"
         return "failed" if (self.folder / FAILED).exists() else "open"
 
     def reason(self):
-        """Why there is no result.
-
-        Returns
-        -------
-        str
-            Such as "exit code 1".
-        """
+        """Why there is no result, such as "exit code 1" (str)."""
         path = self.folder / FAILED
         if path.is_file():
             return path.read_text(encoding="utf-8")
@@ -152,18 +145,7 @@ class Job:
         (self.folder / FAILED).unlink(missing_ok=True)
 
     def last_lines(self, count=LAST_LINES):
-        """The end of the run's log.
-
-        Arguments
-        ---------
-        count : int
-            How many lines.
-
-        Returns
-        -------
-        list of str
-            What the run wrote last.
-        """
+        """What the run wrote last (list of str)."""
         path = self.folder / LOG
         if not path.is_file():
             return []

@@ -29,14 +29,14 @@ class LocalPool:
     job_class = Job
 
     def __init__(self, slots, gpus=None, on_cpu=False):
-        self.visible = visible_gpus()
+        self.visible = _visible_gpus()
         if (gpus or 0) > len(self.visible) and not on_cpu:
             raise InputError(
                 f"--gpus={gpus}: this machine has {len(self.visible)}; add "
                 "--device=cpu for as many processes on the CPU"
             )
         self.gpus = min(1, len(self.visible)) if gpus is None else gpus
-        self.threads = max(1, cores() // (slots * max(1, self.gpus)))
+        self.threads = max(1, _cores() // (slots * max(1, self.gpus)))
         self.free = list(range(slots))
         self.started = {}  # future -> its slot and job
         self.executor = ThreadPoolExecutor(slots)
@@ -75,38 +75,15 @@ class LocalPool:
         return ",".join(self.visible[n % len(self.visible)] for n in numbers)
 
     def is_running(self, future):
-        """Whether a job that has not ended runs; here all do.
-
-        Arguments
-        ---------
-        future : concurrent.futures.Future
-            As returned by ``submit``.
-
-        Returns
-        -------
-        bool
-            True.
-        """
+        """Whether a job that has not ended runs (bool); here all do."""
         return True
 
     def release(self, future):
-        """Give the slot of a job that has ended to the next one.
-
-        Arguments
-        ---------
-        future : concurrent.futures.Future
-            As returned by ``submit``.
-        """
+        """Give the slot of a job that has ended to the next one."""
         self.free.append(self.started.pop(future)[0])
 
     def stop(self, futures):
-        """End jobs, and wait until they are gone.
-
-        Arguments
-        ---------
-        futures : iterable of concurrent.futures.Future
-            As returned by ``submit``.
-        """
+        """End jobs, and wait until they are gone."""
         left = set(futures)
         while left:
             for future in left:  # again: one may just be starting
@@ -114,14 +91,8 @@ class LocalPool:
             left = wait(left, timeout=POLL).not_done
 
 
-def visible_gpus():
-    """The GPUs that this process may use.
-
-    Returns
-    -------
-    list of str
-        As in CUDA_VISIBLE_DEVICES.
-    """
+def _visible_gpus():
+    """As in CUDA_VISIBLE_DEVICES."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [gpu for gpu in named.split(",") if gpu]
@@ -130,14 +101,8 @@ def visible_gpus():
     return [str(n) for n in range(torch.cuda.device_count())]
 
 
-def cores():
-    """The processor cores that this process may use.
-
-    Returns
-    -------
-    int
-        On macOS and Windows, all that there are.
-    """
+def _cores():
+    """Those that this process may use; on macOS and Windows all."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -11,7 +11,7 @@ IN_FULL = 3  # failed runs whose last lines are all shown
 
 
 def run_all(pool, jobs):
-    """Run what is open, and tell how far it is.
+    """Run what is open, and _tell how far it is.
 
     Arguments
     ---------
@@ -31,7 +31,7 @@ def run_all(pool, jobs):
                     running[started] = left.pop(0)
                 now = sum(map(pool.is_running, running))
                 waits = len(left) + len(running) - now
-                tell(bar, now, failed, waits)
+                _tell(bar, now, failed, waits)
                 time.sleep(pool.poll_seconds)
                 for ended in [one for one in running if one.done()]:
                     is_done = running.pop(ended).state() == "done"
@@ -41,23 +41,11 @@ def run_all(pool, jobs):
         except KeyboardInterrupt:
             pool.stop(running)
             raise
-        tell(bar, 0, failed, 0)
+        _tell(bar, 0, failed, 0)
 
 
-def tell(bar, running, failed, left):
-    """Write what the bar does not show beside it.
-
-    Arguments
-    ---------
-    bar : tqdm.tqdm
-        Counts what is done.
-    running : int
-        How many runs are.
-    failed : int
-        How many have.
-    left : int
-        How many wait.
-    """
+def _tell(bar, running, failed, left):
+    """Write what the bar does not show beside it."""
     text = f"{running} running, {failed} failed, {left} left"
     if text != bar.postfix or sys.stderr.isatty():  # a file needs no clock
         bar.set_postfix_str(text)

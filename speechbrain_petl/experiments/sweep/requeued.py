@@ -13,17 +13,10 @@ GRACE = 600  # seconds that Slurm may leave between a warning and the end
 
 
 class RequeuedJob(Job):
-    """A run that Slurm may stop, and start again.
+    """A run that Slurm may stop, and start again; arguments as for ``Job``.
 
     Slurm signals all processes of a job. SIGTERM is a warning that SIGUSR2
     (submitit queues the run again) or SIGKILL will follow.
-
-    Arguments
-    ---------
-    *args : tuple
-        As for ``Job``.
-    **kwargs : dict
-        As for ``Job``.
     """
 
     def __call__(self):
@@ -49,13 +42,7 @@ class RequeuedJob(Job):
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
     def checkpoint(self):
-        """What submitit queues again after a preemption: the same run.
-
-        Returns
-        -------
-        submitit.helpers.DelayedSubmission
-            It goes on from train.py's last checkpoint.
-        """
+        """What submitit queues again: the same run goes on from its checkpoint."""
         from submitit.helpers import DelayedSubmission
 
         self.process = None  # cannot be pickled, and is gone

@@ -56,18 +56,7 @@ class SlurmPool:
             raise InputError(f"--slurm: {str(error).splitlines()[0]}")
 
     def submit(self, jobs):
-        """Put all jobs into one array, but those that are queued already.
-
-        Arguments
-        ---------
-        jobs : list of RequeuedJob
-            All of them.
-
-        Returns
-        -------
-        list of submitit.Job
-            Of each.
-        """
+        """Put all jobs into one array, but those that are queued already."""
         found = [self._still_queued(job) for job in jobs]
         new = [job for job, queued in zip(jobs, found) if queued is None]
         submitted = iter(self.executor.submit_array(new) if new else ())
@@ -89,37 +78,14 @@ class SlurmPool:
         return None if over else queued
 
     def is_running(self, queued):
-        """Whether a job that has not ended runs, or waits in the queue.
-
-        Arguments
-        ---------
-        queued : submitit.Job
-            As returned by ``submit``.
-
-        Returns
-        -------
-        bool
-            True if it runs.
-        """
+        """Whether a job that has not ended runs, or waits in the queue."""
         return queued.state in ("RUNNING", "COMPLETING")
 
     def release(self, queued):
-        """Nothing to do: Slurm gives the slots.
-
-        Arguments
-        ---------
-        queued : submitit.Job
-            As returned by ``submit``.
-        """
+        """Nothing to do: Slurm gives the slots."""
 
     def stop(self, array):
-        """Cancel jobs.
-
-        Arguments
-        ---------
-        array : iterable of submitit.Job
-            As returned by ``submit``.
-        """
+        """Cancel jobs."""
         for queued in array:
             queued.cancel(check=False)
 
