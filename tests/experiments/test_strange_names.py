@@ -9,7 +9,7 @@ from result_trees import make_run, tables_of, text_of
 from speechbrain_petl import InputError
 from speechbrain_petl.experiments import stats
 from speechbrain_petl.experiments.report.pictures import draw_all
-from speechbrain_petl.experiments.sweep.axes import seed_numbers
+from speechbrain_petl.experiments.sweep.axes import axes_of
 from speechbrain_petl.experiments.sweep.cells import plan
 
 NAMES = [
@@ -60,7 +60,7 @@ def test_a_manifest_of_no_clips(tmp_path):
 def test_a_sweep_of_too_many_runs():
     """Said at once: each run is checked before the first one starts."""
     with pytest.raises(InputError, match="which is more than 1000"):
-        seed_numbers("99999999")
+        axes_of(seeds="99999999")
     axes = {"seed": range(10_000), "fold": range(10)}
     with pytest.raises(InputError, match="these are 100000 runs"):
         plan(["lora"], axes, [])
