@@ -1,5 +1,7 @@
 """The method files for Whisper: sizes, runs, the cache of a linear probe."""
 
+import re
+
 import pytest
 import torch
 from layouts import make_esc50
@@ -77,6 +79,18 @@ def test_trained_parameters(method, size, dim, depth):
     with torch.device("meta"):
         adapted = AdaptedEncoder(Whisper(size), **petl_of(OF_ESC50[method]))
     assert count_parameters(adapted)[0] == expected(method, dim, depth)
+
+
+@pytest.mark.parametrize("recipe", DATA)
+def test_the_readmes_state_them(recipe):
+    """Of tiny, those that have a section on Whisper."""
+    text = (ROOT / "recipes" / recipe / "README.md").read_text("utf-8")
+    text = text.partition("## Whisper")[2] or text
+    assert "hparams/whisper" in text
+    for name, stated in re.findall(r"(\w+)\s(\d[\d,]+\d)(?=[,.])", text):
+        method = name.lower()
+        if method in OF_ESC50:
+            assert stated == f"{expected(method, 384, 4):,}"
 
 
 def test_the_methods_are_the_same_everywhere():
