@@ -316,7 +316,8 @@ def words(place):
 
 
 def _raw(path):
-    text = re.sub("`[^`]*`", "", path.read_text())  # code is shown as it is
+    lines = path.read_text().splitlines()  # of code, which is shown as it is
+    text = "\n".join(re.sub("`[^`]*`", "", line) for line in lines)
     return [f"{path.name} has {raw} as it is" for raw in RAW if raw in text]
 
 
