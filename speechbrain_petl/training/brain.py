@@ -3,8 +3,6 @@
 The maths stays in each train.py; it tells this class all it needs to know.
 """
 
-from pathlib import Path
-
 import speechbrain as sb
 
 from ..errors import InputError
@@ -112,8 +110,7 @@ class PETLBrain(ResumableBrain):
             )
         self.has_valid = "valid" in datasets
         self.select = self.select if self.has_valid else None
-        wanted = self.select, self.average
-        self.go_on_in(Path(path).parent, epoch_counter.limit, *wanted)
+        self.go_on_in(path, epoch_counter.limit, self.select, self.average)
         with cached_clips(self, datasets, loader, *self.cache) as datasets:
             train, valid = datasets["train"], datasets.get("valid")
             train = self.make_dataloader(train, sb.Stage.TRAIN, **loader)

@@ -5,6 +5,7 @@ dealt the same way to any number of processes, checkpoints whole or gone.
 """
 
 import random
+from pathlib import Path
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
@@ -79,13 +80,13 @@ class ResumableBrain(sb.Brain):
         self.epochs = 1  # that the learning rate falls over
         self.stream = None  # of training clips that orders them by itself
 
-    def go_on_in(self, folder, epochs, select, keep):
+    def go_on_in(self, path, epochs, select, keep):
         """Make a run folder ready: what is whole in it stays, no more.
 
         Arguments
         ---------
-        folder : str or os.PathLike
-            Of the run.
+        path : str
+            Of the result.json in it.
         epochs : int
             That the learning rate falls over.
         select : str or None
@@ -99,7 +100,7 @@ class ResumableBrain(sb.Brain):
         checkpoints = self.checkpointer.checkpoints_dir
         run_on_main(tidy_checkpoints, [checkpoints, select, keep])
         if ENCODER in self.modules:
-            keep_random_base(self.modules[ENCODER], folder)
+            keep_random_base(self.modules[ENCODER], Path(path).parent)
 
     def make_dataloader(
         self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs
