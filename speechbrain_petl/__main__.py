@@ -39,7 +39,7 @@ COMMANDS = {  # name -> its module, and what it does
         "mean and deviation of the log-mel values of a data set",
     ),
     "export": (
-        "recipe.export",
+        "recipe.method_files",
         "a method file and its base.yaml to one self-contained yaml",
     ),
 }

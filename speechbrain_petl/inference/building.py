@@ -11,7 +11,7 @@ from torch import nn
 
 from ..adapters.mixer import Shared
 from ..errors import InputError
-from ..recipe.plain import REF
+from ..recipe.yaml_files import REF
 from .description import NAME, NEW
 
 MODULES = (nn.Module, Shared)

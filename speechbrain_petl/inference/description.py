@@ -12,8 +12,8 @@ from speechbrain.dataio.encoder import CategoricalEncoder
 
 from ..errors import InputError
 from ..recipe.moved import renew
-from ..recipe.plain import REF, plain_tree
-from ..recipe.stored import LABELS, stored_labels, stored_settings
+from ..recipe.settings import LABELS, stored_labels
+from ..recipe.yaml_files import REF, plain_tree, read_yaml
 
 # all the keys of a yaml that inference looks up by name; train.py has the rest
 KEYS = ("encoder", "petl", "classifier")
@@ -37,7 +37,7 @@ def describe(path):
         KEYS, MODULES and OPTIONAL, and the "labels" in their order.
     """
     path = Path(path)
-    tree = stored_settings(path.parent)
+    tree = read_yaml(path)
     if "decoder" in tree:
         raise InputError(
             f"{path} is of a run that writes sequences (train_seq2seq.py): "

@@ -1,21 +1,39 @@
 """A recipe's command line, without the traps of SpeechBrain's parser.
 
 ``argparse`` takes ``--optimizer=adamw`` for ``--optimizer_step_limit`` and
-drops it; SpeechBrain glues what it does not know to the option before it.
+drops it, answers a wrong value with its usage, and lets some pass that end in
+a traceback, in no training at all, or in one that goes uphill. SpeechBrain
+glues what it does not know to the option before it.
 """
 
 import dataclasses
+import math
+import typing
+from pathlib import Path
 
 import torch
 
 import speechbrain as sb
 from speechbrain.utils.run_opts import RunOptions
 
-from ..errors import InputError
-from .option_values import check_value
+from ..errors import InputError, did_you_mean
 
 OPTIONS = RunOptions().as_dict()
+KINDS = {f.name: f.type for f in dataclasses.fields(RunOptions)}
 FLAGS = {name for name, default in OPTIONS.items() if default is False}
+LEAST = {  # name -> smallest value
+    **dict.fromkeys(("debug_batches", "debug_epochs"), 1),
+    **dict.fromkeys(("grad_accumulation_factor", "optimizer_step_limit"), 1),
+    **dict.fromkeys(("ckpt_interval_minutes", "ckpt_interval_steps"), 0),
+    **dict.fromkeys(("nonfinite_patience", "profile_warmup"), 0),
+    "profile_steps": 1,
+}
+REFUSED = {  # name -> why, and what to do
+    "data_parallel_backend": "start the recipe with torchrun instead",
+    "data_parallel_count": "start the recipe with torchrun instead",
+    "jit": "these modules have no TorchScript: take --compile",
+    "jit_module_keys": "these modules have no TorchScript: take --compile",
+}
 
 
 def parse_arguments(argv):
@@ -42,32 +60,14 @@ def parse_arguments(argv):
     >>> parse_arguments(argv)[2]
     'seed: 2'
     """
-    method_file, run_opts, overrides = sb.parse_arguments(_last_ones(argv))
+    if argv and argv[0] not in ("-h", "--help"):  # argparse answers these
+        if argv[0].startswith("-"):
+            raise InputError(f"{argv[0]}: the method file comes first")
+        options = _last_ones(argv[1:])
+        _check_values(options)
+        argv = [argv[0], *(a for option in options.values() for a in option)]
+    method_file, run_opts, overrides = sb.parse_arguments(argv)
     return method_file, _mend(run_opts), overrides
-
-
-def _mend(run_opts):
-    """Options that SpeechBrain takes and then stumbles over."""
-    device, changed = run_opts.device, {}
-    if device is not None:
-        check_device(device)
-    on_cpu = device == "cpu" or not torch.accelerator.is_available()
-    for name in ("precision", "eval_precision"):
-        if on_cpu and getattr(run_opts, name) == "fp16":
-            raise InputError(f"--{name}=fp16 needs a GPU: bf16 runs on a CPU")
-    # NCCL cannot serve CPU processes, and gloo always can
-    if on_cpu and "distributed_backend" not in run_opts.overridden_args:
-        changed["distributed_backend"] = "gloo"
-    if run_opts.optimizer_step_limit is not None:
-        limit = int(run_opts.optimizer_step_limit)  # argparse leaves a text
-        changed["optimizer_step_limit"] = limit
-    given = set(run_opts.overridden_args)
-    if (
-        run_opts.ckpt_interval_steps > 0
-        and "ckpt_interval_minutes" not in given
-    ):
-        given.add("ckpt_interval_minutes")  # steps replace minutes
-    return dataclasses.replace(run_opts, overridden_args=given, **changed)
 
 
 def check_device(device):
@@ -89,14 +89,10 @@ def check_device(device):
         raise InputError(f"--device={device} is not there: {reason}")
 
 
-def _last_ones(argv):
-    """The command line, and of a repeated option the last."""
-    if not argv or argv[0] in ("-h", "--help"):
-        return argv  # argparse answers
-    if argv[0].startswith("-"):
-        raise InputError(f"{argv[0]}: the method file comes first")
+def _last_ones(arguments):
+    """Name of an option -> its arguments, of a repeated one the last."""
     options, name, wanted = {}, None, False
-    for argument in argv[1:]:
+    for argument in arguments:
         if argument.startswith("--"):
             name, sign, value = argument[2:].partition("=")
             _refuse_lost_argument(name, sign, value)
@@ -108,21 +104,7 @@ def _last_ones(argv):
             wanted = name.endswith("_module_keys")  # takes a list
         else:
             raise InputError(f"{argument}: options are written --key=value")
-    _check_values(options)
-    return [argv[0], *(a for option in options.values() for a in option)]
-
-
-def _check_values(options):
-    """The run options, before argparse answers with its usage."""
-    values = {
-        name: arguments[0].partition("=")[2] or " ".join(arguments[1:])
-        for name, arguments in options.items()
-    }
-    on_cpu = values.get("device", "cpu").startswith("cpu")
-    for name in OPTIONS.keys() & values.keys() - {"device"}:
-        check_value(name, values[name], on_cpu)
-    if values.get("device") == "":
-        raise InputError("--device= is empty: give such as cpu or cuda")
+    return options
 
 
 def _refuse_lost_argument(name, sign, value):
@@ -140,3 +122,69 @@ def _refuse_lost_argument(name, sign, value):
             f"--{name}={value}: SpeechBrain would cut the value at its `=`; "
             "put it into a yaml file"
         )
+
+
+def _check_values(options):
+    """Refuse what run options cannot be, before argparse sees it."""
+    values = {
+        name: arguments[0].partition("=")[2] or " ".join(arguments[1:])
+        for name, arguments in options.items()
+        if name in OPTIONS
+    }
+    device = values.pop("device", "cpu")
+    for name, value in values.items():
+        _check_value(name, value, device.startswith("cpu"))
+    if device == "":
+        raise InputError("--device= is empty: give such as cpu or cuda")
+
+
+def _check_value(name, value, on_cpu):
+    if name in REFUSED:
+        raise InputError(f"--{name}: {REFUSED[name]}")
+    if name == "auto_mix_prec" and on_cpu:
+        raise InputError(
+            f"--{name} needs a GPU: --precision=bf16 runs on a CPU"
+        )
+    if name == "log_config" and not Path(value).is_file():
+        raise InputError(f"--{name}={value}: there is no such file")
+    inner = typing.get_args(KINDS[name])
+    for kind in {int, float}.intersection((KINDS[name], *inner)):
+        _check_number(name, value, kind)
+    if typing.get_origin(KINDS[name]) is typing.Literal and value not in inner:
+        near = did_you_mean(value, inner)
+        raise InputError(
+            f"--{name}={value} is none of {', '.join(inner)}.{near}"
+        )
+
+
+def _check_number(name, value, kind):
+    least = LEAST.get(name, -math.inf)
+    try:
+        fits = least <= kind(value) < math.inf
+    except ValueError:
+        fits = False
+    if not fits:
+        what = "a whole number" if kind is int else "a number"
+        bound = f", {least} or more" if name in LEAST else ""
+        raise InputError(f"--{name}={value}: give {what}{bound}")
+
+
+def _mend(run_opts):
+    """Options that SpeechBrain takes and then stumbles over."""
+    device, changed = run_opts.device, {}
+    if device is not None:
+        check_device(device)
+    on_cpu = device == "cpu" or not torch.accelerator.is_available()
+    for name in ("precision", "eval_precision"):
+        if on_cpu and getattr(run_opts, name) == "fp16":
+            raise InputError(f"--{name}=fp16 needs a GPU: bf16 runs on a CPU")
+    # NCCL cannot serve CPU processes, and gloo always can
+    if on_cpu and "distributed_backend" not in run_opts.overridden_args:
+        changed["distributed_backend"] = "gloo"
+    if run_opts.optimizer_step_limit is not None:
+        limit = int(run_opts.optimizer_step_limit)  # argparse leaves a text
+        changed["optimizer_step_limit"] = limit
+    given = set(run_opts.overridden_args)
+    if run_opts.ckpt_interval_steps > 0:
+        given.add("ckpt_interval_minutes")  # steps replace minutes
+    return dataclasses.replace(run_opts, overridden_args=given, **changed)

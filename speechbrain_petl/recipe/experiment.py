@@ -1,7 +1,13 @@
-"""The folder of a run: its settings, its script, its log and who works in it."""
+"""The folder of a run: its settings, its script, its log and who works in it.
+
+Also the notes of a run: what prepare.py has warned of, for the result.json
+(clips that are left out, recordings in two splits, figures that no published
+one compares with).
+"""
 
 import atexit
 import inspect
+import logging
 import os
 import shutil
 import socket
@@ -12,7 +18,6 @@ from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from hyperpyyaml import resolve_references
 
 from speechbrain.core import DEFAULT_LOG_CONFIG
 from speechbrain.utils.distributed import (
@@ -28,14 +33,37 @@ from speechbrain.utils.logger import (
 from speechbrain.utils.quirks import log_applied_quirks
 
 from ..errors import InputError
-from .run_options import with_run_options
-from .settings import HYPERPARAMS
+from .settings import HYPERPARAMS, settings_of
 
+PREPARE = ("prepare", "segments", "twelve", "speechbrain_petl.data")
 LOCK, HOLDER = ".lock", ".locked_by"
 PATIENCE = 10  # seconds: loader workers outlive a killed process a little
 _HELD = {}  # path -> lock of this process, until its end
 
 logger = get_logger(__name__)
+
+
+class _Notes(logging.Handler):
+    """Keeps the warnings of prepare.py, each once."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.texts = []
+
+    def listen(self):
+        """Begin anew: a recipe starts."""
+        self.texts.clear()
+        for name in PREPARE:
+            logging.getLogger(name).addHandler(self)
+
+    def emit(self, record):
+        """Keep the message of a ``logging.LogRecord``."""
+        text = record.getMessage()
+        if text not in self.texts:
+            self.texts.append(text)
+
+
+NOTES = _Notes()  # of the recipe that this process runs
 
 
 def create_experiment_directory(folder, hparams_file, overrides, run_opts):
@@ -64,16 +92,12 @@ def create_experiment_directory(folder, hparams_file, overrides, run_opts):
 @main_process_only
 def _create(folder, hparams_file, overrides, run_opts, script):
     folder.mkdir(parents=True, exist_ok=True)
-    with open(hparams_file, encoding="utf-8") as file:
-        text = resolve_references(file, overrides).getvalue()
-    header = (
-        f"# Generated {date.today()} from:\n# {os.path.abspath(hparams_file)}"
+    text = (
+        f"# Generated {date.today()} from:\n# {os.path.abspath(hparams_file)}\n"
+        "# yamllint disable\n" + settings_of(hparams_file, overrides, run_opts)
     )
     part = folder / f"{HYPERPARAMS}.part"
-    part.write_text(
-        f"{header}\n# yamllint disable\n{with_run_options(text, run_opts)}",
-        encoding="utf-8",
-    )
+    part.write_text(text, encoding="utf-8")
     os.replace(part, folder / HYPERPARAMS)
     if script:
         shutil.copy(os.path.realpath(script), folder)
@@ -91,6 +115,7 @@ def _log_into(folder):
     )
     sys.excepthook = partial(_log_exception, log)
     log_applied_quirks()  # again, for the log
+    NOTES.listen()
     logger.info("Beginning experiment!")
     logger.info(f"Experiment folder: {folder}")
 

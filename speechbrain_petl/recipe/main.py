@@ -1,5 +1,8 @@
-"""How every script ends: bad input with one line, a bug with its traceback."""
+"""How every script ends: one line for what its user or its machine got wrong,
+a traceback for a bug.
+"""
 
+import errno
 import gc
 import logging
 import sys
@@ -12,10 +15,18 @@ import yaml
 
 from ..errors import InputError
 from .experiment import unlock
-from .surroundings import surroundings
 
 STOPPED = "stopped: what is finished is kept, the same command again goes on"
+GOES_ON = "What is written so far is whole: the same command goes on from it."
 YAML_ERRORS = ruamel.yaml.error.YAMLError, yaml.YAMLError
+REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room"),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS), "Choose another folder"
+    ),
+}
+# torch's own writer does not know why it could not write
+TORCH_WRITER = ("PytorchStreamWriter", "inline_container", "unexpected pos")
 
 
 def run_main(main):
@@ -35,7 +46,7 @@ def run_main(main):
         print(STOPPED, file=sys.stderr)
         sys.exit(130)  # as a shell's
     except Exception as error:
-        said = _line(error)
+        said = _of_input(error) or _of_machine(error)
         if said is None:
             raise
         sys.exit(f"error: {' '.join(said.split())}")
@@ -46,20 +57,30 @@ def run_main(main):
             gc.collect()  # ends its threads: one alive at exit may abort it
 
 
-def _line(error):
-    """What is to be said; None of a bug, which keeps its traceback."""
-    if _is_bad_input(error):
-        return ": ".join(map(str, error.args))
-    return surroundings(error)
-
-
-def _is_bad_input(error):
-    """Whether a line is enough: ours, or HyperPyYAML's about a yaml file.
+def _of_input(error):
+    """A line about bad input: ours, or HyperPyYAML's about a yaml file.
 
     An error inside a class or function that a yaml names is its developer's.
     """
-    if isinstance(error, InputError):
-        return True
     frames = traceback.extract_tb(error.__traceback__)
     by_yaml = [Path(f.filename).parent.name == "hyperpyyaml" for f in frames]
-    return by_yaml[-1] or (any(by_yaml) and isinstance(error, YAML_ERRORS))
+    of_yaml = by_yaml[-1] or (any(by_yaml) and isinstance(error, YAML_ERRORS))
+    if isinstance(error, InputError) or of_yaml:
+        return ": ".join(map(str, error.args))
+    return None
+
+
+def _of_machine(error):
+    """A line about a full disk, or a folder that cannot be written to."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in REMEDIES:
+            file = error.filename2 or error.filename
+            what = f"{file}: {error.strerror}" if file else error.strerror
+            return f"{what}. {REMEDIES[error.errno]}. {GOES_ON}"
+        words = str(error)
+        if isinstance(error, RuntimeError) and any(
+            writer in words for writer in TORCH_WRITER
+        ):
+            return f"a checkpoint could not be written. Make room. {GOES_ON}"
+        error = error.__cause__
+    return None

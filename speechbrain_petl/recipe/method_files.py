@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from ..errors import InputError, did_you_mean
-from .yaml_files import dump_yaml, load_yaml, update_yaml
+from ..errors import ArgumentParser, InputError, did_you_mean
+from .yaml_files import dump_yaml, read_yaml, update_yaml
 
 BASE = "base.yaml"
 WHOLE = "output_folder"  # a yaml that has it needs no base.yaml
@@ -40,7 +40,7 @@ def base_of(method_file):
     for folder in (method_file.parent, method_file.parent.parent):
         if (folder / BASE).is_file():
             return folder / BASE
-    if WHOLE in load_yaml(method_file.read_text(encoding="utf-8"), method_file):
+    if WHOLE in read_yaml(method_file):
         return method_file
     raise InputError(
         f"{method_file} has no {BASE} beside it or one level up, and is none "
@@ -63,10 +63,8 @@ def override(method_file, overrides):
     dict
         All of them, with yaml tags and comments.
     """
-    merged = YAML().map()
-    if base_of(method_file) != Path(method_file):
-        text = Path(method_file).read_text(encoding="utf-8")
-        merged = load_yaml(text, method_file)
+    whole = base_of(method_file) == Path(method_file)
+    merged = YAML().map() if whole else read_yaml(method_file)
     update_yaml(merged, overrides)
     return merged
 
@@ -86,7 +84,19 @@ def export(method_file, overrides=None):
     str
         The text of a yaml file that needs no other.
     """
-    base_file = base_of(method_file)
-    flat = load_yaml(base_file.read_text(encoding="utf-8"), base_file)
+    flat = read_yaml(base_of(method_file))
     update_yaml(flat, override(method_file, overrides or {}))
     return dump_yaml(flat) + "\n"
+
+
+def main(argv):
+    """``sbpetl export``: print a method file in full.
+
+    Arguments
+    ---------
+    argv : list of str
+        A method file.
+    """
+    parser = ArgumentParser(prog="sbpetl export", description=__doc__)
+    parser.add_argument("method", help="a file of a recipe's hparams")
+    print(export(parser.parse_args(argv).method), end="")

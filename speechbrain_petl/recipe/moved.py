@@ -8,7 +8,7 @@ import pydoc
 import warnings
 from types import SimpleNamespace
 
-from .plain import REF
+from .yaml_files import REF
 
 OWN = "speechbrain_petl"
 CLASSES = {  # in yaml files and descriptions
@@ -33,7 +33,7 @@ def renew(tree):
     Arguments
     ---------
     tree : object
-        Plain data, as ``plain.plain_tree`` returns it or adapter.json has it.
+        Plain data, as ``plain_tree`` returns it or adapter.json has it.
 
     Returns
     -------
@@ -54,19 +54,14 @@ def renew(tree):
         tag, colon, name = key.partition(":")
         name = CLASSES.get(name, name)
         value = renew(value)
-        if colon and isinstance(value, dict):
-            value = _renew_arguments(value, ARGUMENTS.get(name, {}))
+        names = ARGUMENTS.get(name, {}) if colon else {}
+        if isinstance(value, dict):
+            value = {
+                names.get(k, k): _without_attribute(v) if k in names else v
+                for k, v in value.items()
+            }
         new[f"{tag}{colon}{name}"] = value
     return new
-
-
-def _renew_arguments(arguments, names):
-    return {
-        names.get(key, key): _without_attribute(value)
-        if key in names
-        else value
-        for key, value in arguments.items()
-    }
 
 
 def _without_attribute(value):
@@ -97,15 +92,10 @@ def old_module(name):
     'speechbrain_petl.training.loggers'
     """
     path = f"{OWN}.{name}"
-    if path in CLASSES:
-        warnings.warn(
-            f"for {path} write {CLASSES[path]}", FutureWarning, stacklevel=3
-        )
-        return pydoc.locate(CLASSES[path])
     found = {
-        old.rpartition(".")[2]: new
+        old: new
         for old, new in CLASSES.items()
-        if old.rpartition(".")[0] == path
+        if path in (old, old.rpartition(".")[0])
     }
     if not found:
         raise AttributeError(f"module {OWN!r} has no attribute {name!r}")
@@ -114,4 +104,9 @@ def old_module(name):
         FutureWarning,
         stacklevel=3,
     )
-    return SimpleNamespace(**{k: pydoc.locate(v) for k, v in found.items()})
+    if path in found:
+        return pydoc.locate(found[path])
+    classes = {
+        old.rpartition(".")[2]: pydoc.locate(new) for old, new in found.items()
+    }
+    return SimpleNamespace(**classes)

@@ -3,20 +3,26 @@
 What one level does not know, the next may not set.
 """
 
+import math
+
 import torch
-from hyperpyyaml import resolve_references
+from ruamel.yaml.comments import TaggedScalar
 
 import speechbrain as sb
 
 from ..errors import InputError, did_you_mean
-from .checks import refuse_another_kind, refuse_lost, refuse_placeholders
 from .command_line import parse_arguments
 from .experiment import make_folders
 from .method_files import base_of, override
-from .notes import NOTES
-from .run_options import with_run_options
-from .settings import refuse_other_settings
-from .yaml_files import dump_yaml, load_yaml
+from .settings import refuse_other_settings, settings_of
+from .yaml_files import dump_yaml, load_yaml, read_yaml, tag_of
+
+KINDS = {  # of a value in base.yaml -> what may replace it
+    bool: (bool, "True or False"),
+    int: (int, "a whole number"),
+    float: ((float, int), "a number"),
+    dict: (dict, "a mapping, {key: value}"),
+}
 
 
 def parse_recipe(argv):
@@ -52,7 +58,6 @@ def parse_recipe(argv):
     lr: 0.005
     seed: 7
     """
-    NOTES.listen()
     base_file, run_opts, overrides, settings = check_recipe(argv)
     refuse_other_settings(settings)
     if not torch.distributed.is_initialized():
@@ -71,12 +76,8 @@ def check_recipe(argv):
 
     Returns
     -------
-    hparams_file : str
-        The base.yaml beside the method file.
-    run_opts : speechbrain.utils.run_opts.RunOptions
-        For the Brain.
-    overrides : str
-        The method file and the command line as one set of overrides.
+    hparams_file, run_opts, overrides : tuple
+        As ``parse_recipe`` returns them.
     settings : dict
         base.yaml with these overrides and with its references resolved, but
         nothing built; and the run options that change the result.
@@ -86,18 +87,67 @@ def check_recipe(argv):
     overrides = override(
         method_file, load_yaml(command_line, "the command line")
     )
-    known = load_yaml(base_file.read_text(encoding="utf-8"), base_file)
+    known = read_yaml(base_file)
     for key, value in overrides.items():
         if key not in known:
             raise InputError(
                 f"{key} is no key of {base_file}.{did_you_mean(key, known)} "
                 f"It has: {', '.join(k for k in known if k[:2] != '__')}"
             )
-        refuse_another_kind(key, value, known[key], base_file)
-    refuse_placeholders(known | overrides, known, base_file)
-    refuse_lost(known, overrides, base_file)
+        _refuse_another_kind(key, value, known[key], base_file)
+    _refuse_placeholders(known, overrides, base_file)
+    _refuse_lost(known, overrides, base_file)
     text = dump_yaml(overrides)
-    with open(base_file, encoding="utf-8") as file:
-        resolved = resolve_references(file, text).getvalue()
-    settings = load_yaml(with_run_options(resolved, run_opts), base_file)
+    settings = load_yaml(settings_of(base_file, text, run_opts), base_file)
     return str(base_file), run_opts, text, settings
+
+
+def _refuse_another_kind(key, value, default, base_file):
+    """Refuse what is no number where there was one, and so on."""
+    kind = next((k for k in KINDS if isinstance(default, k)), None)
+    if kind is None or isinstance(value, TaggedScalar):
+        return
+    fits = isinstance(value, KINDS[kind][0])
+    fits = fits and isinstance(value, bool) == (kind is bool)
+    if isinstance(value, float) and not math.isfinite(value):
+        fits = False
+    if not fits:
+        there = "a mapping" if kind is dict else default
+        raise InputError(
+            f"{key}={'null' if value is None else value}: {base_file} has "
+            f"{there} there, give {KINDS[kind][1]}"
+        )
+
+
+def _refuse_placeholders(base, overrides, base_file):
+    """Refuse a ``!PLACEHOLDER`` that nothing has replaced."""
+    for key, value in base.items():
+        given = overrides.get(key) not in (value, None)
+        if tag_of(value) == "!PLACEHOLDER" and not given:
+            raise InputError(
+                f"{base_file} leaves {key} to you: add --{key}=..."
+            )
+
+
+def _refuse_lost(base, overrides, base_file):
+    """Refuse what HyperPyYAML would not do, or do something else.
+
+    It merges ``!new:A {...}`` into ``!new:B {...}`` and makes a B, and cannot
+    put a mapping in the place of a scalar.
+    """
+    for key, value in overrides.items():
+        if not isinstance(value, dict) or key not in base:
+            continue
+        old = base[key]
+        if not isinstance(old, dict):
+            raise InputError(
+                f"{key}: a mapping cannot replace `{old}`. Change it in "
+                f"{base_file}."
+            )
+        if tag_of(value) not in (None, tag_of(old)):
+            raise InputError(
+                f"{key}: {tag_of(value)} {{...}} cannot replace {tag_of(old)}. "
+                f"Change it in {base_file}, or give {tag_of(value)} without "
+                "arguments."
+            )
+        _refuse_lost(old, value, base_file)

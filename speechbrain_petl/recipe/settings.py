@@ -1,23 +1,77 @@
-"""A run folder goes on with the settings it was begun with, or not at all."""
+"""The settings of a run, stored in its folder: it goes on with these only.
 
+Those of SpeechBrain's run options that change the result are settings, too.
+"""
+
+import hashlib
+import json
 from pathlib import Path
+
+from hyperpyyaml import resolve_references
 
 from speechbrain.utils.logger import get_logger
 
+from ..data.checksums import sha256_of
 from ..errors import InputError
-from . import run_options
+from .command_line import OPTIONS
 from .moved import ADDED, renew
-from .plain import plain_tree
-from .yaml_files import dump_yaml, load_yaml
+from .yaml_files import dump_yaml, plain_tree, read_yaml
 
 logger = get_logger(__name__)
 
 HYPERPARAMS = "hyperparams.yaml"  # as SpeechBrain names it
+LABELS = "labels_file"  # the key of a yaml that says where they are
+RUN_OPTIONS = "run_options"  # of hyperparams.yaml; no base.yaml has it
+CHANGE_THE_RESULT = (
+    *("precision", "eval_precision", "auto_mix_prec", "bfloat16_mix_prec"),
+    *("max_grad_norm", "skip_nonfinite_grads", "nonfinite_patience"),
+    *("grad_accumulation_factor", "optimizer_step_limit"),
+    *("remove_vector_weight_decay", "debug", "debug_persistently"),
+    *("debug_batches", "debug_epochs"),
+)
 # keys that may change between a run and its continuation
 MAY_CHANGE = {
     *("data_folder", "download", "num_workers"),
     *("cache_folder", "ckpt_interval_minutes", "logger"),
 }
+
+
+def settings_of(hparams_file, overrides, run_opts):
+    """What a run is to store: all references resolved, nothing built.
+
+    Arguments
+    ---------
+    hparams_file : str or os.PathLike
+        A base.yaml.
+    overrides : str
+        In yaml.
+    run_opts : speechbrain.utils.run_opts.RunOptions
+        Those that change the result and are not SpeechBrain's defaults are
+        added.
+
+    Returns
+    -------
+    str
+        In yaml.
+
+    Example
+    -------
+    >>> from speechbrain.utils.run_opts import RunOptions
+    >>> base = getfixture("tmp_path") / "base.yaml"
+    >>> _ = base.write_text("lr: 1\\nbest: !ref <lr>\\n")
+    >>> print(settings_of(base, "lr: 2", RunOptions(precision="bf16")))
+    lr: 2
+    best: 2
+    run_options:
+        precision: bf16
+    """
+    with open(hparams_file, encoding="utf-8") as file:
+        text = resolve_references(file, overrides).getvalue()
+    given = run_opts.as_dict()
+    changed = [k for k in CHANGE_THE_RESULT if given[k] != OPTIONS[k]]
+    if changed:
+        text += dump_yaml({RUN_OPTIONS: {k: given[k] for k in changed}})
+    return text
 
 
 def refuse_other_settings(settings):
@@ -34,54 +88,21 @@ def refuse_other_settings(settings):
     stored = folder / HYPERPARAMS
     if not stored.is_file() or not _holds_a_run(folder, settings):
         return
-    text = stored.read_text(encoding="utf-8", errors="replace")
-    if not text.strip():  # version 0.1 was killed while it wrote it
+    old = read_yaml(stored)
+    if not old:  # version 0.1 was killed while it wrote it
         logger.warning(
             f"{stored} is empty: the run goes on with these settings"
         )
         return
-    old = load_yaml(text, stored)
-    if _was_a_trial(old):
-        return
-    for _, was, now in differences(old, settings):
+    options = old.get(RUN_OPTIONS, {})
+    if options.get("debug") and not options.get("debug_persistently"):
+        return  # it has kept no checkpoints
+    for was, now in _differences(old, settings):
         raise InputError(
             f"{folder} holds a run with other settings: it had `{was}` where "
             f"this one has `{now}`. Give another --output_folder, or delete "
             f"that one; {stored} is what it had."
         )
-
-
-def differences(old, new):
-    """In what two runs differ.
-
-    Arguments
-    ---------
-    old : dict
-        Settings, as ``check_recipe`` returns them.
-    new : dict
-        The same of another run.
-
-    Yields
-    ------
-    tuple of str
-        (key, one's text, the other's), top-level keys that hold a single
-        value first: mappings that refer to it differ then too.
-
-    Example
-    -------
-    >>> old = {"brain": {"seed": 1}, "data_folder": "a", "seed": 1}
-    >>> new = {"brain": {"seed": 2}, "data_folder": "b", "seed": 2}
-    >>> next(differences(old, new))
-    ('seed', 'seed: 1', 'seed: 2')
-    """
-    was, now = plain_settings(old), plain_settings(new)
-    for key in ADDED - was.keys():
-        now.pop(key, None)
-    keys = sorted(k for k in was.keys() | now.keys() if not k.startswith("__"))
-    keys.sort(key=lambda key: isinstance(new.get(key, old.get(key)), dict))
-    for key in keys:
-        if was.get(key) != now.get(key):
-            yield key, _in_a_line(key, old), _in_a_line(key, new)
 
 
 def _holds_a_run(folder, settings):
@@ -90,30 +111,25 @@ def _holds_a_run(folder, settings):
     return finished or any(folder.glob("**/CKPT+*"))
 
 
-def _was_a_trial(old):
-    """``--debug`` without ``--debug_persistently`` keeps no checkpoints."""
-    options = old.get(run_options.KEY, {})
-    return options.get(run_options.DEBUG) and not options.get(run_options.KEPT)
+def _differences(old, new):
+    """(one's text, the other's) of the keys in which two runs differ.
 
-
-def plain_settings(tree):
-    """Plain data without what may change: some keys, and where the folder is.
-
-    Arguments
-    ---------
-    tree : dict
-        Settings, as ``check_recipe`` returns them.
-
-    Returns
-    -------
-    dict
-        What two runs have in common whose results are to be the same.
-
-    Example
-    -------
-    >>> plain_settings({"seed": 1, "data_folder": "a"})
-    {'seed': 1}
+    Top-level keys that hold a single value come first: mappings that refer to
+    it differ then too.
     """
+    was, now = _plain_settings(old), _plain_settings(new)
+    for key in ADDED - was.keys():
+        now.pop(key, None)
+    keys = sorted(k for k in was.keys() | now.keys() if not k.startswith("__"))
+    keys.sort(key=lambda key: isinstance(new.get(key, old.get(key)), dict))
+    for key in keys:
+        if was.get(key) != now.get(key):
+            lines = (dump_yaml({key: tree.get(key)}) for tree in (old, new))
+            yield tuple(" ".join(line.split()) for line in lines)
+
+
+def _plain_settings(tree):
+    """Plain data without what may change: some keys, and where the folder is."""
     folder = str(tree.get("output_folder"))
 
     def _visit(node):
@@ -129,5 +145,55 @@ def plain_settings(tree):
     return _visit(renew(plain_tree(tree)))
 
 
-def _in_a_line(key, tree):
-    return " ".join(dump_yaml({key: tree.get(key)}).split())
+def stored_labels(folder, settings):
+    """Where the label set of a run is, wherever the run has been moved.
+
+    Arguments
+    ---------
+    folder : str or os.PathLike
+        Of the run.
+    settings : dict
+        What its hyperparams.yaml holds.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    file, output = (
+        Path(str(settings[LABELS])),
+        str(settings.get("output_folder")),
+    )
+    if file.is_relative_to(output):
+        return Path(folder) / file.relative_to(output)
+    return file
+
+
+def sums_of_settings(folder):
+    """Checksums of what the settings and the label set of a run say.
+
+    What may change between a run and its continuation is left out.
+
+    Arguments
+    ---------
+    folder : str or os.PathLike
+        Of the run; without a hyperparams.yaml there is nothing to check.
+
+    Returns
+    -------
+    dict
+        Name of a file, from the folder on -> checksum.
+    """
+    stored = Path(folder) / HYPERPARAMS
+    if not stored.is_file():
+        return {}
+    settings = read_yaml(stored)
+    text = json.dumps(_plain_settings(settings), sort_keys=True, default=str)
+    sums = {HYPERPARAMS: hashlib.sha256(text.encode()).hexdigest()}
+    if LABELS in settings:
+        labels = stored_labels(folder, settings)
+        if labels.is_file():
+            here = labels.is_relative_to(folder)
+            name = labels.relative_to(folder) if here else labels
+            sums[name.as_posix()] = sha256_of(labels)
+    return sums

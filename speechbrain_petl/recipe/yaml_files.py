@@ -1,11 +1,15 @@
-"""Yaml files with HyperPyYAML's tags: read, write, override."""
+"""Yaml files with HyperPyYAML's tags: read, write, override, as plain data."""
 
 from io import StringIO
+from pathlib import Path
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
 
 from ..errors import InputError
+
+REF = "!ref"
 
 
 def _yaml():
@@ -16,6 +20,23 @@ def _yaml():
     yaml.width = 4096  # long values stay on their line
     yaml.indent(mapping=4, sequence=6, offset=4)
     return yaml
+
+
+def read_yaml(path):
+    """Read a file that holds a mapping, with tags and comments.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        The file.
+
+    Returns
+    -------
+    ruamel.yaml.comments.CommentedMap
+        As ``load_yaml`` returns it.
+    """
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    return load_yaml(text, path)
 
 
 def load_yaml(text, name):
@@ -112,3 +133,49 @@ def tag_of(node):
     '!new:B'
     """
     return getattr(getattr(node, "tag", None), "value", None)
+
+
+def plain_tree(node, names=None):
+    """Dicts, lists, texts, numbers, booleans and None, in which tags are keys.
+
+    Arguments
+    ---------
+    node : object
+        As ``load_yaml`` returns it, or a part of it.
+    names : dict, optional
+        id of a node -> name, for nodes that are to be named, not repeated:
+        ``{"!ref": name}``.
+
+    Returns
+    -------
+    object
+        The same as plain data, as adapter.json has it.
+
+    Example
+    -------
+    >>> plain_tree(load_yaml("net: !new:torch.nn.Linear [3, 4]", "a file"))
+    {'net': {'!new:torch.nn.Linear': [3, 4]}}
+    """
+    names = names or {}
+    if id(node) in names:
+        return {REF: names[id(node)]}
+    tag = tag_of(node)
+    tag = tag if tag and tag.startswith("!") else None
+    if isinstance(node, dict):
+        plain = {str(k): plain_tree(v, names) for k, v in node.items()}
+    elif isinstance(node, list):
+        plain = [plain_tree(item, names) for item in node]
+    else:
+        plain = _scalar(getattr(node, "value", node) if tag else node)
+        plain = plain or {} if tag else plain  # a class without arguments
+    return {tag: plain} if tag else plain
+
+
+def _scalar(node):
+    """A single value, of which ruamel has kinds of its own."""
+    if isinstance(node, (bool, ScalarBoolean)):
+        return bool(node)
+    for kind in (int, float):
+        if isinstance(node, kind):
+            return kind(node)
+    return None if node is None else str(node)

@@ -15,8 +15,8 @@ from speechbrain.utils.distributed import main_process_only
 from ..adapters.adapted import count_parameters
 from ..data.checksums import check_seal, check_sum, sealed, sha256_of
 from ..errors import InputError
-from ..recipe.notes import NOTES
-from ..recipe.stored import sums_of_settings
+from ..recipe.experiment import NOTES
+from ..recipe.settings import sums_of_settings
 from ..weights.adapter_files import (
     WEIGHTS,
     digest_of,

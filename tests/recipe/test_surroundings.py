@@ -8,7 +8,6 @@ import sys
 import pytest
 from running import arguments, result_of, run, run_elsewhere
 from speechbrain_petl.recipe.main import run_main
-from speechbrain_petl.recipe.surroundings import surroundings
 
 GOES_ON = "the same command goes on from it"
 
@@ -33,9 +32,17 @@ def test_what_the_system_refuses_is_one_line(monkeypatch, number, words):
     assert GOES_ON in stop.value.code and "\n" not in stop.value.code
 
 
-def test_an_error_of_the_code_is_none_of_the_system():
-    assert surroundings(OSError(errno.ENOENT, "No such file")) is None
-    assert surroundings(RuntimeError("shape mismatch")) is None
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOENT, "No such file"), RuntimeError("mismatch")]
+)
+def test_an_error_of_the_code_is_none_of_the_system(monkeypatch, error):
+    def main(argv):
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with pytest.raises(type(error)) as kept:
+        run_main(main)
+    assert kept.value is error
 
 
 def test_files_may_not_grow(esc50, tmp_path):

@@ -16,8 +16,7 @@ from tqdm import tqdm
 from ...errors import ArgumentParser, InputError
 from ...recipe.command_line import OPTIONS
 from ...recipe.parsing import check_recipe
-from ...recipe.run_options import CHANGE_THE_RESULT
-from ...recipe.settings import MAY_CHANGE
+from ...recipe.settings import CHANGE_THE_RESULT, MAY_CHANGE
 from ..sweep.cells import working_in
 from ..sweep.ending import stopped_once
 from ..sweep.job import JobFailed
