@@ -57,7 +57,8 @@ def test_command(tmp_path):
     path = tmp_path / "benchmarks.json"
     command = [sys.executable, "-m", "tests.benchmarks", "--quick"]
     done = subprocess.run(
-        [*command, "--json", str(path), "--only", *SHORT],
+        [*command, "--rounds=1", f"--clips={tmp_path}", f"--json={path}"]
+        + ["--only", *SHORT],
         cwd=ROOT,
         capture_output=True,
         text=True,

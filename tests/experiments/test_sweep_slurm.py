@@ -40,6 +40,7 @@ def scripts(recipe):
 
 def test_an_array(recipe, capsys):
     more = ["--jobs=7", "--partition=gpu", "--time=90", "--cpus=4"]
+    more.append("--gpus=1")
     run(recipe, *SLURM, *more, "--slurm=account=me", "--device=cuda:0")
     assert folders(recipe) == ["lora/fold1_seed1", "lora/fold2_seed1"]
     assert "2 of 2 runs are done, 0 failed" in capsys.readouterr().out
