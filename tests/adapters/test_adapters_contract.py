@@ -6,7 +6,13 @@ from functools import partial
 import pytest
 import torch
 from adapter_methods import METHODS, spectrograms, tiny_ast
-from method_files import distinct_methods, encoder_of, method_files, petl_text
+from method_files import (
+    ENCODERS,
+    distinct_methods,
+    encoder_of,
+    method_files,
+    petl_text,
+)
 from speechbrain_petl.adapters.adapted import AdaptedEncoder
 from speechbrain_petl.adapters.lora import LoRA
 from torch import nn
@@ -40,7 +46,8 @@ def two_steps(adapted, steps=2):
 
 def test_every_method_is_tried():
     """Each method file is one of those that the table holds."""
-    tried = {e: distinct_methods(e).values() for e in {"ast", "speech"}}
+    names = {"ast", *ENCODERS.values()}
+    tried = {name: distinct_methods(name).values() for name in names}
     for path in method_files():
         methods = [petl_text(other) for other in tried[encoder_of(path)]]
         assert methods.count(petl_text(path)) == 1

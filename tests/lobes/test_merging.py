@@ -123,13 +123,13 @@ def test_every_method(name):
 
 
 def test_bf16_merges_alike():
-    """The mean token to 10 %, since some pair is another."""
+    """The mean tokens to 15 %, since some pair is another."""
     ast, x = deep_ast(0.25).eval(), spectrograms()
     expected = ast(x)
     with torch.autocast("cpu", torch.bfloat16):
         actual = ast(x)
     actual, expected = actual.mean(1), expected.mean(1)
-    assert (actual - expected).abs().max() < 0.1 * expected.abs().max()
+    assert (actual - expected).norm() < 0.15 * expected.norm()
 
 
 def test_threads_do_not_mix():
