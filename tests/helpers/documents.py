@@ -29,7 +29,7 @@ PROGRAM = re.compile(
     r"sbpetl (?P<command>\w+)(?: (?P<action>[a-z]+)(?= ))?"
     r"|-m (?P<module>[\w.]+)|(?P<script>\w+)\.py"
 )
-OF_THE_RECIPE = {"--data_folder"}  # not the command's own options
+OF_THE_RECIPE = {"data_folder"}  # not the command's own options
 DOWNLOAD = "<!-- needs a download -->"
 
 
@@ -52,7 +52,8 @@ class Block:
         """What a test that runs it must hold: its program and options."""
         program = PROGRAM.search(self.text).groupdict().values()
         names = {name.split(".")[-1] for name in program if name}
-        return names | set(re.findall(r"--\w+", self.text)) - OF_THE_RECIPE
+        options = set(re.findall(r"--(\w+)", self.text))
+        return names | options - OF_THE_RECIPE
 
 
 def blocks():
