@@ -15,6 +15,7 @@ from ..errors import InputError
 from .foreign import ForeignFile
 from .headers import missing_bytes
 from .kinds import foreign_sound, head_of, no_sound
+from .mpeg import counted_samples
 from .resample import rate_ratio, resample
 
 SAMPLE_RATE = 16000  # Hz, what the encoders expect
@@ -25,6 +26,8 @@ MOST_ENERGY = 1e30
 # No format packs more: a FLAC frame of silence has 65,535 samples in 11 bytes.
 DENSEST = 8192  # samples of a channel per byte
 SLACK = 0.1  # seconds by which the lengths of MPEG and FFmpeg are estimates
+MPEG = "MPEG"  # how its subtypes begin
+UNINDEXED = "an mp3 of variable bit rate whose header does not say its length"
 _REMEDY = "Copy or download it again."
 # libsndfile's errors: the format, or its encoding, is none that it knows
 FOREIGN = {1, 4}
@@ -140,7 +143,8 @@ def _opened(file, name):
 
 def _reader_of(file, name):
     try:
-        return soundfile.SoundFile(file)
+        audio = soundfile.SoundFile(file)
+        return _with_its_length(audio, file, name)
     except soundfile.LibsndfileError as error:
         if error.code not in FOREIGN:
             raise
@@ -153,6 +157,19 @@ def _reader_of(file, name):
         if hasattr(file, "seek"):
             file.seek(0)
         return ForeignFile(file, name, what)
+
+
+def _with_its_length(audio, file, name):
+    """The same, or another reader where libsndfile has guessed the length."""
+    if audio.subtype != f"{MPEG}_LAYER_III":
+        return audio
+    counted = counted_samples(file)
+    if not counted or abs(counted - audio.frames) <= _slack(audio):
+        return audio
+    audio.close()
+    if hasattr(file, "seek"):
+        file.seek(0)
+    return ForeignFile(file, name, UNINDEXED)
 
 
 def _check_length(audio, frames, size, name):
@@ -185,7 +202,7 @@ def _read(audio, first, count, name):
 
 
 def _slack(audio):
-    estimated = audio.subtype.startswith(("MPEG", ForeignFile.subtype))
+    estimated = audio.subtype.startswith((MPEG, ForeignFile.subtype))
     return int(SLACK * audio.samplerate) if estimated else 0
 
 

@@ -143,19 +143,13 @@ def classification_datasets(
         split -> path of a manifest whose entries have "wav" and "label".
     samples : int
         Read at most that many samples of a clip.
-    labels_file : str
-        Where to store the label set, for inference.
-    shots : int, optional
-        Train on so many clips of each class only.
-    seed : int
-        Of the choice of these clips.
+    labels_file, shots, seed
+        As for ``read_manifests``.
 
     Returns
     -------
-    datasets : dict
-        split -> speechbrain.dataio.dataset.DynamicItemDataset
-    labels : speechbrain.dataio.encoder.CategoricalEncoder
-        The label set.
+    tuple
+        As ``read_manifests`` does.
     """
     datasets, labels = read_manifests(manifests, labels_file, shots, seed)
     for split, data in datasets.items():

@@ -97,40 +97,15 @@ class ForeignFile:
         return max(0, round(float(duration * unit) * self.samplerate))
 
     def seekable(self):
-        """Whether ``seek`` can be used.
-
-        Returns
-        -------
-        bool
-            True.
-        """
+        """As SoundFile's."""
         return True
 
     def seek(self, first):
-        """Say where to read.
-
-        Arguments
-        ---------
-        first : int
-            Number of the sample.
-        """
+        """Say at which sample to read."""
         self.first = first
 
     def read(self, count, dtype="float32"):
-        """Decode a part.
-
-        Arguments
-        ---------
-        count : int
-            How many samples of each channel.
-        dtype : str
-            Not used.
-
-        Returns
-        -------
-        numpy.ndarray
-            (sample, channel), float32; fewer samples if the file ends.
-        """
+        """So many samples (sample, channel), or all up to the end."""
         blocks, kept = [], 0
         with _named_errors(self.av, self.name):
             for block in self._from_first():

@@ -115,12 +115,8 @@ def audio_of(path, key, files):
 
     Arguments
     ---------
-    path : str
-        The shard, for the error message.
-    key : str
-        The clip's id, for the error message.
-    files : dict
-        Extension -> function that returns the bytes.
+    path, key, files
+        As for ``labels_of``.
 
     Returns
     -------

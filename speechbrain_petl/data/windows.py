@@ -131,19 +131,13 @@ def windowed_datasets(manifests, labels_file, shots=None, seed=0):
     ---------
     manifests : dict
         split -> path of a manifest that ``write_windows`` wrote.
-    labels_file : str
-        Where to store the label set, for inference.
-    shots : int, optional
-        Train on so many files of each class only.
-    seed : int
-        Of the choice of these files.
+    labels_file, shots, seed
+        As for ``dataio.read_manifests``.
 
     Returns
     -------
-    datasets : dict
-        split -> speechbrain.dataio.dataset.DynamicItemDataset
-    labels : speechbrain.dataio.encoder.CategoricalEncoder
-        The label set.
+    tuple
+        As ``dataio.read_manifests`` does.
     """
     datasets, labels = read_manifests(manifests, labels_file, shots, seed)
     for data in datasets.values():

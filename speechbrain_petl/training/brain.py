@@ -3,7 +3,10 @@
 The maths stays in each train.py; it tells this class all it needs to know.
 """
 
+import torch
+
 import speechbrain as sb
+from speechbrain.utils.logger import get_logger
 
 from ..errors import InputError
 from .averaging import load_average
@@ -14,6 +17,9 @@ from .metrics.of_stages import StageMetrics
 from .predictions import Predictions
 from .record import RECORD, Record
 from .results import write_run
+from .steps import ids_of
+
+logger = get_logger(__name__)
 
 
 class PETLBrain(ResumableBrain):
@@ -81,6 +87,7 @@ class PETLBrain(ResumableBrain):
         self.select, self.average = select, average
         self.train_logger, self.test_on = train_logger, test_on
         self.cache = (cache, cache_folder)
+        self.scored = []  # of a training batch, not counted yet
 
     def train_and_test(self, epoch_counter, datasets, loader, result, path):
         """Train, restore the chosen checkpoint, test, write the result.
@@ -114,7 +121,8 @@ class PETLBrain(ResumableBrain):
         with cached_clips(self, datasets, loader, *self.cache) as datasets:
             train, valid = datasets["train"], datasets.get("valid")
             train = self.make_dataloader(train, sb.Stage.TRAIN, **loader)
-            self.fit(epoch_counter, train, valid, None, {}, dict(loader))
+            epochs = self.epochs_left(epoch_counter)
+            self.fit(epochs, train, valid, None, {}, dict(loader))
             test, loader = datasets[self.test_on], dict(loader)
             self.evaluate(test, self.select, test_loader_kwargs=loader)
         return write_run(self, result, path)
@@ -136,60 +144,42 @@ class PETLBrain(ResumableBrain):
             What else they take, such as ``files`` of ``voting.PerFile``.
         """
         predictions = predictions.detach().float()
-        if self.scores_training or self.stage != sb.Stage.TRAIN:
-            for name in self.metrics.scores:
-                self.metrics[name].update(predictions, targets, **more)
+        if self.stage != sb.Stage.TRAIN:
+            self._count(predictions, targets, more)
+        elif self.scores_training:  # once the loss is known
+            self.scored.append((predictions, targets, more))
         if self.stage == sb.Stage.TEST and self.predictions and ids:
             self.predictions.add(ids, predictions, targets)
 
-    def on_fit_batch_end(self, batch, outputs, loss, should_step):
-        """Count the loss; save a checkpoint, if one is due.
+    def _count(self, predictions, targets, more):
+        for name in self.metrics.scores:
+            self.metrics[name].update(predictions, targets, **more)
 
-        Arguments
-        ---------
-        batch : speechbrain.dataio.batch.PaddedBatch
-            Clips and targets.
-        outputs : object
-            Not used.
-        loss : torch.Tensor
-            The mean over the clips.
-        should_step : bool
-            Whether the optimizer stepped.
-        """
-        self.metrics.count_loss(loss, len(batch))
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        """Count what is finite; save a checkpoint, if one is due."""
+        if self.loss_is_finite and not self.is_spare:
+            self.metrics.count_loss(loss, self.loss_items(batch))
+            for scored in self.scored:
+                self._count(*scored)
+        self.scored = []
         if self.interval.is_due(between=should_step):
             with self.metrics.synced():  # the main process saves for all
                 save_within_epoch(self.checkpointer)
 
     def evaluate_batch(self, batch, stage):
-        """As SpeechBrain's; counts the loss.
-
-        Arguments
-        ---------
-        batch : speechbrain.dataio.batch.PaddedBatch
-            Clips and targets.
-        stage : speechbrain.Stage
-            VALID or TEST.
-
-        Returns
-        -------
-        torch.Tensor
-            The detached loss.
-        """
+        """As SpeechBrain's; counts the loss, and says where it is not finite."""
         loss = super().evaluate_batch(batch, stage)
-        self.metrics.count_loss(loss, len(batch))
+        if not torch.isfinite(loss):
+            logger.warning(
+                f"{stage.name}: the loss of the clips "
+                f"{', '.join(ids_of(batch))} is not finite",
+                main_process_only=False,
+            )
+        self.metrics.count_loss(loss, self.loss_items(batch))
         return loss
 
     def on_stage_start(self, stage, epoch=None):
-        """Reset the metrics, unless an epoch goes on.
-
-        Arguments
-        ---------
-        stage : speechbrain.Stage
-            TRAIN, VALID or TEST.
-        epoch : int
-            The current epoch.
-        """
+        """Reset the metrics, unless an epoch goes on."""
         super().on_stage_start(stage, epoch)
         resumed = stage == sb.Stage.TRAIN and self.step > 0
         if not resumed or self.rank > 0:  # the main process has all counts
@@ -198,18 +188,10 @@ class PETLBrain(ResumableBrain):
             self.record.start()
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
-        """Collect the statistics; at the end of an epoch, log and save.
-
-        Arguments
-        ---------
-        stage : speechbrain.Stage
-            TRAIN, VALID or TEST.
-        stage_loss : float
-            Not used: it is this process's alone.
-        epoch : int
-            The current epoch.
-        """
+        """Collect the statistics; at the end of an epoch, log and save."""
         training = stage == sb.Stage.TRAIN
+        if training:
+            self.refuse_an_epoch_without_steps()
         stats = self.metrics.compute(training and not self.scores_training)
         if stage == sb.Stage.TEST:
             self.test_stats = stats
@@ -230,15 +212,7 @@ class PETLBrain(ResumableBrain):
         save_epoch(self.checkpointer, epoch, selected, self.average)
 
     def on_evaluate_start(self, max_key=None, min_key=None):
-        """Restore the weights that validation chose, or refuse to test.
-
-        Arguments
-        ---------
-        max_key : str
-            The metric of the choice; None for the last checkpoint.
-        min_key : str
-            Not used.
-        """
+        """Restore the weights that validation chose, or refuse to test."""
         last = self.checkpointer.find_checkpoint()
         epochs = load_average(
             self.checkpointer, self.learned, self.average, max_key

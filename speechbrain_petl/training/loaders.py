@@ -6,7 +6,7 @@ global batch, torchrun takes the same steps as one process.
 
 import random
 
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, Sampler
 
 import speechbrain as sb
 from speechbrain.dataio.sampler import ReproducibleRandomSampler
@@ -36,6 +36,79 @@ def random_sampler(dataset, seed):
     [0, 1, 2, 3]
     """
     return ReproducibleRandomSampler(dataset, seed=seed)
+
+
+class DealtSampler(Sampler):
+    """What one of n processes takes of an order: every n-th clip.
+
+    The batches of all processes are together the batch of one. Where a process
+    has no clip of the last one, it takes one that another process has, too.
+
+    Arguments
+    ---------
+    sampler : torch.utils.data.Sampler
+        The order, alike in every process.
+    rank : int
+        Which process.
+    processes : int
+        How many.
+    batch_size : int
+        Of each of them.
+    drop_last : bool
+        Whether a batch that is not full is left out.
+
+    Example
+    -------
+    >>> [list(DealtSampler(range(5), rank, 2, batch_size=2)) for rank in (0, 1)]
+    [[0, 2, 4], [1, 3, 0]]
+    """
+
+    def __init__(self, sampler, rank, processes, batch_size, drop_last=False):
+        self.sampler, self.rank, self.processes = sampler, rank, processes
+        clips = len(sampler)
+        self.clips = clips - clips % processes if drop_last else clips
+        first, mine = (len(range(r, self.clips, processes)) for r in (0, rank))
+        self.has_spare = -(first // -batch_size) > -(mine // -batch_size)
+        self.length = mine + self.has_spare
+
+    def __iter__(self):
+        order = list(self.sampler)[: self.clips]
+        spare = order[:1] if self.has_spare else []
+        return iter(order[self.rank :: self.processes] + spare)
+
+    def __len__(self):
+        return self.length
+
+    def set_epoch(self, epoch):
+        """Each has another order."""
+        if hasattr(self.sampler, "set_epoch"):
+            self.sampler.set_epoch(epoch)
+
+
+def spare_step(loader):
+    """Which step of an epoch, if any, has clips that another process has, too.
+
+    Arguments
+    ---------
+    loader : torch.utils.data.DataLoader
+        Of the training clips.
+
+    Returns
+    -------
+    int or None
+        Counted from 1.
+
+    Example
+    -------
+    >>> from torch.utils.data import DataLoader
+    >>> for rank in (0, 1):
+    ...     sampler = DealtSampler(range(5), rank, 2, batch_size=2)
+    ...     print(spare_step(DataLoader(range(5), 2, sampler=sampler)))
+    None
+    2
+    """
+    has_spare = getattr(loader.sampler, "has_spare", False)
+    return len(loader) if has_spare else None
 
 
 def loader_arguments(brain, dataset, stage, dynamic_batch=None, **loader):
@@ -68,7 +141,13 @@ def loader_arguments(brain, dataset, stage, dynamic_batch=None, **loader):
     if stage == sb.Stage.TRAIN:
         seed = random.Random(brain.seed).getrandbits(31)
         if not dynamic_batch:
-            return {**loader, "sampler": brain.make_sampler(dataset, seed)}
+            sampler = brain.make_sampler(dataset, seed)
+            if brain.processes > 1:
+                size = loader.get("batch_size") or 1
+                drop_last = loader.get("drop_last", False)
+                who = brain.rank, brain.processes
+                sampler = DealtSampler(sampler, *who, size, drop_last)
+            return {**loader, "sampler": sampler}
         loader.pop("batch_size", None)
         loader["batch_sampler"] = dynamic_batches(
             dataset, dynamic_batch, seed, brain.processes

@@ -73,21 +73,7 @@ class TrainLog(TrainLogger):
         test_stats=None,
         verbose=True,
     ):
-        """Write the statistics of an epoch or of the test.
-
-        Arguments
-        ---------
-        stats_meta : dict
-            First, the epoch.
-        train_stats : dict, optional
-            Name -> float.
-        valid_stats : dict, optional
-            The same of the validation set.
-        test_stats : dict, optional
-            The same of the test set.
-        verbose : bool
-            Whether the run's own log gets them, too.
-        """
+        """Write the statistics of an epoch, or of the test."""
         stats = (stats_meta, train_stats, valid_stats, test_stats)
         self.file.log_stats(*stats, verbose=verbose)
         for name in list(self.names):
@@ -112,16 +98,7 @@ class _Board(TensorboardLogger):
         super().__init__(str(folder / "tensorboard"))
 
     def log_stats(self, stats_meta, *stats):
-        """Write an epoch's statistics at its number, so that a resumed run
-        does not start again from 0.
-
-        Arguments
-        ---------
-        stats_meta : dict
-            The first value is the epoch.
-        *stats : tuple of dict
-            Of training, validation and test.
-        """
+        """Write an epoch at its number: a resumed run does not start from 0."""
         name, epoch = next(iter(stats_meta.items()))
         if isinstance(epoch, list):  # of which the average is tested
             epoch = max(epoch)

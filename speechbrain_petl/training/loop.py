@@ -5,38 +5,36 @@ dealt the same way to any number of processes, checkpoints whole or gone.
 """
 
 import random
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import IterableDataset
 
 import speechbrain as sb
 from speechbrain.utils.distributed import ddp_broadcast, run_on_main
-from speechbrain.utils.logger import get_logger
 
 from ..errors import InputError, check_arguments, check_count
 from ..weights.kept_base import keep_random_base
 from .allocator import set_allocator
-from .checkpoints import (
-    LAST_RECOVERABLE,
-    CheckpointInterval,
-    naming,
-    save_at_once,
+from .checkpoints import CheckpointInterval, naming
+from .loaders import (
+    loader_arguments,
+    random_sampler,
+    spare_step,
+    steps_per_epoch,
 )
-from .loaders import loader_arguments, random_sampler, steps_per_epoch
 from .options import resolve_options
 from .precision import unfuse_attention, without_emulated_bf16
+from .steps import SteppingBrain
 from .whole_checkpoints import tidy_checkpoints
-
-logger = get_logger(__name__)
 
 ENCODER = "encoder"  # the module whose base may be nobody else's
 INTERVALS = ("ckpt_interval_minutes", "ckpt_interval_steps")
 
 
-class ResumableBrain(sb.Brain):
+class ResumableBrain(SteppingBrain):
     """A Brain whose every step is a function of seed, epoch, step and rank.
 
     Arguments
@@ -58,9 +56,8 @@ class ResumableBrain(sb.Brain):
         hparams = hparams or {}
         options = without_emulated_bf16(resolve_options(run_opts, hparams))
         every = {name: options[name] for name in INTERVALS}
-        options |= dict.fromkeys(
-            INTERVALS, 0
-        )  # PETLBrain's on_fit_batch_end saves
+        # PETLBrain's on_fit_batch_end saves
+        options |= dict.fromkeys(INTERVALS, 0)
         others = {k: v for k, v in hparams.items() if k not in options}
         check_arguments(sb.Brain, modules, key="brain", **kwargs)
         super().__init__(modules, hparams=others, run_opts=options, **kwargs)
@@ -73,11 +70,7 @@ class ResumableBrain(sb.Brain):
         folder = self.checkpointer.checkpoints_dir
         self.checkpointer.checkpoints_dir = ddp_broadcast(folder)
         self.seed = seed
-        world = torch.distributed.is_initialized()
-        self.processes = torch.distributed.get_world_size() if world else 1
-        self.rank = torch.distributed.get_rank() if world else 0
         self.epoch = 0
-        self.epochs = 1  # that the learning rate falls over
         self.stream = None  # of training clips that orders them by itself
 
     def go_on_in(self, path, epochs, select, keep):
@@ -105,40 +98,60 @@ class ResumableBrain(sb.Brain):
     def make_dataloader(
         self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs
     ):
-        """As SpeechBrain's, but validation and test are dealt out too.
-
-        Arguments
-        ---------
-        dataset : torch.utils.data.Dataset
-            What to load.
-        stage : speechbrain.Stage
-            TRAIN, VALID or TEST.
-        ckpt_prefix : str
-            As in ``speechbrain.Brain.make_dataloader``.
-        **loader_kwargs : dict
-            As for ``loaders.loader_arguments``.
-
-        Returns
-        -------
-        torch.utils.data.DataLoader
-            The loader.
-        """
+        """As SpeechBrain's, but every stage's clips are dealt out by us."""
         loader = loader_arguments(self, dataset, stage, **loader_kwargs)
+        dynamic = "batch_sampler" in loader
         try:
-            made = super().make_dataloader(
-                dataset, stage, ckpt_prefix, **loader
-            )
+            with self._launched(self.distributed_launch and dynamic):
+                made = super().make_dataloader(
+                    dataset, stage, ckpt_prefix, **loader
+                )
         except (TypeError, ValueError) as error:  # batch_size=0
             raise InputError(f"loader: {error}")
         if stage == sb.Stage.TRAIN:
-            dynamic = "batch_sampler" in loader
             self.train_sampler = made.batch_sampler if dynamic else made.sampler
+            self.spare_step = spare_step(made)
             self.steps_per_epoch = steps_per_epoch(
                 made, self.grad_accumulation_factor
             )
             if isinstance(dataset, IterableDataset):
                 self.stream = dataset
         return made
+
+    @contextmanager
+    def _launched(self, value):
+        """What SpeechBrain does for several processes, inside, or does not."""
+        launched = self.distributed_launch
+        self.distributed_launch = value
+        try:
+            yield
+        finally:
+            self.distributed_launch = launched
+
+    def epochs_left(self, counter):
+        """The epochs of a run, until it has taken all the steps it may.
+
+        Arguments
+        ---------
+        counter : speechbrain.utils.epoch_loop.EpochCounter
+            Counts to the number of epochs.
+
+        Yields
+        ------
+        int
+            The next epoch, or the one that goes on.
+        """
+        limit = self.optimizer_step_limit
+        while True:
+            if self.debug and 0 < self.debug_epochs <= counter.current:
+                return
+            done = limit is not None and self.optimizer_step >= limit
+            if done and self.step == 0:  # and in the middle of no epoch
+                return
+            epoch = next(counter, None)
+            if epoch is None:
+                return
+            yield epoch
 
     def make_sampler(self, dataset, seed):
         """The order of the training clips; a recipe may have its own.
@@ -163,14 +176,12 @@ class ResumableBrain(sb.Brain):
         For DDP it makes every BatchNorm a synchronised one, which only a GPU
         can compute: there, the wrapping is left to us.
         """
-        launched = self.distributed_launch
-        on_cpu = self.device_type == "cpu"
-        self.distributed_launch = launched and not on_cpu
+        ours = self.distributed_launch and self.device_type == "cpu"
         newest = self.checkpointer.find_checkpoint()
-        with naming(newest.path if newest else "no checkpoint"):
+        path = newest.path if newest else "no checkpoint"
+        with naming(path), self._launched(self.distributed_launch and not ours):
             super().on_fit_start()
-        self.distributed_launch = launched
-        if not (launched and on_cpu):
+        if not ours:
             return
         for name, module in self.modules.items():
             if any(p.requires_grad for p in module.parameters()):
@@ -178,31 +189,9 @@ class ResumableBrain(sb.Brain):
                     module, find_unused_parameters=self.find_unused_parameters
                 )
 
-    def init_optimizers(self):
-        """One optimizer over the trainable parameters, cosine to zero."""
-        trainable = [p for p in self.modules.parameters() if p.requires_grad]
-        try:
-            self.optimizer = self.opt_class(trainable)
-        except (TypeError, ValueError) as error:  # lr=-1, or no such argument
-            raise InputError(f"opt_class: {error}")
-        self.optimizers_dict = {"opt_class": self.optimizer}
-        steps = self.epochs * self.steps_per_epoch
-        self.scheduler = CosineAnnealingLR(self.optimizer, steps)
-        self.checkpointer.add_recoverable("optimizer", self.optimizer)
-        self.checkpointer.add_recoverable(
-            LAST_RECOVERABLE, self.scheduler, custom_save_hook=save_at_once
-        )
-
     def on_stage_start(self, stage, epoch=None):
-        """Note where the run is; a stream of clips goes on from there.
-
-        Arguments
-        ---------
-        stage : speechbrain.Stage
-            TRAIN, VALID or TEST.
-        epoch : int
-            The current epoch.
-        """
+        """Note where the run is; a stream of clips goes on from there."""
+        super().on_stage_start(stage, epoch)
         self.stage = stage
         self.epoch = epoch or self.epoch
         self.interval.restart()
@@ -210,33 +199,6 @@ class ResumableBrain(sb.Brain):
             self.stream.start(self.epoch, self.step)
 
     def on_fit_batch_start(self, batch, should_step):
-        """Seed the step, so that a resumed run draws what it would have.
-
-        Arguments
-        ---------
-        batch : speechbrain.dataio.batch.PaddedBatch
-            Not used.
-        should_step : bool
-            Not used.
-        """
+        """Seed the step, so that a resumed run draws what it would have."""
         name = f"{self.seed} {self.epoch} {self.step} {self.rank}"
         torch.manual_seed(random.Random(name).getrandbits(63))
-
-    def optimizers_step(self):
-        """Clip over all parameter groups, step, and move the schedule on.
-
-        Steps with a gradient that is not finite are left out.
-        """
-        opt = self.optimizer
-        self.scaler.unscale_(opt)
-        parameters = [p for g in opt.param_groups for p in g["params"]]
-        limit = self.max_grad_norm if self.max_grad_norm > 0 else float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
-        if self.scaler.is_enabled() or torch.isfinite(norm):
-            self.scaler.step(opt)
-            self.scaler.update()
-        else:
-            logger.warning("the gradient is not finite: this step is left out")
-        opt.zero_grad(set_to_none=True)
-        self.optimizer_step += 1
-        self.scheduler.step()

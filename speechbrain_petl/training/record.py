@@ -55,28 +55,14 @@ class Record:
 
     @mark_as_saver
     def save(self, path):
-        """Write the record, with the time of a stage that runs.
-
-        Arguments
-        ---------
-        path : str
-            The file.
-        """
+        """Write the record, with the time of a stage that runs."""
         content = {"history": self.history, "seconds": self._seconds_now()}
         with open(path, "w", encoding="utf-8") as file:
             json.dump(content, file)
 
     @mark_as_loader
     def load(self, path, end_of_epoch=True):
-        """Go on from a record.
-
-        Arguments
-        ---------
-        path : str
-            The file.
-        end_of_epoch : bool
-            Not used.
-        """
+        """Go on from a record."""
         with open(path, encoding="utf-8") as file:
             saved = json.load(file)
         self.history, self.seconds = saved["history"], saved["seconds"]

@@ -3,6 +3,7 @@
 import io
 import json
 import resource
+import sys
 import time
 
 import numpy as np
@@ -99,3 +100,44 @@ def test_statistics_of_a_sample(tmp_path):
     path = odd_sounds.write_all(tmp_path, {"a.wav": wav})["a.wav"]
     (tmp_path / "a.json").write_text(json.dumps({"a": {"wav": str(path)}}))
     assert np.isfinite(statistics(str(tmp_path / "a.json"))).all()
+
+
+SILENCE = np.zeros((8 * SAMPLE_RATE, 1))
+LOUD = np.random.default_rng(0).standard_normal((2 * SAMPLE_RATE, 1)) / 4
+CONSTANT = {"bitrate_mode": "CONSTANT", "compression_level": 0.5}
+UNINDEXED = {"loud first": (LOUD, SILENCE), "silent first": (SILENCE, LOUD)}
+
+
+@pytest.mark.parametrize("order", UNINDEXED)
+@pytest.mark.parametrize("tagged", [False, True])
+def test_an_mp3_without_its_length_is_read_whole(order, tagged, tmp_path):
+    """libsndfile guesses a fifth of it, or half as much again."""
+    pytest.importorskip("av")
+    data = odd_sounds.without_index(np.concatenate(UNINDEXED[order]))
+    tag = b"ID3\4\0\0\0\0\x02\0" + bytes(256)
+    path = tmp_path / "unindexed.mp3"
+    path.write_bytes(tag + data if tagged else data)
+    assert check_audio(path) == pytest.approx(10, abs=0.2)
+    wav = read_audio(path)
+    assert len(wav) / SAMPLE_RATE == pytest.approx(10, abs=0.2)
+    loud = wav[: 2 * SAMPLE_RATE] if order == "loud first" else wav[-32000:]
+    assert loud.std() > 0.2
+    shard = read_audio(io.BytesIO(path.read_bytes()), name="shard")
+    assert torch.equal(shard, wav)
+
+
+def test_an_mp3_without_its_length_is_named(tmp_path, monkeypatch):
+    """Where PyAV is not installed."""
+    monkeypatch.setitem(sys.modules, "av", None)
+    path = tmp_path / "unindexed.mp3"
+    path.write_bytes(odd_sounds.without_index(np.concatenate([LOUD, SILENCE])))
+    with pytest.raises(InputError, match="does not say its length.*needs PyAV"):
+        check_audio(path)
+
+
+def test_an_mp3_of_one_bit_rate_needs_no_length(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    data = odd_sounds.encoded("MP3", **CONSTANT)
+    path = tmp_path / "constant.mp3"
+    path.write_bytes(data[data.find(data[:2], 4) :])
+    assert check_audio(path) == pytest.approx(odd_sounds.SECONDS, abs=0.2)

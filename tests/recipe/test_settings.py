@@ -32,6 +32,12 @@ def test_the_same_settings_go_on(folder):
         ("--seed=2", "it had `seed: 1` where this one has `seed: 2`"),
         ("--petl={train: [a]}", "it had `petl"),
         ("--method=other", "it had `method: lora`"),
+        ("--grad_accumulation_factor=2", "grad_accumulation_factor"),
+        ("--max_grad_norm=1.0", "max_grad_norm"),
+        ("--precision=bf16", "precision"),
+        ("--eval_precision=bf16", "eval_precision"),
+        ("--optimizer_step_limit=3", "optimizer_step_limit"),
+        ("--remove_vector_weight_decay", "remove_vector_weight_decay"),
     ],
 )
 def test_other_settings_in_the_same_folder(folder, option, words):

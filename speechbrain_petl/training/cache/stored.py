@@ -35,20 +35,7 @@ class Stored(nn.Module):
             return getattr(super().__getattr__("module"), name)
 
     def forward(self, stored, lens=None):
-        """What is stored.
-
-        Arguments
-        ---------
-        stored : torch.Tensor
-            Spectrograms, tokens or embeddings (batch, ...).
-        lens : torch.Tensor, optional
-            Not used.
-
-        Returns
-        -------
-        torch.Tensor
-            The same.
-        """
+        """What is stored (batch, ...), as it is."""
         return stored
 
 
@@ -72,18 +59,7 @@ class Affine(nn.Module):
         self.weight, self.bias = norm.weight, norm.bias
 
     def forward(self, x):
-        """Scale and shift.
-
-        Arguments
-        ---------
-        x : torch.Tensor
-            Normalised (..., dim).
-
-        Returns
-        -------
-        torch.Tensor
-            Of the same shape.
-        """
+        """Scale and shift what is normalised (..., dim)."""
         return x * self.weight + self.bias
 
 

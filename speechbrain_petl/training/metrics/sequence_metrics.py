@@ -58,27 +58,13 @@ class ExactMatch(Metric):
             self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, emitted, targets):
-        """Count a batch.
-
-        Arguments
-        ---------
-        emitted : torch.Tensor
-            Symbols (batch, symbol).
-        targets : torch.Tensor
-            The right ones (batch, symbol), with an end in every row.
-        """
+        """Count emitted symbols and the right ones, both (batch, symbol)."""
         pairs = zip(until(self.end, emitted), until(self.end, targets))
         self.right += sum(self.decode(e) == self.decode(t) for e, t in pairs)
         self.clips += len(targets)
 
     def compute(self):
-        """The metric.
-
-        Returns
-        -------
-        torch.Tensor
-            A share, 0 to 1.
-        """
+        """A ratio, 0 to 1."""
         return self.right / self.clips
 
 
@@ -108,15 +94,7 @@ class TokenErrorRate(Metric):
             self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, emitted, targets):
-        """Count a batch.
-
-        Arguments
-        ---------
-        emitted : torch.Tensor
-            Symbols (batch, symbol).
-        targets : torch.Tensor
-            The right ones (batch, symbol), with an end in every row.
-        """
+        """Count emitted symbols and the right ones, both (batch, symbol)."""
         stats = ErrorRateStats()
         ids = [str(number) for number in range(len(targets))]
         stats.append(ids, until(self.end, emitted), until(self.end, targets))
@@ -125,11 +103,5 @@ class TokenErrorRate(Metric):
         self.symbols += summary["num_scored_tokens"]
 
     def compute(self):
-        """The metric.
-
-        Returns
-        -------
-        torch.Tensor
-            A rate; above 1 if too much was emitted.
-        """
+        """A rate; above 1 if too much was emitted."""
         return self.edits / self.symbols

@@ -40,27 +40,13 @@ class TaggingMetric(Metric):
         self.add_state("hits", [], dist_reduce_fx="cat")
 
     def update(self, scores, targets):
-        """Count a batch.
-
-        Arguments
-        ---------
-        scores : torch.Tensor
-            Logits, or anything that grows with them (batch, class).
-        targets : torch.Tensor
-            1 for the classes of a clip, else 0 (batch, class).
-        """
+        """Count scores, such as logits, and targets, both (batch, class)."""
         # flat and fp32, as torchmetrics has it for a process without clips
         self.scores.append(scores.float().flatten())
         self.hits.append(targets.float().flatten())
 
     def compute(self):
-        """The mean over the classes that have a curve.
-
-        Returns
-        -------
-        torch.Tensor
-            A scalar; nan without any such class.
-        """
+        """The mean over the classes that have a curve; nan without any."""
         # on the CPU: not every device has the 64 bits of `curve`
         scores = dim_zero_cat(self.scores).cpu().view(-1, self.classes)
         hits = dim_zero_cat(self.hits).cpu().view(-1, self.classes) > 0.5
@@ -93,13 +79,7 @@ class TaggingMetric(Metric):
         raise NotImplementedError
 
     def persistent(self, mode=False):
-        """The scores never go into a checkpoint: an epoch's are megabytes.
-
-        Arguments
-        ---------
-        mode : bool
-            Not used.
-        """
+        """Never in a checkpoint: the scores of an epoch are megabytes."""
 
 
 class MeanAveragePrecision(TaggingMetric):
@@ -121,20 +101,7 @@ class MeanAveragePrecision(TaggingMetric):
     """
 
     def rate(self, found, wrong):
-        """Average precision of one class.
-
-        Arguments
-        ---------
-        found : torch.Tensor
-            True positives above each threshold (threshold,).
-        wrong : torch.Tensor
-            False positives above it (threshold,).
-
-        Returns
-        -------
-        torch.Tensor
-            A scalar.
-        """
+        """Average precision of one class."""
         gain = torch.diff(found, prepend=found.new_zeros(1)) / found[-1]
         return (gain * found / (found + wrong)).sum()
 
@@ -158,20 +125,7 @@ class MeanAUC(TaggingMetric):
     """
 
     def rate(self, found, wrong):
-        """Area under the ROC curve of one class.
-
-        Arguments
-        ---------
-        found : torch.Tensor
-            True positives above each threshold (threshold,).
-        wrong : torch.Tensor
-            False positives above it (threshold,).
-
-        Returns
-        -------
-        torch.Tensor
-            A scalar.
-        """
+        """Area under the ROC curve of one class."""
         start = found.new_zeros(1)
         area = torch.trapezoid(
             torch.cat([start, found]), torch.cat([start, wrong])
@@ -198,13 +152,7 @@ class DPrime(MeanAUC):
     """
 
     def compute(self):
-        """The square root of 2 times the normal quantile of the mean AUC.
-
-        Returns
-        -------
-        torch.Tensor
-            A scalar; inf for a perfect AUC.
-        """
+        """The square root of 2 times the normal quantile of the mean AUC."""
         return 2**0.5 * torch.special.ndtri(super().compute())
 
 

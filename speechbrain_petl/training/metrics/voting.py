@@ -36,29 +36,13 @@ class PerFile(Metric):
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(self, logits, shares, files):
-        """Count a batch of windows.
-
-        Arguments
-        ---------
-        logits : torch.Tensor
-            Of the classes (window, class).
-        shares : torch.Tensor
-            True share of each class in the file (window, class).
-        files : torch.Tensor
-            Number of the file of each window (window,).
-        """
+        """Count logits and shares (window, class), and files (window,)."""
         self.logits.append(logits)
         self.shares.append(shares)
         self.files.append(files.to(logits.device))
 
     def compute(self):
-        """The measure over all files counted so far.
-
-        Returns
-        -------
-        torch.Tensor
-            Whatever the measure returns.
-        """
+        """Whatever the measure returns."""
         numbers = dim_zero_cat(self.files).cpu()
         _, place, windows = numbers.unique(
             return_inverse=True, return_counts=True
@@ -145,10 +129,8 @@ def confusion(scores, shares):
 
     Arguments
     ---------
-    scores : torch.Tensor
-        Of the classes (file, class).
-    shares : torch.Tensor
-        True share of each class, one-hot (file, class).
+    scores, shares : torch.Tensor
+        As for ``top``, the shares one-hot.
 
     Returns
     -------
@@ -172,10 +154,8 @@ def uar(scores, shares):
 
     Arguments
     ---------
-    scores : torch.Tensor
-        Of the classes (file, class).
-    shares : torch.Tensor
-        True share of each class, one-hot (file, class).
+    scores, shares : torch.Tensor
+        As for ``top``, the shares one-hot.
 
     Returns
     -------
@@ -198,10 +178,8 @@ def macro_f1(scores, shares):
 
     Arguments
     ---------
-    scores : torch.Tensor
-        Of the classes (file, class).
-    shares : torch.Tensor
-        True share of each class, one-hot (file, class).
+    scores, shares : torch.Tensor
+        As for ``top``, the shares one-hot.
 
     Returns
     -------

@@ -1,0 +1,195 @@
+"""A step of training: what it weighs, how it is clipped, when it is left out.
+
+n processes take the step of one; a step whose loss or gradient is not finite
+changes nothing, in any of them.
+"""
+
+import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+import speechbrain as sb
+from speechbrain.utils.distributed import ddp_all_reduce
+from speechbrain.utils.logger import get_logger
+from speechbrain.utils.optimizers import rm_vector_weight_decay
+
+from ..errors import InputError
+from .checkpoints import LAST_RECOVERABLE, save_at_once
+
+logger = get_logger(__name__)
+
+
+class SteppingBrain(sb.Brain):
+    """A Brain whose steps are whole, weighed and finite.
+
+    Arguments
+    ---------
+    *args : tuple
+        As for ``speechbrain.Brain``.
+    **kwargs : dict
+        As for ``speechbrain.Brain``.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        world = torch.distributed.is_initialized()
+        self.processes = torch.distributed.get_world_size() if world else 1
+        self.rank = torch.distributed.get_rank() if world else 0
+        self.epochs = 1  # that the learning rate falls over
+        self.spare_step = None  # whose clips another process has, too
+        self.some_step_taken = True  # of the epoch
+        self.clips, self.suspects = [], []  # of the step: all, those to blame
+
+    def loss_items(self, batch):
+        """How many items the loss of a batch is the mean of.
+
+        Arguments
+        ---------
+        batch : speechbrain.dataio.batch.PaddedBatch
+            Clips and targets.
+
+        Returns
+        -------
+        int or torch.Tensor
+            Clips, unless a recipe has it otherwise.
+        """
+        return len(batch)
+
+    def init_optimizers(self):
+        """One optimizer over the trainable parameters, cosine to zero."""
+        trainable = [p for p in self.modules.parameters() if p.requires_grad]
+        if self.remove_vector_weight_decay:
+            trainable = rm_vector_weight_decay(self.modules)
+        try:
+            self.optimizer = self.opt_class(trainable)
+        except (TypeError, ValueError) as error:  # lr=-1, or no such argument
+            raise InputError(f"opt_class: {error}")
+        self.optimizers_dict = {"opt_class": self.optimizer}
+        steps = self.epochs * self.steps_per_epoch
+        if self.optimizer_step_limit is not None:
+            steps = min(steps, self.optimizer_step_limit)
+        self.scheduler = CosineAnnealingLR(self.optimizer, steps)
+        self.checkpointer.add_recoverable("optimizer", self.optimizer)
+        self.checkpointer.add_recoverable(
+            LAST_RECOVERABLE, self.scheduler, custom_save_hook=save_at_once
+        )
+        self.statistics = _RunningStatistics(self.modules)
+
+    def on_stage_start(self, stage, epoch=None):
+        """An epoch that goes on may have taken a step."""
+        self.some_step_taken = self.step > 0
+        self.clips, self.suspects = [], []
+
+    def fit_batch(self, batch):
+        """As SpeechBrain's; notes what may have to be put back or named."""
+        if not self.clips:
+            self.statistics.note()
+        self.batch = batch
+        self.clips += ids_of(batch)
+        return super().fit_batch(batch)
+
+    @property
+    def is_spare(self):
+        """Whether another process has the clips of this step, too."""
+        return self.step == self.spare_step
+
+    def check_loss_isfinite(self, loss):
+        """As SpeechBrain's; weighs the gradient by what the batch holds."""
+        self.loss_is_finite = bool(torch.isfinite(loss))
+        weight = 1.0
+        if not self.loss_is_finite:
+            self.suspects += ids_of(self.batch)
+            self.nonfinite_count += 1
+            weight = float("nan")  # so that all processes leave the step out
+        if self.nonfinite_count > self.nonfinite_patience:
+            raise InputError(
+                f"the loss of the clips {', '.join(ids_of(self.batch))} is not "
+                f"finite, nor was that of {self.nonfinite_patience} batches "
+                "of this epoch before: give a lower lr, or mend the clips"
+            )
+        if self.processes > 1:
+            items = 0 if self.is_spare else self.loss_items(self.batch)
+            mine = torch.as_tensor(items, device=self.device).float()
+            total = ddp_all_reduce(mine.clone(), torch.distributed.ReduceOp.SUM)
+            weight = weight * self.processes * mine / total
+        if self.processes > 1 or not self.loss_is_finite:
+            loss.register_hook(lambda gradient: gradient * weight)
+
+    def optimizers_step(self):
+        """Clip over all parameter groups, step, and move the schedule on.
+
+        A step with a gradient that is not finite is left out.
+        """
+        opt = self.optimizer
+        self.scaler.unscale_(opt)
+        parameters = [p for g in opt.param_groups for p in g["params"]]
+        limit = self.max_grad_norm if self.max_grad_norm > 0 else float("inf")
+        norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+        finite, scaled = bool(torch.isfinite(norm)), self.scaler.is_enabled()
+        if not finite:
+            self.statistics.put_back()
+        if finite or scaled:
+            self.scaler.step(opt)
+            self.scaler.update()
+            self.some_step_taken = True
+        if self.suspects or not (finite or scaled):
+            what = "loss" if self.suspects else "gradient"
+            clips = ", ".join(self.suspects or self.clips)
+            logger.warning(
+                f"the {what} of the clips {clips} is not finite: this step is "
+                "left out",
+                main_process_only=False,
+            )
+        opt.zero_grad(set_to_none=True)
+        self.clips, self.suspects = [], []
+        self.optimizer_step += 1
+        self.scheduler.step()
+
+    def refuse_an_epoch_without_steps(self):
+        """An epoch has ended."""
+        if not self.some_step_taken:
+            raise InputError(
+                "no step of this epoch had a finite loss and gradient, so "
+                "nothing was learned: give a lower lr, or mend the clips that "
+                "the lines above name"
+            )
+
+
+def ids_of(batch):
+    """The ids of the clips of a batch.
+
+    Arguments
+    ---------
+    batch : speechbrain.dataio.batch.PaddedBatch
+        With an "id", or without.
+
+    Returns
+    -------
+    list of str
+        Empty without.
+
+    Example
+    -------
+    >>> from speechbrain.dataio.batch import PaddedBatch
+    >>> ids_of(PaddedBatch([{"id": "a"}, {"id": "b"}]))
+    ['a', 'b']
+    """
+    return list(getattr(batch, "id", []))
+
+
+class _RunningStatistics:
+    """Those of every BatchNorm, as they were before a step."""
+
+    def __init__(self, modules):
+        self.buffers = [
+            buffer
+            for module in modules.modules()
+            if getattr(module, "running_mean", None) is not None
+            for buffer in module.buffers(recurse=False)
+        ]
+
+    def note(self):
+        self.noted = [buffer.clone() for buffer in self.buffers]
+
+    def put_back(self):
+        for buffer, noted in zip(self.buffers, self.noted):
+            buffer.copy_(noted)
