@@ -91,7 +91,7 @@ class ClipDataset(torch.utils.data.Dataset):
             in https://arxiv.org/abs/2104.01778.
         """
         labels = self.table["labels"]
-        counts = count_labels(labels, self.classes)
+        counts = _count_labels(labels, self.classes)
         rarity = np.append(1 / counts.clip(min=1), 0.0)  # 0 for NO_LABEL
         weights = np.zeros(len(labels))
         for column in labels.T:
@@ -99,21 +99,8 @@ class ClipDataset(torch.utils.data.Dataset):
         return weights
 
 
-def count_labels(labels, classes):
-    """How many clips have each label.
-
-    Arguments
-    ---------
-    labels : numpy.ndarray
-        Indices of classes (clip, most labels of a clip).
-    classes : int
-        Number of classes.
-
-    Returns
-    -------
-    numpy.ndarray
-        Numbers of clips (class,).
-    """
+def _count_labels(labels, classes):
+    """How many clips have each label (class,)."""
     counts = np.zeros(classes, dtype=np.int64)
     for column in labels.T:
         known = column[column != NO_LABEL]

@@ -47,7 +47,7 @@ class TaggingMetric(Metric):
 
     def compute(self):
         """The mean over the classes that have a curve; nan without any."""
-        # on the CPU: not every device has the 64 bits of `curve`
+        # on the CPU: not every device has the 64 bits of `_curve`
         scores = dim_zero_cat(self.scores).cpu().view(-1, self.classes)
         hits = dim_zero_cat(self.hits).cpu().view(-1, self.classes) > 0.5
         positive = hits.sum(dim=0)
@@ -56,7 +56,7 @@ class TaggingMetric(Metric):
         if left_out:
             _say_left_out(left_out, self.classes, len(hits))
         values = [
-            self.rate(*curve(scores[:, c], hits[:, c]))
+            self.rate(*_curve(scores[:, c], hits[:, c]))
             for c in rated.nonzero().flatten().tolist()
         ]
         return torch.stack(values).mean() if values else torch.tensor(torch.nan)
@@ -156,26 +156,8 @@ class DPrime(MeanAUC):
         return 2**0.5 * torch.special.ndtri(super().compute())
 
 
-def curve(scores, hits):
-    """True and false positives above each distinct score of a class.
-
-    Arguments
-    ---------
-    scores : torch.Tensor
-        (clip,)
-    hits : torch.Tensor
-        True for the positive clips (clip,).
-
-    Returns
-    -------
-    tuple of torch.Tensor
-        found and wrong, from the highest score down, both (threshold,), fp64.
-
-    Example
-    -------
-    >>> curve(torch.tensor([1, 3, 1]), torch.tensor([True, True, False]))
-    (tensor([1., 2.], dtype=torch.float64), tensor([0., 1.], dtype=torch.float64))
-    """
+def _curve(scores, hits):
+    """True and false positives from the highest score down (threshold,), fp64."""
     scores, order = scores.sort(descending=True)
     found = hits[order].double().cumsum(dim=0)
     last = torch.ones_like(hits)  # of the clips with that score
