@@ -18,7 +18,7 @@ from tiny_runs import train
 HERE = "tests/test_documents.py"
 TINY = (
     "--device=cpu --noprogressbar --num_workers=0 --epochs=1 "
-    "'--ast_size=[32,2,2]' --frames=64 --batch_size=4"
+    "'--ast_size=[32,2,2]' --frames=64"
 )
 OF_ESC10 = f"{TINY} --source=null --esc10=True"
 README_BYTES = 10 * 1024
@@ -80,6 +80,8 @@ def small(text, root):
         if re.search(r"train\.py|sbpetl (sweep|search)", line):
             real = "--data_folder" in line
             lines[i] = f"{line} {OF_ESC10 if real else TINY}"
+            if "batch_size=" not in line:  # else it is searched for
+                lines[i] += " --batch_size=4"
     return "\n".join(lines)
 
 

@@ -21,17 +21,8 @@ AT_THE_TOP = {"errors.py", "compat.py", "__init__.py", "__main__.py"}
 NO_ROOM = {Path(name).stem for name in AT_THE_TOP}
 FILE_LINES = 250
 FUNCTION_LINES = 40  # without its docstring
-SHORTENED_NOW = "is being taken apart"
-LONG_FILES = dict.fromkeys(  # file -> why it is longer
-    [],
-    SHORTENED_NOW,
-)
-LONG_FUNCTIONS = dict.fromkeys(  # "file function" -> why it is longer
-    [
-        "inference/model_card.py model_card",
-    ],
-    SHORTENED_NOW,
-)
+LONG_FILES = {}  # file -> why it is longer
+LONG_FUNCTIONS = {}  # "file function" -> why it is longer
 
 
 def below(room):
@@ -57,8 +48,8 @@ def test_these_rooms_and_no_others():
 
 
 def too_long(found, limit, reasons):
-    """What is over the limit without a reason."""
-    return {name for name, lines in found if lines > limit} - set(reasons)
+    """What is over the limit without a reason, or has one and is not."""
+    return {name for name, lines in found if lines > limit} ^ set(reasons)
 
 
 def test_files_are_short():

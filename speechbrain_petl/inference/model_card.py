@@ -76,26 +76,8 @@ def model_card(saved, result, name, size):
     base = Path(source).name if is_local(source) else source
     place = f"/path/to/{base}" if is_local(source) else None
     metrics = {k: v for k, v in result["metrics"].items() if v is not None}
-    header = ModelCardData(
-        model_name=name,
-        base_model=base if source and "/" in base else None,
-        library_name="speechbrain",
-        pipeline_tag=TASK,
-        tags=["speechbrain", "speechbrain_petl", "adapter", method],
-        eval_results=[
-            EvalResult(
-                TASK,
-                _slug(dataset),
-                dataset,
-                _slug(metric),
-                float(f"{value:.6g}"),
-            )
-            for metric, value in metrics.items()
-            if metric != "loss"
-        ],
-    )
     return CARD.format(
-        header=header.to_yaml().strip(),
+        header=_header(method, dataset, metrics, name, base),
         method=escape_markdown(method),
         dataset=escape_markdown(dataset),
         base=escape_markdown(base) if base else "random weights",
@@ -115,6 +97,26 @@ def model_card(saved, result, name, size):
         needs=_needs(int(saved.metadata[SIZE]), saved.metadata[HASH]),
         labels=", ".join(map(escape_markdown, described["labels"])),
     )
+
+
+def _header(method, dataset, metrics, name, base):
+    """What the hub reads of a card, in yaml."""
+    results = [
+        EvalResult(
+            TASK, _slug(dataset), dataset, _slug(metric), float(f"{value:.6g}")
+        )
+        for metric, value in metrics.items()
+        if metric != "loss"
+    ]
+    data = ModelCardData(
+        model_name=name,
+        base_model=base if base and "/" in base else None,
+        library_name="speechbrain",
+        pipeline_tag=TASK,
+        tags=["speechbrain", "speechbrain_petl", "adapter", method],
+        eval_results=results,
+    )
+    return data.to_yaml().strip()
 
 
 def is_local(source):
