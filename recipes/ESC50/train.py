@@ -30,14 +30,14 @@ class ESC50Brain(PETLBrain):
 
     def compute_forward(self, batch, stage):
         """Class logits and the shares of the classes, both (batch, class)."""
-        wavs, lens = batch.to(self.device).sig
-        lengths = lens * wavs.shape[1]  # samples
+        wavs, wav_lens = batch.to(self.device).sig
+        samples = wav_lens * wavs.shape[1]
         targets = batch.shares.data
         wavs, targets = self.modules.wave_augment(wavs, targets)
-        features = self.modules.fbank(wavs, lens)
+        features = self.modules.fbank(wavs, wav_lens)
         features, targets = self.modules.augment(features, targets)
-        tokens = self.modules.encoder(features, lengths)
-        embeddings = self.modules.pooling(tokens, lengths)
+        tokens = self.modules.encoder(features, samples)
+        embeddings = self.modules.pooling(tokens, samples)
         return self.modules.classifier(embeddings), targets
 
     def compute_objectives(self, predictions, batch, stage):

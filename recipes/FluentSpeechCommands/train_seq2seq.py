@@ -54,30 +54,31 @@ class SemanticsBrain(PETLBrain):
         In training each token is chosen with the true ones before it given,
         in validation and test with the emitted ones.
         """
-        wavs, lens = batch.to(self.device).sig
-        wavs, lens = self.modules.wave_augment(wavs, lens)
-        lengths = lens * wavs.shape[1]  # samples
-        features = self.modules.fbank(wavs, lens)
-        features, lens = self.modules.augment(features, lens)
-        states = self.modules.pooling(self.modules.encoder(features, lengths))
-        shares = self.modules.pooling.shares(
-            lengths / self.modules.fbank.samples
+        wavs, wav_lens = batch.to(self.device).sig
+        wavs, wav_lens = self.modules.wave_augment(wavs, wav_lens)
+        samples = wav_lens * wavs.shape[1]
+        features = self.modules.fbank(wavs, wav_lens)
+        features, wav_lens = self.modules.augment(features, wav_lens)
+        states = self.modules.pooling(self.modules.encoder(features, samples))
+        wav_lens = self.modules.pooling.wav_lens(
+            samples / self.modules.fbank.samples
         )
-        log_probs = self.modules.decoder(batch.tokens_bos.data, states, shares)
+        tokens = batch.tokens_bos.data
+        log_probs = self.modules.decoder(tokens, states, wav_lens)
         if stage == sb.Stage.TRAIN:
-            lens = batch.tokens_eos.lengths
-            emitted = undo_padding(log_probs.argmax(dim=-1), lens)
+            tokens_lens = batch.tokens_eos.lengths
+            emitted = undo_padding(log_probs.argmax(dim=-1), tokens_lens)
         else:
-            emitted = self.searchers[stage](states, shares)[0]
+            emitted = self.searchers[stage](states, wav_lens)[0]
         emitted = [torch.tensor([*tokens, EOS]) for tokens in emitted]
         return log_probs, pad_sequence(emitted, batch_first=True)
 
     def compute_objectives(self, predictions, batch, stage):
         """Negative log likelihood; counts the batch into the metrics."""
         log_probs, emitted = predictions
-        targets, lens = batch.tokens_eos
+        targets, tokens_lens = batch.tokens_eos
         self.score(emitted, targets)
-        return self.hparams.seq_cost(log_probs, targets, length=lens)
+        return self.hparams.seq_cost(log_probs, targets, length=tokens_lens)
 
     def loss_items(self, batch):
         """The loss is a mean over tokens."""

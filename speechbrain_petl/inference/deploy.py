@@ -43,9 +43,9 @@ class ClassifierGraph(nn.Module):
     >>> hparams = SimpleNamespace(activation="softmax")
     >>> classifier = SimpleNamespace(mods={"pooling": pooling}, hparams=hparams)
     >>> ClassifierGraph(classifier).inputs
-    ('wavs', 'lens')
+    ('wavs', 'wav_lens')
     >>> ClassifierGraph(classifier, features=True).inputs
-    ('features', 'lengths')
+    ('features', 'samples')
     """
 
     def __init__(self, classifier, features=False):
@@ -56,10 +56,10 @@ class ClassifierGraph(nn.Module):
         # waveforms (batch, sample) and shares of the longest (batch,); or
         # features (batch, ...) and, where padding is left out, the samples of
         # each clip (batch,)
-        self.inputs = ("wavs", "lens")
+        self.inputs = ("wavs", "wav_lens")
         if features:
             padded = hasattr(self.mods["pooling"], "tokens_of")
-            self.inputs = ("features", "lengths") if padded else ("features",)
+            self.inputs = ("features", "samples") if padded else ("features",)
 
     def forward(self, *inputs):
         """Classify a batch.
@@ -98,10 +98,10 @@ class ClassifierGraph(nn.Module):
         fbank = self.mods["fbank"]
         generator = torch.Generator().manual_seed(batch)
         wavs = torch.randn(batch, fbank.samples, generator=generator) / 10
-        lens = torch.linspace(1.0, 0.3, batch)
+        wav_lens = torch.linspace(1.0, 0.3, batch)
         if not self.features:
-            return wavs, lens
-        inputs = fbank(wavs, lens), lens * fbank.samples
+            return wavs, wav_lens
+        inputs = fbank(wavs, wav_lens), wav_lens * fbank.samples
         return inputs[: len(self.inputs)]
 
 

@@ -41,7 +41,7 @@ def as_batch(wavs, sample_rate=SAMPLE_RATE):
     )
 
 
-def embed(modules, wavs, lens):
+def embed(modules, wavs, wav_lens):
     """Embed a batch of clips.
 
     Arguments
@@ -50,7 +50,7 @@ def embed(modules, wavs, lens):
         fbank, encoder and pooling.
     wavs : torch.Tensor
         Waveforms (batch, sample).
-    lens : torch.Tensor
+    wav_lens : torch.Tensor
         Length of each clip as a fraction of the longest (batch,).
 
     Returns
@@ -58,7 +58,7 @@ def embed(modules, wavs, lens):
     torch.Tensor
         Embeddings (batch, dim).
     """
-    lengths = lens * wavs.shape[1]  # samples
-    features = modules["fbank"](wavs, lens)
-    tokens = modules["encoder"](features, lengths)
-    return modules["pooling"](tokens, lengths)
+    samples = wav_lens * wavs.shape[1]
+    features = modules["fbank"](wavs, wav_lens)
+    tokens = modules["encoder"](features, samples)
+    return modules["pooling"](tokens, samples)

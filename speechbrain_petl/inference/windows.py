@@ -40,7 +40,7 @@ def windows_of(path, samples, trained, windows, overlap, batch_size):
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, [0.0] * 40000, 16000)
     >>> batches = windows_of(path, 16000, None, None, None, batch_size=2)
-    >>> [wavs.shape for wavs, lens in batches]
+    >>> [wavs.shape for wavs, wav_lens in batches]
     [torch.Size([2, 16000]), torch.Size([1, 16000])]
     """
     overlap = trained if overlap is None else overlap

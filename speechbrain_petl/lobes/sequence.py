@@ -48,20 +48,9 @@ class TimeSteps(nn.Module):
             )
         return patches.unflatten(1, self.grid).mean(dim=1)
 
-    def shares(self, valid):
-        """What the decoder may look at, as SpeechBrain's relative lengths.
-
-        Arguments
-        ---------
-        valid : torch.Tensor
-            Share of the frames that are sound, not padding (batch,).
-
-        Returns
-        -------
-        torch.Tensor
-            The same, but of one step at least (batch,).
-        """
-        return valid.clamp(min=1 / self.grid[1], max=1.0)
+    def wav_lens(self, wav_lens):
+        """Shares of the frames (batch,) to those of the steps, one at least."""
+        return wav_lens.clamp(min=1 / self.grid[1], max=1.0)
 
 
 class SequenceDecoder(nn.Module):
@@ -89,9 +78,9 @@ class SequenceDecoder(nn.Module):
     -------
     >>> import torch
     >>> decoder = SequenceDecoder(dim=32, symbols=60, hidden=16)
-    >>> states, shares = torch.randn(3, 9, 32), torch.ones(3)
+    >>> states, wav_lens = torch.randn(3, 9, 32), torch.ones(3)
     >>> symbols = torch.randint(60, (3, 5))
-    >>> decoder(symbols, states, shares).shape
+    >>> decoder(symbols, states, wav_lens).shape
     torch.Size([3, 5, 60])
     """
 
@@ -112,13 +101,13 @@ class SequenceDecoder(nn.Module):
         )
         self.linear = Linear(n_neurons=symbols, input_size=hidden)
 
-    def forward(self, symbols, states, shares):
+    def forward(self, symbols, states, wav_lens):
         """Log probabilities of the next symbol, given the true ones so far.
 
         Symbols (batch, symbol), states (batch, step, dim) and ``wav_lens``
         (batch,), shares of the steps, to (batch, symbol, vocabulary).
         """
-        hidden, _ = self.rnn(self.embedding(symbols), states, shares)
+        hidden, _ = self.rnn(self.embedding(symbols), states, wav_lens)
         return self.linear(hidden).log_softmax(dim=-1)
 
     def searcher(self, make, bos, eos, longest, steps):
@@ -141,7 +130,7 @@ class SequenceDecoder(nn.Module):
         Returns
         -------
         speechbrain.decoders.seq2seq.S2SBaseSearcher
-            Maps (states, shares) to (hypotheses, ...), the hypotheses as
+            Maps (states, wav_lens) to (hypotheses, ...), the hypotheses as
             lists of symbols without the end of sequence.
 
         Example

@@ -88,11 +88,11 @@ def test_one_base_in_memory(runs, adapters):
 
 def test_a_mixed_batch(adapters, runs):
     """Each clip by its own adapter, in the order of the batch."""
-    wavs, lens = noise(6), torch.tensor([1.0, 0.5, 1.0, 0.8, 1.0, 0.3])
+    wavs, wav_lens = noise(6), torch.tensor([1.0, 0.5, 1.0, 0.8, 1.0, 0.3])
     names = ["lora1", "full", "lora1", "soft_moa", "lora0", "full"]
-    mixed = adapters.classify_batch(wavs, names, lens)
+    mixed = adapters.classify_batch(wavs, names, wav_lens)
     for i, name in enumerate(names):
-        alone = wavs[i : i + 1, : int(9000 * lens[i])]
+        alone = wavs[i : i + 1, : int(9000 * wav_lens[i])]
         wanted = adapters[name].classify_batch(alone)
         torch.testing.assert_close(mixed[i][0], wanted[0][0])
         assert mixed[i][2] == wanted[2][0] and mixed[i][3] == wanted[3][0]

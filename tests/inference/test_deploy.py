@@ -59,13 +59,13 @@ def check(classifier, path, features):
     for batch in (1, 5, 7):
         generator = torch.Generator().manual_seed(10 + batch)
         wavs = torch.randn(batch, samples, generator=generator) / 10
-        lens = torch.linspace(1.0, 0.4, batch)
-        inputs = wavs, lens
+        wav_lens = torch.linspace(1.0, 0.4, batch)
+        inputs = wavs, wav_lens
         if features:
             inputs = (classifier.mods["fbank"](*inputs),)
             if hasattr(classifier.mods["pooling"], "tokens_of"):
-                inputs = (*inputs, lens * samples)
-        wanted = classifier.classify_batch(wavs, lens)[0]
+                inputs = (*inputs, wav_lens * samples)
+        wanted = classifier.classify_batch(wavs, wav_lens)[0]
         answers.append(graph(*inputs))
         torch.testing.assert_close(answers[-1], wanted, rtol=0, atol=1e-4)
     assert torch.cat(answers).std(dim=0).max() > 1e-4  # not a constant

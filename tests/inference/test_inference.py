@@ -86,12 +86,12 @@ def test_equals_what_the_run_said(finished, kind):
 def test_a_batch_is_its_clips(classifier):
     """Padded to the longest, each is as alone."""
     wavs = torch.randn(3, 9000, generator=torch.Generator().manual_seed(0))
-    lens = torch.tensor([1.0, 0.5, 0.25])
-    together = classifier.classify_batch(wavs, lens)
-    embeddings = classifier.encode_batch(wavs, lens)
+    wav_lens = torch.tensor([1.0, 0.5, 0.25])
+    together = classifier.classify_batch(wavs, wav_lens)
+    embeddings = classifier.encode_batch(wavs, wav_lens)
     assert together[0].shape == (3, CLASSES) and embeddings.shape == (3, 32)
     assert together[3] == [classifier.hparams.labels[i] for i in together[2]]
-    for i, share in enumerate(lens):
+    for i, share in enumerate(wav_lens):
         alone = wavs[i, : int(9000 * share)]
         torch.testing.assert_close(
             classifier.classify_batch(alone)[0][0], together[0][i]

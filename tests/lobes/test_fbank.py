@@ -75,8 +75,8 @@ def test_a_padded_batch_equals_clip_by_clip():
     batch = torch.stack(
         [torch.nn.functional.pad(c, (0, longest - len(c))) for c in clips]
     )
-    lens = torch.tensor([len(c) / longest for c in clips])
-    together = fbank(batch, lens)
+    wav_lens = torch.tensor([len(c) / longest for c in clips])
+    together = fbank(batch, wav_lens)
     for row, clip in zip(together, clips):
         assert (row - fbank(clip[None])[0]).abs().max() < 1e-3
 

@@ -36,10 +36,10 @@ def test_time_steps_need_all_patches():
 
 def test_a_clip_always_has_a_step():
     """However short, so that no softmax is over nothing."""
-    shares = TimeSteps((12, 5)).shares(torch.tensor([0.0, 0.01, 0.5, 1.2]))
+    wav_lens = TimeSteps((12, 5)).wav_lens(torch.tensor([0.0, 0.01, 0.5, 1.2]))
     decoder = SequenceDecoder(dim=8, symbols=6, hidden=8)
     states = torch.randn(4, 5, 8)
-    out = decoder(torch.full((4, 3), BOS), states, shares)
+    out = decoder(torch.full((4, 3), BOS), states, wav_lens)
     assert out.isfinite().all()
 
 
@@ -49,9 +49,9 @@ def test_decoder_looks_at_nothing_after_the_end():
     states, symbols = torch.randn(2, 10, 8), torch.randint(6, (2, 4))
     changed = states.clone()
     changed[0, 4:] = 9.0
-    shares = torch.tensor([0.4, 1.0])
-    out = decoder(symbols, states, shares)
-    torch.testing.assert_close(out, decoder(symbols, changed, shares))
+    wav_lens = torch.tensor([0.4, 1.0])
+    out = decoder(symbols, states, wav_lens)
+    torch.testing.assert_close(out, decoder(symbols, changed, wav_lens))
     longer = decoder(symbols, changed, torch.tensor([0.5, 1.0]))
     assert not torch.allclose(out[0], longer[0])
     torch.testing.assert_close(out[1], longer[1])
@@ -75,30 +75,30 @@ def learned(target):
     torch.manual_seed(0)
     decoder = SequenceDecoder(dim=8, symbols=9, hidden=16)
     optimizer = torch.optim.Adam(decoder.parameters(), lr=0.05)
-    states, shares = torch.randn(2, 5, 8), torch.ones(2)
+    states, wav_lens = torch.randn(2, 5, 8), torch.ones(2)
     fed = torch.tensor([[BOS, *target]] * 2)
     wanted = torch.tensor([[*target, EOS]] * 2)
     for _ in range(300):
         optimizer.zero_grad()
-        log_probs = decoder(fed, states, shares)
+        log_probs = decoder(fed, states, wav_lens)
         torch.nn.functional.nll_loss(
             log_probs.flatten(0, 1), wanted.flatten()
         ).backward()
         optimizer.step()
-    return decoder.eval(), states, shares
+    return decoder.eval(), states, wav_lens
 
 
 @pytest.mark.parametrize("make", [S2SRNNGreedySearcher, BEAM])
 def test_searchers_find_what_was_learned(make):
     """Also when the end is so certain that its log probability is 0."""
     target = [5, 3, 3, 8]
-    decoder, states, shares = learned(target)
+    decoder, states, wav_lens = learned(target)
     decoder.linear.w.weight.data *= 20
     decoder.linear.w.bias.data *= 20
-    end = decoder(torch.tensor([[BOS, *target]] * 2), states, shares)
+    end = decoder(torch.tensor([[BOS, *target]] * 2), states, wav_lens)
     assert end[0, -1, EOS] == 0
     search = decoder.searcher(make, BOS, EOS, longest=9, steps=5)
-    assert search(states, shares)[0] == [target] * 2
+    assert search(states, wav_lens)[0] == [target] * 2
 
 
 @pytest.mark.parametrize(

@@ -88,14 +88,14 @@ def test_a_padded_clip_is_encoded_as_by_itself():
 def test_with_silence():
     """Attended to, as in the pretraining, and left out of the mean."""
     log_mel, encoder = LogMel(2.0, silence=True), ours(silence=True).eval()
-    wavs, lens = noise(2, 16000), torch.tensor([1.0, 0.5])
-    lengths = 16000 * lens
-    features = log_mel(wavs, lens)
-    y = encoder(features, lengths)
+    wavs, wav_lens = noise(2, 16000), torch.tensor([1.0, 0.5])
+    samples = 16000 * wav_lens
+    features = log_mel(wavs, wav_lens)
+    y = encoder(features, samples)
     assert y.shape == (2, 1500, 32)
     torch.testing.assert_close(y, encoder(features))
-    assert not torch.allclose(y, ours().eval()(features, lengths), atol=1e-3)
-    pooled = ClipMean(encoder)(y, lengths)
+    assert not torch.allclose(y, ours().eval()(features, samples), atol=1e-3)
+    pooled = ClipMean(encoder)(y, samples)
     torch.testing.assert_close(pooled[1], y[1, :25].mean(0))
 
 
@@ -160,8 +160,8 @@ def test_real_weights_on_real_clips():
             y = theirs_encoder(x.transpose(1, 2)).last_hidden_state
             torch.testing.assert_close(encoder(x), y, **close)
     clips = [clip[: 80000 - 3777 * i] for i, clip in enumerate(clips)]
-    wavs, lens = batch_pad_right(clips)
-    y = encoder(short(wavs, lens), lens * wavs.shape[1])
+    wavs, wav_lens = batch_pad_right(clips)
+    y = encoder(short(wavs, wav_lens), wav_lens * wavs.shape[1])
     for clip, row in zip(clips, y):
         alone = encoder(short(clip[None]))[0]
         # of numbers up to 10, summed in another order

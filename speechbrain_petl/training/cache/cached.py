@@ -146,11 +146,11 @@ def _computed(brain, datasets, loader, blocks):
         )
         hidden = not if_main_process() or brain.noprogressbar
         for batch in tqdm(batches, f"caching {split}", disable=hidden or None):
-            wavs, lens = batch.to(brain.device).sig
+            wavs, wav_lens = batch.to(brain.device).sig
             with torch.no_grad(), brain.evaluation_ctx:
-                values = modules.fbank(wavs, lens)
+                values = modules.fbank(wavs, wav_lens)
                 if whole:
-                    samples = lens * wavs.shape[1]
+                    samples = wav_lens * wavs.shape[1]
                     values = _mean_before_affine(modules, values, samples)
                 elif blocks:
                     values = ast.blocks[:blocks](ast.embed(values))

@@ -34,7 +34,7 @@ class Stored(nn.Module):
         except AttributeError:
             return getattr(super().__getattr__("module"), name)
 
-    def forward(self, stored, lens=None):
+    def forward(self, stored, wav_lens=None):
         """What is stored (batch, ...), as it is."""
         return stored
 
