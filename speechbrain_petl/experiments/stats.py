@@ -50,7 +50,6 @@ def statistics(manifest, mels=128):
             )
         span = entry.get("start", 0.0), entry.get("stop")
         wav = read_window(entry["wav"], *span)
-        fbank.frames = fbank.frames_of(len(wav))
         log_mel = fbank.log_mel(wav.unsqueeze(0)).double()
         moments = combine_gaussian_statistics(
             moments, gaussian_statistics(log_mel)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from ..data.audio import check_audio
 from ..data.finding import find_audio
 from ..errors import ArgumentParser, InputError
-from ..lobes.merging import merge_tokens
+from ..lobes.ast import merge_tokens
 from ..recipe.command_line import check_device
 from .building import TRUST
 from .classifier import AudioClassifier

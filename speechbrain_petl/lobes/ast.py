@@ -12,12 +12,12 @@ from timm.models.vision_transformer import Block
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from speechbrain.nnet.adapters import replace_module
+
+from ..adapters.probe import WeightedLayers
 from ..errors import InputError
-from .checkpointing import check_level, run_layers
-from .merging import (
-    FIRST as CLASS_TOKENS,
-    Blocks,
-)
+from .checkpointing import check_level, checkpointed
+from .merging import CLASS_TOKENS, MergingBlocks
 from .sizes import shape_of
 
 SIZES = {  # dim, depth, heads
@@ -52,7 +52,7 @@ class AST(nn.Module):
     tstride : int
         Frames from one patch to the next; 16 is without overlap.
     patch_dropout : float
-        Share of the patches left out of each training step, drawn per clip
+        Ratio of the patches left out of each training step, drawn per clip
         (https://arxiv.org/abs/2110.05069).
     dropout : float
         Dropout after the position embedding and inside the blocks.
@@ -62,8 +62,8 @@ class AST(nn.Module):
         then returns large blocks of memory, more still. "mlp" does so for the
         feed-forwards only.
     token_merging : float
-        Share of the patches that the last block does without in evaluation,
-        0 to 0.9: see ``merging.py``.
+        Of the patches, how many the last block does without in evaluation, 0
+        to 0.9: see ``MergingBlocks``.
 
     Example
     -------
@@ -92,7 +92,7 @@ class AST(nn.Module):
         self.strides = (fstride, tstride)
         self.grid = _grid(mels, frames, fstride, tstride)
         self.gradient_checkpointing = check_level(gradient_checkpointing, "mlp")
-        # if set, forward takes the tokens that enter this block: see cache/cached.py
+        # if set, forward takes the tokens that enter this block: see training/cache
         self.start = None
         self._make_embedding(dropout, patch_dropout)
         make_block = partial(
@@ -103,9 +103,9 @@ class AST(nn.Module):
             proj_drop=dropout,
             norm_layer=NORM,
         )
-        self.blocks = Blocks(
-            *(make_block() for _ in range(depth)), merging=token_merging
-        )
+        self.blocks = nn.Sequential(*(make_block() for _ in range(depth)))
+        if token_merging:
+            self.blocks = MergingBlocks(*self.blocks, ratio=token_merging)
         self.norm = NORM(self.dim)
         self._initialise()
 
@@ -139,14 +139,15 @@ class AST(nn.Module):
         padding is silence to the AST, in its pretraining too.
         """
         if self.start is None:
-            x, blocks = self.embed(self._checked(spectrogram)), self.blocks
+            x, blocks = self.embed(spectrogram), self.blocks
         else:
             x, blocks = spectrogram, self.blocks[self.start :]
-        saving = self.gradient_checkpointing is True and self.training
-        x = run_layers(blocks, x, lambda module, x: module(x), saving)
-        return self.norm(x)
+        if self.gradient_checkpointing is True and self.training:
+            return self.norm(checkpointed(blocks, x))
+        return self.norm(blocks(x))
 
-    def _checked(self, spectrogram):
+    def embed(self, spectrogram):
+        """Patches, class tokens and positions (batch, token, dim)."""
         if spectrogram.shape[1:] != self.input_shape:
             raise InputError(
                 "the AST was built for (frames, mels) = "
@@ -154,15 +155,49 @@ class AST(nn.Module):
                 f"{tuple(spectrogram.shape[1:])}: set `frames` and `mels` "
                 "of the AST and of the filterbank alike"
             )
-        return spectrogram
-
-    def embed(self, spectrogram):
-        """Patches, class tokens and positions (batch, token, dim)."""
         image = spectrogram.transpose(1, 2).unsqueeze(1)
         x = self.patch_embed["proj"](image).flatten(2).transpose(1, 2)
         first = torch.cat([self.cls_token, self.dist_token], dim=1)
         x = torch.cat([first.expand(len(x), -1, -1), x], dim=1)
         return self.patch_drop(self.pos_drop(x + self.pos_embed))
+
+
+def merge_tokens(encoder, ratio=0.5):
+    """Let an AST that is there already merge tokens in evaluation.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        An AST or an AdaptedEncoder of one, such as the "encoder" of the mods
+        of an ``AudioClassifier``. Changed in place.
+    ratio : float
+        As of ``MergingBlocks``; 0 for none.
+
+    Returns
+    -------
+    torch.nn.Module
+        The encoder.
+
+    Example
+    -------
+    >>> encoder = merge_tokens(AST((32, 3, 2), frames=100), ratio=0.5).eval()
+    >>> encoder(torch.randn(3, 100, 128)).shape
+    torch.Size([3, 110, 32])
+    """
+    if any(isinstance(m, WeightedLayers) for m in encoder.modules()):
+        raise InputError("merge_tokens: WeightedLayers needs all tokens")
+    ast = next((m for m in encoder.modules() if isinstance(m, AST)), None)
+    if ast is None:
+        raise InputError(
+            f"merge_tokens: {type(encoder).__name__} is no AST and has no "
+            "tokens to merge"
+        )
+    name, stack = "blocks", ast.blocks
+    while hasattr(stack, "pretrained_module"):  # a prompt around it
+        name, stack = f"{name}.pretrained_module", stack.pretrained_module
+    merging = MergingBlocks(*stack, ratio=ratio).train(stack.training)
+    replace_module(ast, name, merging)
+    return encoder
 
 
 class MlpCheckpointedBlock(Block):

@@ -35,8 +35,8 @@ def check_level(value, *more):
     return value
 
 
-def run_layers(layers, x, run, checkpointed):
-    """Run a stack of layers, or a wrapper of one.
+def checkpointed(layers, x, run=nn.Module.__call__):
+    """Run a stack of layers and keep no activations inside them.
 
     Arguments
     ---------
@@ -46,8 +46,6 @@ def run_layers(layers, x, run, checkpointed):
         Tokens (batch, token, dim).
     run : callable
         Takes layers, or one of them, and tokens; returns tokens.
-    checkpointed : bool
-        Keep no activations inside the layers.
 
     Returns
     -------
@@ -59,11 +57,9 @@ def run_layers(layers, x, run, checkpointed):
     >>> import torch
     >>> layers = nn.Sequential(nn.Linear(32, 32), nn.Linear(32, 32))
     >>> x = torch.randn(3, 10, 32)
-    >>> run_layers(layers, x, lambda layer, x: layer(x), True).shape
+    >>> checkpointed(layers, x).shape
     torch.Size([3, 10, 32])
     """
-    if not checkpointed:
-        return run(layers, x)
     stack = isinstance(layers, (nn.Sequential, nn.ModuleList))
     for layer in layers if stack else [layers]:
         x = checkpoint(run, layer, x, use_reentrant=False)

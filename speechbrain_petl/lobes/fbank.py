@@ -72,6 +72,11 @@ class Fbank(nn.Module):
         self.sample_rate = sample_rate
         self.window_size = round(WINDOW_SECONDS * sample_rate)
         self.hop = round(HOP_SECONDS * sample_rate)
+        # the frames span so much; later samples have no effect
+        self.samples = (frames - 1) * self.hop + self.window_size
+        self.seconds = self.samples / sample_rate
+        # a log-mel value of 0, that of frames after the end of a clip
+        self.padding_value = (0.0 - mean) / (2 * std)
         self.fft_size = 1 << (self.window_size - 1).bit_length()
         power = WINDOWS[window]
         window = torch.hann_window(self.window_size, periodic=False) ** power
@@ -87,39 +92,6 @@ class Fbank(nn.Module):
         self.register_buffer("window", scale * window[1:], persistent=False)
         self.register_buffer("banks", banks.contiguous(), persistent=False)
 
-    @property
-    def padding_value(self):
-        """What a frame after the end of a clip holds, after normalisation.
-
-        Returns
-        -------
-        float
-            A log-mel value of 0, normalised.
-        """
-        return (0.0 - self.mean) / (2 * self.std)
-
-    @property
-    def samples(self):
-        """How many samples the frames span; later ones have no effect.
-
-        Returns
-        -------
-        int
-            A number of samples.
-        """
-        return (self.frames - 1) * self.hop + self.window_size
-
-    @property
-    def seconds(self):
-        """How many seconds the frames span.
-
-        Returns
-        -------
-        float
-            Seconds.
-        """
-        return self.samples / self.sample_rate
-
     def frames_of(self, samples):
         """How many whole windows fit; a shorter clip is padded to one."""
         whole = (samples - self.window_size) // self.hop + 1
@@ -133,38 +105,29 @@ class Fbank(nn.Module):
 
         ``wav_lens`` are SpeechBrain's, shares of the longest (batch,).
         """
-        out = self._transform(
-            wavs, self.frames, 1 / (2 * self.std), self.padding_value
-        )
-        if wav_lens is None:
-            return out
-        valid = self.frames_of((wav_lens * wavs.shape[1]).round().long())
-        past = torch.arange(self.frames, device=wavs.device) >= valid[:, None]
-        return out.masked_fill_(past.unsqueeze(2), self.padding_value)
+        out = self.log_mel(wavs[:, : self.samples])
+        out = nn.functional.pad(out, (0, 0, 0, self.frames - out.shape[1]))
+        if wav_lens is not None:
+            valid = self.frames_of((wav_lens * wavs.shape[1]).round().long())
+            frame = torch.arange(self.frames, device=wavs.device)
+            past = (frame >= valid.unsqueeze(1)).unsqueeze(2)
+            out = out.masked_fill_(past, 0.0)
+        return out.div_(2 * self.std).add_(self.padding_value)
 
     @torch.no_grad()
     def log_mel(self, wavs):
         """Waveforms (batch, sample) to log-mel energies (batch, frame, mel).
 
-        Not normalised, all frames that fit.
+        All frames that fit, as they are.
         """
-        frames = min(self.frames_of(wavs.shape[1]), self.frames)
-        return self._transform(wavs, frames, 1.0, 0.0)
-
-    def _transform(self, wavs, frames, scale, offset):
-        """scale * log-mel + offset in so many frames, and offset after them."""
-        wavs = wavs[:, : self.samples].float()
-        if wavs.shape[1] < self.window_size:
-            missing = self.window_size - wavs.shape[1]
-            wavs = nn.functional.pad(wavs, (0, missing))
+        wavs = wavs.float()
+        missing = max(self.window_size - wavs.shape[1], 0)
+        wavs = nn.functional.pad(wavs, (0, missing))
         with torch.autocast(wavs.device.type, enabled=False):
             parts = [wavs]
             if wavs.device.type == "cpu" and not torch.compiler.is_exporting():
                 parts = wavs.split(CPU_CHUNK)
-            out = torch.cat([self._log_energies(part) for part in parts])
-            out = scale * out + offset
-        last = (0, 0, 0, frames - out.shape[1])
-        return nn.functional.pad(out, last, value=offset)
+            return torch.cat([self._log_energies(part) for part in parts])
 
     def _log_energies(self, wavs):
         """Logarithms of the mel filters' energies (batch, frame, mel)."""

@@ -11,99 +11,62 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..adapters.probe import WeightedLayers
 from ..errors import InputError
 
-FIRST = 2  # the class and the distillation token, which stay
+CLASS_TOKENS = 2  # the first ones, one of them for distillation, which stay
 
 
-class Blocks(nn.Sequential):
-    """A stack of blocks that may merge tokens between them, in evaluation.
+class MergingBlocks(nn.Sequential):
+    """A stack of blocks that merges tokens between them, in evaluation.
 
     Arguments
     ---------
     *blocks : torch.nn.Module
         Each takes tokens (batch, token, dim) and returns as many.
-    merging : float
-        Share of the patches that the last block does without, 0 to 0.9; as
-        many are merged before each block but the first.
+    ratio : float
+        Of the patches, so many does the last block without, 0 to 0.9; as many
+        are merged before each block but the first.
 
     Example
     -------
-    >>> blocks = Blocks(nn.Identity(), nn.Identity(), merging=0.5).eval()
-    >>> blocks(torch.randn(3, 10, 32)).shape
+    >>> blocks = MergingBlocks(nn.Identity(), nn.Identity(), ratio=0.5)
+    >>> blocks.eval()(torch.randn(3, 10, 32)).shape
     torch.Size([3, 10, 32])
     """
 
-    def __init__(self, *blocks, merging=0.0):
+    def __init__(self, *blocks, ratio=0.0):
         super().__init__(*blocks)
-        if merging and (not 0 < merging <= 0.9 or len(self) < 2):
+        if ratio and (not 0 < ratio <= 0.9 or len(self) < 2):
             raise InputError(
-                f"token_merging={merging} of {len(self)} blocks: give a share "
+                f"token_merging={ratio} of {len(self)} blocks: give a ratio "
                 "from 0 to 0.9, and at least 2 blocks"
             )
-        self.merging = merging
+        self.ratio = ratio
 
     @property
     def keeps_tokens(self):
         """Whether each block takes what the one before has returned."""
-        return not self.merging
+        return not self.ratio
 
     def forward(self, x):
         """Tokens (batch, token, dim) to the same shape."""
-        patches = x.shape[1] - FIRST
-        count = round(self.merging / max(len(self) - 1, 1) * patches)
+        patches = x.shape[1] - CLASS_TOKENS
+        count = round(self.ratio / max(len(self) - 1, 1) * patches)
         if self.training or not count:
             return super().forward(x)
-        place = torch.arange(x.shape[1], device=x.device).expand(len(x), -1)
+        index = torch.arange(x.shape[1], device=x.device).expand(len(x), -1)
         size = x.new_ones(*x.shape[:2], 1)
         for number, block in enumerate(self):
             if number:
-                x, size, moved = merge(x, size, count)
-                place = moved.gather(1, place)
+                x, size, moved = merge_pairs(x, size, count)
+                index = moved.gather(1, index)
             x = block(x)
-        # every token has its place again
-        return x.gather(1, place.unsqueeze(2).expand(-1, -1, x.shape[2]))
+        # every token is where it was again
+        return x.gather(1, _wide(index, x))
 
 
-def merge_tokens(encoder, share=0.5):
-    """Let an AST that is there already merge tokens in evaluation.
-
-    Arguments
-    ---------
-    encoder : torch.nn.Module
-        An AST or an AdaptedEncoder of one, such as the "encoder" of the mods
-        of an ``AudioClassifier``. Changed in place.
-    share : float
-        As ``merging`` of ``Blocks``; 0 for none.
-
-    Returns
-    -------
-    torch.nn.Module
-        The encoder.
-
-    Example
-    -------
-    >>> from speechbrain_petl import AST
-    >>> encoder = merge_tokens(AST((32, 3, 2), frames=100), share=0.5).eval()
-    >>> encoder(torch.randn(3, 100, 128)).shape
-    torch.Size([3, 110, 32])
-    """
-    stacks = [m for m in encoder.modules() if isinstance(m, Blocks)]
-    if not stacks:
-        raise InputError(
-            f"merge_tokens: {type(encoder).__name__} is no AST and has no "
-            "tokens to merge"
-        )
-    if any(isinstance(m, WeightedLayers) for m in encoder.modules()):
-        raise InputError("merge_tokens: WeightedLayers needs all tokens")
-    for stack in stacks:
-        stack.merging = Blocks(*stack, merging=share).merging
-    return encoder
-
-
-def merge(x, size, count):
-    """Merge pairs of similar tokens, one of odd and one of even place.
+def merge_pairs(x, size, count):
+    """Merge pairs of similar tokens, one of odd and one of even index.
 
     Arguments
     ---------
@@ -120,18 +83,17 @@ def merge(x, size, count):
         (batch, token - count, dim)
     size : torch.Tensor
         (batch, token - count, 1)
-    place : torch.Tensor
+    index : torch.Tensor
         Where each of the tokens is now (batch, token).
 
     Example
     -------
-    >>> x, size = torch.tensor([0.0, 1, 5, 7, 5]).view(1, 5, 1), None
-    >>> x, size, place = merge(x, torch.ones(1, 5, 1), 1)
-    >>> x.flatten(), place
+    >>> x = torch.tensor([0.0, 1, 5, 7, 5]).view(1, 5, 1)
+    >>> x, size, index = merge_pairs(x, torch.ones(1, 5, 1), 1)
+    >>> x.flatten(), index
     (tensor([0., 1., 5., 6.]), tensor([[0, 1, 3, 3, 2]]))
     """
-    first = FIRST
-    directions = F.normalize(x[:, first:].float(), dim=2)
+    directions = F.normalize(x[:, CLASS_TOKENS:].float(), dim=2)
     even, odd = directions[:, ::2], directions[:, 1::2]
     count = min(count, odd.shape[1])
     likeness, partner = (even @ odd.transpose(1, 2)).max(dim=2)
@@ -139,31 +101,31 @@ def merge(x, size, count):
     gone, kept = order[:, :count], order[:, count:]
     target = partner.gather(1, gone)  # among the odd ones
     sums = torch.cat([x * size, size], dim=2)
-    classes, patches = sums.split([first, sums.shape[1] - first], dim=1)
+    classes, patches = sums.tensor_split([CLASS_TOKENS], dim=1)
     even, odd = patches[:, ::2], patches[:, 1::2]
     odd = odd.scatter_add(
         1, _wide(target, odd), even.gather(1, _wide(gone, even))
     )
     even = even.gather(1, _wide(kept, even))
     sums = torch.cat([classes, even, odd], dim=1)
-    place = _places(kept, gone, target, odd.shape[1])
+    index = _indices(kept, gone, target, odd.shape[1])
     size = sums[:, :, -1:]
-    return (sums[:, :, :-1] / size).to(x.dtype), size, place
+    return (sums[:, :, :-1] / size).to(x.dtype), size, index
 
 
-def _places(kept, gone, target, odd_count):
+def _indices(kept, gone, target, odd_count):
     """Where the class tokens, the even and the odd patches have gone."""
     batch, evens = len(kept), kept.shape[1] + gone.shape[1]
-    first, kept_count = FIRST, kept.shape[1]
-    place = kept.new_empty(batch, first + evens + odd_count)
-    steps = torch.arange(place.shape[1], device=place.device)
-    place[:, :first] = steps[:first]
-    place[:, first + 1 :: 2] = first + kept_count + steps[:odd_count]
-    even = place.new_empty(batch, evens)
-    even.scatter_(1, kept, (first + steps[:kept_count]).expand(batch, -1))
-    even.scatter_(1, gone, first + kept_count + target)
-    place[:, first::2] = even
-    return place
+    first_odd = CLASS_TOKENS + kept.shape[1]
+    index = kept.new_empty(batch, CLASS_TOKENS + evens + odd_count)
+    steps = torch.arange(index.shape[1], device=index.device)
+    index[:, :CLASS_TOKENS] = steps[:CLASS_TOKENS]
+    index[:, CLASS_TOKENS + 1 :: 2] = first_odd + steps[:odd_count]
+    even = index.new_empty(batch, evens)
+    even.scatter_(1, kept, steps[CLASS_TOKENS:first_odd].expand(batch, -1))
+    even.scatter_(1, gone, first_odd + target)
+    index[:, CLASS_TOKENS::2] = even
+    return index
 
 
 def _wide(index, like):

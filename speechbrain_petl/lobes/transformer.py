@@ -14,7 +14,7 @@ from torchaudio.models import wav2vec2_model
 
 from ..adapters.masks import padding_mask
 from ..adapters.sites import first_of
-from .checkpointing import check_level, run_layers
+from .checkpointing import check_level, checkpointed
 from .relative import GatedAttention, RelativePositions
 
 
@@ -24,7 +24,7 @@ class Transformer(nn.Module):
     Arguments
     ---------
     theirs : torch.nn.Module
-        torchaudio's transformer, whose convolution for positions, LayerNorm and layers it takes over.
+        torchaudio's transformer, whose parts it takes over.
     relative : dict, optional
         Arguments of ``GatedAttention`` and ``RelativePositions``, for WavLM
         and BEATs.
@@ -94,16 +94,16 @@ class Transformer(nn.Module):
 
         def _inside(layers, x):
             with padding_mask(mask):
-                return first_of(
-                    layers(
-                        x,
-                        attention_mask=attention_mask,
-                        position_bias=position_bias,
-                    )
+                y = layers(
+                    x,
+                    attention_mask=attention_mask,
+                    position_bias=position_bias,
                 )
+            return first_of(y)
 
-        saving = self.gradient_checkpointing and self.training
-        return run_layers(self.layers, x, _inside, saving)
+        if self.gradient_checkpointing and self.training:
+            return checkpointed(self.layers, x, _inside)
+        return _inside(self.layers, x)
 
 
 class Layers(nn.ModuleList):

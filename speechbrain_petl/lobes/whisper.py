@@ -17,7 +17,7 @@ from speechbrain.dataio.dataio import length_to_mask
 
 from ..adapters.masks import mask_of, padding_mask
 from ..errors import InputError
-from .checkpointing import check_level, run_layers
+from .checkpointing import check_level, checkpointed
 from .log_mel import HOP, LONGEST_SECONDS, SAMPLE_RATE, frames_of
 from .sizes import shape_of
 
@@ -141,8 +141,9 @@ class Whisper(nn.Module):
             with padding_mask(mask):
                 return blocks(x)
 
-        saving = self.gradient_checkpointing and self.training
-        return run_layers(self.blocks, x, _inside, saving)
+        if self.gradient_checkpointing and self.training:
+            return checkpointed(self.blocks, x, _inside)
+        return _inside(self.blocks, x)
 
     def tokens_of(self, samples):
         """Tokens of each clip (batch,); at least one."""

@@ -3,7 +3,7 @@
 from functools import partial
 
 import torch
-from speechbrain_petl.lobes.merging import merge_tokens
+from speechbrain_petl.lobes.ast import merge_tokens
 from speechbrain_petl.training.precision import emulates_bf16
 
 from .measure import Product, in_turn, release, step_flops
@@ -142,7 +142,7 @@ def inference(options):
     subjects = trainers(names, size, options.batch, options.device)
     encoder = encoder_of(size)
     merged = Ours(encoder)
-    merge_tokens(merged.encoder, share=0.5)
+    merge_tokens(merged.encoder, ratio=0.5)
     subjects["merged"] = Trainer(merged, options.batch, options.device)
     functions = {n: s.infer for n, s in subjects.items()}
     times = in_turn(functions, options.rounds + 2)

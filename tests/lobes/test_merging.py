@@ -7,7 +7,8 @@ import torch
 from adapter_methods import METHODS, spectrograms, tiny_ast
 from speechbrain_petl import AST, AdaptedEncoder
 from speechbrain_petl.errors import InputError
-from speechbrain_petl.lobes.merging import Blocks, merge, merge_tokens
+from speechbrain_petl.lobes.ast import merge_tokens
+from speechbrain_petl.lobes.merging import MergingBlocks, merge_pairs
 from torch import nn
 
 SIZE = (32, 4, 2)
@@ -15,10 +16,10 @@ SIZE = (32, 4, 2)
 UNSUITED = {"weighted_layers", "convpass_grid"}
 
 
-def deep_ast(share=0.0, **options):
+def deep_ast(ratio=0.0, **options):
     """An AST of four blocks."""
     torch.manual_seed(0)
-    return AST(SIZE, frames=64, token_merging=share, **options)
+    return AST(SIZE, frames=64, token_merging=ratio, **options)
 
 
 class Lengths(nn.Module):
@@ -35,13 +36,13 @@ class Lengths(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "share, lengths",
+    "ratio, lengths",
     [(0.0, [62, 62, 62, 62]), (0.5, [62, 52, 42, 32]), (0.9, [62, 44, 26, 14])],
 )
-def test_lengths(share, lengths):
+def test_lengths(ratio, lengths):
     """As many at each block; never more than half at a time."""
     seen = []
-    blocks = Blocks(*(Lengths(seen) for _ in range(4)), merging=share)
+    blocks = MergingBlocks(*(Lengths(seen) for _ in range(4)), ratio=ratio)
     x = torch.randn(2, 62, 8)
     assert blocks.eval()(x).shape == x.shape
     assert seen == lengths
@@ -51,16 +52,16 @@ def test_lengths(share, lengths):
 
 @pytest.mark.parametrize("count", [1, 3, 5])
 def test_merge(count):
-    """Sums and sizes stay; each token is where `place` says; classes stay."""
+    """Sums and sizes stay; each token is where `index` says; classes stay."""
     torch.manual_seed(count)
     x, size = torch.randn(2, 2 + 11, 8), torch.rand(2, 2 + 11, 1) + 1
-    y, sizes, place = merge(x, size, count)
+    y, sizes, index = merge_pairs(x, size, count)
     assert y.shape == (2, 13 - count, 8) and sizes.shape == (2, 13 - count, 1)
     torch.testing.assert_close(y[:, :2], x[:, :2])
     torch.testing.assert_close((y * sizes).sum(1), (x * size).sum(1))
     for clip in range(2):
         for token in range(len(y[clip])):
-            members = place[clip] == token
+            members = index[clip] == token
             total = (x * size)[clip, members].sum(0)
             mass = size[clip, members].sum(0)
             torch.testing.assert_close(y[clip, token], total / mass)
@@ -71,9 +72,9 @@ def test_the_most_similar_are_merged():
     """Patches 1 and 4 are alike, and far from the others."""
     x = torch.eye(8)[None, :7].repeat(1, 1, 1)
     x[0, 2 + 4] = 2 * x[0, 2 + 1]
-    _, _, place = merge(x, torch.ones(1, 7, 1), 1)
-    assert place[0, 2 + 4] == place[0, 2 + 1]
-    assert len(place.unique()) == 6
+    _, _, index = merge_pairs(x, torch.ones(1, 7, 1), 1)
+    assert index[0, 2 + 4] == index[0, 2 + 1]
+    assert len(index.unique()) == 6
 
 
 def test_equal_tokens_lose_nothing():
@@ -84,14 +85,14 @@ def test_equal_tokens_lose_nothing():
         [tokens[:, :2], tokens[:, 2::2].repeat_interleave(2, 1)], 1
     )
     expected = ast.blocks(tokens)
-    ast.blocks.merging = 0.1  # 6 of 30 pairs
+    merge_tokens(ast, 0.1)  # 6 of 30 pairs
     actual = ast.blocks(tokens)
     assert not torch.equal(actual, expected)
     # a merged token counts once in attention: the difference is small
     assert (actual - expected).abs().max() < 0.05 * expected.abs().max()
 
 
-def test_training_and_no_share_change_nothing():
+def test_training_and_no_ratio_change_nothing():
     x = spectrograms()
     plain, merging = deep_ast(), deep_ast(0.5)
     assert torch.equal(merging.train()(x), plain.train()(x))
@@ -113,13 +114,13 @@ def test_every_method(name):
     adapted = METHODS[name].adapt(tiny_ast(token_merging=0.5)).eval()
     later = METHODS[name].adapt(tiny_ast()).eval()
     expected = later(x)
-    merge_tokens(later, share=0.5)
+    merge_tokens(later, ratio=0.5)
     merged = adapted(x)
     assert torch.equal(later(x), merged)
     assert merged.shape == expected.shape
     assert not torch.equal(merged, expected)
     torch.testing.assert_close(adapted(x[1:2]), merged[1:2], atol=1e-5, rtol=0)
-    assert torch.equal(merge_tokens(later, share=0)(x), expected)
+    assert torch.equal(merge_tokens(later, ratio=0)(x), expected)
 
 
 def test_bf16_merges_alike():
@@ -160,12 +161,12 @@ def test_compiled():
     torch.testing.assert_close(compiled(x), ast(x), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("share", [-0.1, 0.95, 1])
-def test_wrong_shares(share):
-    with pytest.raises(InputError, match=f"token_merging={share} of 4 blocks"):
-        deep_ast(share)
-    with pytest.raises(InputError, match=f"token_merging={share} of 4 blocks"):
-        merge_tokens(deep_ast(), share)
+@pytest.mark.parametrize("ratio", [-0.1, 0.95, 1])
+def test_wrong_ratios(ratio):
+    with pytest.raises(InputError, match=f"token_merging={ratio} of 4 blocks"):
+        deep_ast(ratio)
+    with pytest.raises(InputError, match=f"token_merging={ratio} of 4 blocks"):
+        merge_tokens(deep_ast(), ratio)
 
 
 def test_wrong_encoders():

@@ -82,7 +82,7 @@ def test_options_of_the_command_line(option, value, tmp_path):
     with open(path, encoding="utf-8") as file:
         encoder = load_hyperpyyaml(file, overrides)["encoder"]
     if option == "token_merging":
-        assert encoder.blocks.merging == value
+        assert encoder.blocks.ratio == value
     elif option == "patch_dropout":
         assert encoder.patch_drop.prob == value
     else:

@@ -11,7 +11,7 @@ from ...lobes.whisper import Whisper
 
 LEVELS = ("features", "frozen")  # what can be cached: see cache/cached.py
 MEANS = {AST: Pooling, Whisper: ClipMean}  # encoder -> mean of its tokens
-COMPUTED = 3  # raise it when the code computes other values than before
+COMPUTED = 4  # raise it when the code computes other values than before
 
 
 def obstacle_to(level, modules, datasets):
@@ -68,7 +68,7 @@ def _obstacle_to_tokens(modules):
             "the method trains or wraps the first block, something below it, "
             "or the whole stack"
         )
-    if encoder.blocks.merging:
+    if not getattr(encoder.blocks, "keeps_tokens", True):
         return "tokens are merged in evaluation, but not in training"
     return None
 
