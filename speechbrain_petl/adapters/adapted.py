@@ -15,9 +15,8 @@ from speechbrain.utils.checkpoints import (
     register_checkpoint_hooks,
 )
 
-from ..errors import InputError
+from ..errors import InputError, check_arguments
 from .globs import match
-from .sites import wrapped
 
 BATCH_NORMS = (
     nn.BatchNorm1d,
@@ -81,7 +80,7 @@ class AdaptedEncoder(nn.Module):
         for name in sorted(sites, key=lambda n: -n.count(".")):
             module = encoder.get_submodule(name)
             was = [(p, p.requires_grad) for p in module.parameters()]
-            replace_module(encoder, name, wrapped(sites[name], module, name))
+            replace_module(encoder, name, _wrapped(sites[name], module, name))
             # SpeechBrain's adapters freeze what they wrap, `train` included
             for parameter, required in was:
                 parameter.requires_grad_(required)
@@ -105,13 +104,8 @@ class AdaptedEncoder(nn.Module):
     def adapter_state(self):
         """The state minus the frozen parameters.
 
-        Buffers are in it (BatchNorm statistics are learned too), the frozen
-        weights are not.
-
-        Returns
-        -------
-        dict
-            Name -> detached tensor.
+        Name -> detached tensor. Buffers are in it (BatchNorm statistics are
+        learned too), the frozen weights are not.
         """
         return {
             name: value.detach()
@@ -119,15 +113,10 @@ class AdaptedEncoder(nn.Module):
             if value.requires_grad or not isinstance(value, nn.Parameter)
         }
 
-    def load_adapter_state(self, state, place="the adapter state"):
+    def load_adapter_state(self, state, source="the adapter state"):
         """Load what ``adapter_state`` returned, checking names and shapes.
 
-        Arguments
-        ---------
-        state : dict
-            Name -> tensor.
-        place : str
-            Where the state comes from, for the error message.
+        ``source`` is where it comes from, for the error message.
         """
         own = self.adapter_state()
         wrong = [f"{n} is missing" for n in own.keys() - state.keys()]
@@ -139,7 +128,7 @@ class AdaptedEncoder(nn.Module):
         ]
         if wrong:
             raise InputError(
-                f"{place} belongs to another method or encoder size: "
+                f"{source} belongs to another method or encoder size: "
                 f"{'; '.join(sorted(wrong)[:3])}"
                 f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}. "
                 "Use the yaml file it was trained with, or another "
@@ -161,15 +150,12 @@ class AdaptedEncoder(nn.Module):
     @mark_as_transfer
     def _transfer(self, path):
         state = torch.load(path, map_location="cpu", weights_only=True)
-        self.load_adapter_state(state, place=str(path))
+        self.load_adapter_state(state, source=str(path))
 
     def merge(self):
         """Fold the wrappers that can be folded into the weights they wrap.
 
-        Returns
-        -------
-        torch.nn.Module
-            The encoder; a plain one if every wrapper could be merged.
+        Returns the encoder, a plain one if every wrapper could be merged.
         """
         wrappers = [
             (name, module)
@@ -224,3 +210,19 @@ def _sites(encoder, wrap):
                 )
             sites[name], globs[name] = wrapper, glob
     return sites
+
+
+def _wrapped(wrapper, module, name):
+    """Wrap a module of an encoder; what is refused is refused by its name."""
+    key = f"petl: wrap: {name}"
+    # a list that its owner iterates over, which no wrapper can stand for
+    if type(module).forward is nn.Module.forward:
+        raise InputError(
+            f"{key}: this {type(module).__name__} is never called, so that "
+            "nothing can be wrapped around it: name what is inside"
+        )
+    check_arguments(wrapper, module, key=key)
+    try:
+        return wrapper(module)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from error

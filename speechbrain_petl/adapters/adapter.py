@@ -6,8 +6,8 @@ Where adapters sit is the ablation of https://arxiv.org/abs/2312.03694.
 import torch
 from torch import nn
 
-from ..errors import InputError, did_you_mean
-from .sites import build, device_and_dtype, on_first
+from ..errors import InputError, check_arguments, did_you_mean
+from .sites import device_and_dtype, on_first
 from .widths import common_width_of, output_width_of, width_of
 
 WHERE = {  # a block is -> how wide the tokens are there
@@ -74,7 +74,7 @@ class Adapter(nn.Module):
         self.where = where
         self.residual = where != "parallel" if residual is None else residual
         dim = dim or WHERE[where](target_module)
-        self.block = build(block, target_module, dim)
+        self.block = _build(block, target_module, dim)
         self.scale = scale
         # saves a pass over all tokens where there is nothing to scale
         self.scaled = learn_scale or scale != 1.0
@@ -99,3 +99,15 @@ class Adapter(nn.Module):
         if self.scaled:
             change = (change * self.scale).to(change.dtype)
         return x + change if self.residual else change
+
+
+def _build(block, module, dim):
+    """Make a block in the device and dtype of a module."""
+    if isinstance(block, nn.Module):
+        raise InputError(
+            f"block={type(block).__name__}(...) is one module, and every site "
+            "needs its own: in the yaml file write !name: instead of !new:, "
+            "or wrap it in Shared."
+        )
+    check_arguments(block, dim=dim, key="petl: block")
+    return block(dim=dim).to(**device_and_dtype(module))

@@ -45,17 +45,7 @@ class Bottleneck(nn.Module):
 
 
 def activation_of(name):
-    """An activation by its name.
-
-    Arguments
-    ---------
-    name : str
-        A name of ACTIVATIONS.
-
-    Returns
-    -------
-    torch.nn.Module
-        The activation.
+    """An activation by its name, one of ACTIVATIONS.
 
     Example
     -------
@@ -72,18 +62,6 @@ def activation_of(name):
 
 def zero_linear(width, dim):
     """The up-projection that makes a block start at zero.
-
-    Arguments
-    ---------
-    width : int
-        Inputs.
-    dim : int
-        Outputs.
-
-    Returns
-    -------
-    torch.nn.Linear
-        With weight and bias zero.
 
     Example
     -------

@@ -20,15 +20,13 @@ class Convpass(nn.Module):
     only the centre of its kernel, as in https://arxiv.org/abs/2207.07039.
     Where the rows of the grid are not given, or patch dropout leaves no
     grid, it runs along the sequence, which is time in the AST and in
-    wav2vec 2.0, as in https://arxiv.org/abs/2312.03694. 20,520 parameters for width
-    12 and dim 768 on the grid, 19,656 along the sequence.
+    wav2vec 2.0, as in https://arxiv.org/abs/2312.03694. 20,520 parameters
+    for width 12 and dim 768 on the grid, 19,656 along the sequence.
 
     Arguments
     ---------
-    dim : int
-        Width of the tokens.
-    width : int
-        Width between the projections.
+    dim, width, activation
+        As for ``Bottleneck``.
     kernel : int
         Patches that the convolution spans in each direction; odd.
     rows : int, optional
@@ -36,8 +34,6 @@ class Convpass(nn.Module):
         a stride of 10.
     class_tokens : int
         Number of tokens before the grid.
-    activation : str
-        "gelu", "relu" or "silu".
 
     Example
     -------

@@ -38,12 +38,12 @@ class Experts(nn.ModuleList):
 
 
 class BottleneckExperts(nn.Module):
-    """Bottlenecks of one shape, run as one batch.
+    """Bottlenecks of one shape, run as one batch, their parameters stacked.
 
     Arguments
     ---------
     blocks : list of Bottleneck
-        The experts, whose parameters are stacked.
+        The experts.
 
     Example
     -------
@@ -55,18 +55,11 @@ class BottleneckExperts(nn.Module):
     def __init__(self, blocks):
         super().__init__()
         self.activation = blocks[0].activation
-        stack = torch.stack
-        self.down = nn.Parameter(
-            stack([b.down.weight.detach() for b in blocks])
-        )
-        self.down_bias = nn.Parameter(
-            stack([b.down.bias.detach() for b in blocks])
-        )
+        self.down = _stacked([b.down.weight for b in blocks])
+        self.down_bias = _stacked([b.down.bias for b in blocks])
         # transposed, (expert, width, dim): no copy is needed below
-        self.up = nn.Parameter(
-            stack([b.up.weight.detach().t() for b in blocks])
-        )
-        self.up_bias = nn.Parameter(stack([b.up.bias.detach() for b in blocks]))
+        self.up = _stacked([b.up.weight.t() for b in blocks])
+        self.up_bias = _stacked([b.up.bias for b in blocks])
 
     def forward(self, x):
         """As ``Experts.forward``."""
@@ -88,6 +81,10 @@ class BottleneckExperts(nn.Module):
         h = self.activation(h).unflatten(-1, self.down.shape[:2])
         h = (h * weights.unsqueeze(-1)).flatten(-2)
         return h @ self.up.flatten(0, 1) + weights @ self.up_bias
+
+
+def _stacked(tensors):
+    return nn.Parameter(torch.stack(tensors).detach())
 
 
 def make_experts(expert, count, dim):

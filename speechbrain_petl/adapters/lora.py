@@ -5,7 +5,6 @@ parts of a fused qkv projection.
 """
 
 import math
-from functools import partial
 
 import torch
 from torch import nn
@@ -85,17 +84,13 @@ class LoRA(nn.Module):
     def forward(self, x):
         """(..., in_features) to (..., out_features)."""
         inner, rows = self.pretrained_module, x.flatten(0, -2)
-        # One product that is added as it is computed: multiplying by the
-        # zeros of the parts left alone costs less than copying the wide
-        # output together from its thirds. A Linear keeps no output for its
-        # gradient, so that the product may be added in place.
-        in_place = type(inner) is nn.Linear
-        y = inner(rows) if in_place else inner(x).flatten(0, -2)
-        low = F.linear(self.dropout(rows), self.down.flatten(0, 1))
-        add = y.addmm_ if in_place else partial(torch.addmm, y)
-        up = self._whole_up().t()
-        y = add(low.to(y.dtype), up.to(y.dtype), alpha=self.scale)
-        return y.unflatten(0, x.shape[:-1])
+        # added in place, since a Linear keeps no output for its gradient
+        plain = type(inner) is nn.Linear
+        y = inner(rows) if plain else inner(x).flatten(0, -2).clone()
+        low = F.linear(self.dropout(rows), self.down.flatten(0, 1)).to(y.dtype)
+        # zeros for the parts left alone cost less than copying y together
+        up = self._whole_up().t().to(y.dtype)
+        return y.addmm_(low, up, alpha=self.scale).unflatten(0, x.shape[:-1])
 
     def _updated_weight(self):
         update = self._whole_up() @ self.down.flatten(0, 1)

@@ -21,14 +21,10 @@ class TokenMixer(nn.Module):
 
     Arguments
     ---------
-    dim : int
-        Width of the tokens.
-    width : int
-        Width between the projections.
+    dim, width, activation
+        As for ``Bottleneck``.
     kernel : int
         Tokens that each filter spans, odd or even.
-    activation : str
-        "gelu", "relu" or "silu".
 
     Example
     -------

@@ -61,13 +61,8 @@ class SoftMoA(nn.Module):
 
     Arguments
     ---------
-    dim : int
-        Width of the tokens.
-    expert : callable
-        Takes ``dim`` and returns a block. Bottlenecks run as one batch,
-        other blocks one after the other.
-    experts : int
-        How many, at least 2.
+    dim, expert, experts
+        As for ``DenseMoA``.
     slots : int
         Slots per expert.
     normalise : bool

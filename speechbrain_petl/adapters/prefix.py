@@ -27,7 +27,7 @@ class Prefix(nn.Module):
     ---------
     target_module : torch.nn.Module
         The pretrained attention. Its projections of keys and values become
-        ``LearnedRows``.
+        ``_LearnedRows``.
     tokens : int
         Number of learned keys, and of learned values.
 
@@ -48,7 +48,7 @@ class Prefix(nn.Module):
             projection = getattr(target_module, name)
             # a fused projection yields the queries first: these stay empty
             fused = projection.out_features // 3 if len(names) == 1 else 0
-            rows = LearnedRows(projection, tokens, start=fused)
+            rows = _LearnedRows(projection, tokens, start=fused)
             setattr(target_module, name, rows)
 
     def forward(self, x, *args, **kwargs):
@@ -63,25 +63,10 @@ class Prefix(nn.Module):
         return on_first(y, lambda first: first[:, :length])
 
 
-class LearnedRows(nn.Module):
+class _LearnedRows(nn.Module):
     """A projection whose outputs for the last tokens are learned.
 
-    Arguments
-    ---------
-    target_module : torch.nn.Linear
-        The pretrained projection.
-    tokens : int
-        Number of tokens at the end of the sequence.
-    start : int
-        Outputs from here on are learned, those before are zero.
-
-    Example
-    -------
-    >>> rows = LearnedRows(nn.Linear(32, 96), tokens=5, start=32)
-    >>> rows(torch.randn(3, 15, 32)).shape
-    torch.Size([3, 15, 96])
-    >>> rows.rows.shape
-    torch.Size([5, 64])
+    Those from ``start`` on; the outputs before it are zero.
     """
 
     def __init__(self, target_module, tokens, start=0):
@@ -98,10 +83,7 @@ class LearnedRows(nn.Module):
         nn.init.uniform_(self.rows, -bound, bound)
 
     def forward(self, x):
-        """Tokens (batch, token, in_features), the last ones empty.
-
-        Keys, values or both (batch, token, out_features).
-        """
+        """(batch, token, in_features) to (batch, token, out_features)."""
         y = self.pretrained_module(x)
         rows = F.pad(self.rows, (self.start, 0)).to(y.dtype)
         rows = rows.expand(len(y), -1, -1)

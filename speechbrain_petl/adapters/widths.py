@@ -35,21 +35,11 @@ def width_of(module):
 
 
 def output_width_of(module):
-    """The width of the tokens that a module returns.
+    """The width of the tokens that a module returns, as ``width_of``.
 
     It is that of the last Linear or normalisation, leaving out those that
     take something else than the tokens or what was made of them, such as the
     gates of WavLM's attention, which take one head.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-        What a wrapper was given.
-
-    Returns
-    -------
-    int
-        The last dimension of the module's output.
 
     Example
     -------
@@ -68,16 +58,6 @@ def output_width_of(module):
 
 def common_width_of(module):
     """The width of a module that returns tokens as wide as those it takes.
-
-    Arguments
-    ---------
-    module : torch.nn.Module
-        What a wrapper was given.
-
-    Returns
-    -------
-    int
-        The last dimension of input and output.
 
     Example
     -------

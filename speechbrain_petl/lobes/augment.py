@@ -173,7 +173,7 @@ class TimeShift(nn.Module):
         """Anything (batch, time, ...), rolled, and the targets."""
         size = (len(x), 1)
         shift = torch.randint(-self.most, self.most + 1, size, device=x.device)
-        place = torch.arange(x.shape[1], device=x.device) - shift
-        place = place % x.shape[1]
-        place = place.view(*place.shape, *[1] * (x.dim() - 2)).expand_as(x)
-        return x.gather(1, place), targets
+        index = torch.arange(x.shape[1], device=x.device) - shift
+        index = index % x.shape[1]
+        index = index.view(*index.shape, *[1] * (x.dim() - 2)).expand_as(x)
+        return x.gather(1, index), targets

@@ -45,12 +45,9 @@ class BEATs(nn.Module):
     mels : int
         Number of mel filters of the input, a multiple of 16.
     sample_rate : int
-        Hz, of the clips whose lengths are given.
-    dropout : float
-        Dropout of the input, of attention and inside the layers.
-    gradient_checkpointing : bool
-        Keep no activations inside the layers and compute them again in the
-        backward pass.
+        Hz, of the clips whose samples are counted.
+    dropout, gradient_checkpointing
+        As for ``Wav2Vec2``.
 
     Example
     -------

@@ -9,17 +9,7 @@ from ..errors import InputError
 def check_level(value, *more):
     """Refuse a ``gradient_checkpointing`` that an encoder does not know.
 
-    Arguments
-    ---------
-    value : bool or str
-        What was asked for.
-    *more : str
-        What the encoder knows besides True and False.
-
-    Returns
-    -------
-    bool or str
-        The value.
+    It is True, False or one of ``more``.
 
     Example
     -------

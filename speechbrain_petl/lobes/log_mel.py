@@ -109,17 +109,7 @@ class LogMel(nn.Module):
 
 
 def frames_of(samples):
-    """How many frames of 10 ms clips have; at least one.
-
-    Arguments
-    ---------
-    samples : torch.Tensor
-        Samples of each clip (batch,).
-
-    Returns
-    -------
-    torch.Tensor
-        Frames of each clip (batch,).
+    """How many frames of 10 ms clips of so many samples have; at least one.
 
     Example
     -------

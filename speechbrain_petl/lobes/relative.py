@@ -40,8 +40,8 @@ class RelativePositions(nn.Module):
 
     def forward(self, length):
         """The bias (1, head, token, token), queries before keys."""
-        place = torch.arange(length, device=self.embedding.weight.device)
-        bucket = self._bucket(place - place.unsqueeze(1))
+        index = torch.arange(length, device=self.embedding.weight.device)
+        bucket = self._bucket(index - index.unsqueeze(1))
         return self.embedding(bucket).permute(2, 0, 1).unsqueeze(0)
 
     def _bucket(self, offset):

@@ -113,25 +113,20 @@ class SequenceDecoder(nn.Module):
     def searcher(self, make, bos, eos, longest, steps):
         """One of SpeechBrain's searchers over this decoder.
 
+        It maps (states, wav_lens) to (hypotheses, ...), the hypotheses as lists
+        of symbols without the end of sequence.
+
         Arguments
         ---------
         make : callable
             ``S2SRNNGreedySearcher`` or ``S2SRNNBeamSearcher`` with its own
             options.
-        bos : int
-            The symbol that begins a sequence.
-        eos : int
-            The one that ends it.
+        bos, eos : int
+            The symbols that begin and end a sequence.
         longest : int
             Stop after so many symbols.
         steps : int
             Time steps of the encoder.
-
-        Returns
-        -------
-        speechbrain.decoders.seq2seq.S2SBaseSearcher
-            Maps (states, wav_lens) to (hypotheses, ...), the hypotheses as
-            lists of symbols without the end of sequence.
 
         Example
         -------

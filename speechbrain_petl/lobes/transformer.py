@@ -56,7 +56,7 @@ class Transformer(nn.Module):
         # before the layers, where each layer ends in one of its own
         self.layer_norm_first = theirs.layer_norm_first
         self.dropout = theirs.dropout
-        self.layers = Layers(theirs.layers)
+        self.layers = _Layers(theirs.layers)
         self.positions = None
         if relative:
             heads = self.layers[0].attention.num_heads
@@ -69,7 +69,7 @@ class Transformer(nn.Module):
         if deep_norm:
             count = len(self.layers)
             for i, layer in enumerate(self.layers):
-                self.layers[i] = DeepNormLayer(layer, count)
+                self.layers[i] = _DeepNormLayer(layer, count)
 
     def forward(self, x, mask=None):
         """Tokens (batch, token, dim) to the same shape.
@@ -106,7 +106,7 @@ class Transformer(nn.Module):
         return _inside(self.layers, x)
 
 
-class Layers(nn.ModuleList):
+class _Layers(nn.ModuleList):
     """A stack of torchaudio's layers that is itself a module to call."""
 
     def forward(self, x, attention_mask=None, position_bias=None):
@@ -116,17 +116,8 @@ class Layers(nn.ModuleList):
         return x
 
 
-class DeepNormLayer(nn.Module):
-    """A layer whose residuals are scaled, https://arxiv.org/abs/2203.00555.
-
-    Arguments
-    ---------
-    layer : torch.nn.Module
-        torchaudio's layer, with LayerNorm at its end, whose parts it takes
-        over.
-    depth : int
-        Number of layers.
-    """
+class _DeepNormLayer(nn.Module):
+    """A layer whose residuals are scaled, https://arxiv.org/abs/2203.00555."""
 
     def __init__(self, layer, depth):
         super().__init__()

@@ -63,7 +63,7 @@ class Waveform(nn.Module):
             mask = length_to_mask(
                 (wav_lens * size).round(), wavs.shape[1], dtype=torch.bool
             )
-            return standardise(wavs, mask)
+            return _standardise(wavs, mask)
 
 
 class ClipNorm(nn.GroupNorm):
@@ -90,32 +90,14 @@ class ClipNorm(nn.GroupNorm):
         mask = mask_of(x.transpose(1, 2))
         if mask is None:
             return super().forward(x)
-        x = standardise(x.float(), mask.unsqueeze(1), self.eps)
+        x = _standardise(x.float(), mask.unsqueeze(1), self.eps)
         return x * self.weight.unsqueeze(1) + self.bias.unsqueeze(1)
 
 
-def standardise(x, mask, epsilon=EPSILON):
+def _standardise(x, mask, epsilon=EPSILON):
     """Zero mean and unit variance along the last axis, zero in padding.
 
-    Arguments
-    ---------
-    x : torch.Tensor
-        (..., time)
-    mask : torch.Tensor
-        True where there is no padding, of a shape that fits x.
-    epsilon : float
-        Added to the variance.
-
-    Returns
-    -------
-    torch.Tensor
-        Of the same shape as x.
-
-    Example
-    -------
-    >>> mask = torch.tensor([True, True, False])
-    >>> standardise(torch.tensor([[1.0, 3.0, 7.0]]), mask).round()
-    tensor([[-1.,  1.,  0.]])
+    ``mask`` is True where there is none, of a shape that fits x.
     """
     count = mask.sum(-1, keepdim=True).clamp(min=1)
     mean = (x * mask).sum(-1, keepdim=True) / count

@@ -49,11 +49,8 @@ class Whisper(nn.Module):
     silence : bool
         Attend to the silence that ``LogMel`` with the same setting fills
         clips up with, as in the pretraining, not to a clip's tokens alone.
-    dropout : float
-        Dropout after attention and inside the feed-forwards.
-    gradient_checkpointing : bool
-        Keep no activations inside the layers and compute them again in the
-        backward pass.
+    dropout, gradient_checkpointing
+        As for ``Wav2Vec2``.
 
     Example
     -------
@@ -90,7 +87,7 @@ class Whisper(nn.Module):
                     qkv_bias=True,
                     proj_drop=dropout,
                     norm_layer=nn.LayerNorm,
-                    attn_layer=MaskedAttention,
+                    attn_layer=_MaskedAttention,
                 )
                 for _ in range(depth)
             )
@@ -150,16 +147,8 @@ class Whisper(nn.Module):
         return (frames_of(samples) + 1) // 2
 
 
-class MaskedAttention(Attention):
-    """timm's attention, to the tokens of a clip and not to its padding.
-
-    It is told of padding by ``adapters.masks.padding_mask``.
-
-    Example
-    -------
-    >>> MaskedAttention(32, num_heads=2)(torch.randn(3, 10, 32)).shape
-    torch.Size([3, 10, 32])
-    """
+class _MaskedAttention(Attention):
+    """timm's attention, to the tokens of a clip and not to its padding."""
 
     def forward(self, x, attn_mask=None, is_causal=False):
         """As timm's, by default with the mask of the padding."""

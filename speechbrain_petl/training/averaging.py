@@ -57,7 +57,7 @@ def load_average(checkpointer, names, count, max_key=None):
             state = average_checkpoints(found, name)
         if isinstance(module, AdaptedEncoder):  # that is not its whole state
             place = str(found[0].paramfiles[name])
-            module.load_adapter_state(state, place=place)
+            module.load_adapter_state(state, source=place)
         else:
             module.load_state_dict(state)
     return sorted(checkpoint.meta["epoch"] for checkpoint in found)

@@ -122,7 +122,7 @@ def digest_of(tensors, metadata):
     return digest.hexdigest()
 
 
-def load_weights(modules, tensors, metadata, place):
+def load_weights(modules, tensors, metadata, source):
     """Load what ``read_weights`` returned, onto the base it belongs to only.
 
     What a method trains becomes the encoder's own, so that several of them
@@ -136,7 +136,7 @@ def load_weights(modules, tensors, metadata, place):
         Name of the module -> name -> tensor.
     metadata : dict
         With the hash of the base.
-    place : str
+    source : str
         Where they come from, for the error messages.
     """
     encoder = modules["encoder"]
@@ -146,15 +146,15 @@ def load_weights(modules, tensors, metadata, place):
         learned = _learned(module)
         state = _everywhere(tensors.get(name, {}), learned)
         if name == "encoder":
-            encoder.load_adapter_state(state, place)
+            encoder.load_adapter_state(state, source)
         elif _shapes(state) == _shapes(learned):
             module.load_state_dict(state)
         else:
             raise InputError(
-                f"{place}: its {name} has {_shapes(state)}, the description "
+                f"{source}: its {name} has {_shapes(state)}, the description "
                 f"beside it makes {_shapes(learned)}. They belong to two runs."
             )
-    _check_base(encoder, metadata, place)
+    _check_base(encoder, metadata, source)
 
 
 def fingerprint(encoder):
@@ -185,7 +185,7 @@ def _add(digest, name, value):
     digest.update(memoryview(flat.view(torch.uint8).numpy()))
 
 
-def _check_base(encoder, metadata, place):
+def _check_base(encoder, metadata, source):
     found = fingerprint(encoder)
     if found[SIZE] != metadata.get(SIZE):
         what = f"{metadata.get(SIZE)} frozen parameters, not {found[SIZE]}"
@@ -194,7 +194,7 @@ def _check_base(encoder, metadata, place):
     else:
         return
     raise InputError(
-        f"{place} was trained on another base than these weights: its base "
+        f"{source} was trained on another base than these weights: its base "
         f"has {what}. Give the base that it names, in the same version."
     )
 
@@ -222,16 +222,5 @@ def _shapes(state):
 
 
 def weights_beside(path):
-    """Where the learned tensors of the run of a result.json are.
-
-    Arguments
-    ---------
-    path : str
-        Of the result.json.
-
-    Returns
-    -------
-    str
-        Of the adapter.safetensors.
-    """
+    """The adapter.safetensors of the run of a result.json."""
     return str(Path(path).with_name(WEIGHTS))

@@ -8,16 +8,6 @@ from ..errors import InputError, did_you_mean
 def is_bundle(source):
     """Whether torchaudio has a bundle of that name.
 
-    Arguments
-    ---------
-    source : str or os.PathLike
-        What weights are asked for by.
-
-    Returns
-    -------
-    bool
-        True for "WAV2VEC2_BASE", "HUBERT_LARGE", "WAVLM_BASE_PLUS", ...
-
     Example
     -------
     >>> is_bundle("WAV2VEC2_BASE"), is_bundle("facebook/wav2vec2-base")
@@ -28,17 +18,7 @@ def is_bundle(source):
 
 
 def bundles_like(name):
-    """The bundles whose names are nearest to a mistyped one.
-
-    Arguments
-    ---------
-    name : str
-        What was asked for.
-
-    Returns
-    -------
-    str
-        A sentence that starts with a blank, or an empty string.
+    """A sentence that names the bundles nearest to a mistyped one, or "".
 
     Example
     -------
@@ -50,18 +30,7 @@ def bundles_like(name):
 
 
 def read_bundle(name):
-    """The tensors of a bundle, from torch.hub's cache or downloaded.
-
-    Arguments
-    ---------
-    name : str
-        Name of a bundle.
-
-    Returns
-    -------
-    dict
-        State dict with torchaudio's names.
-    """
+    """The state dict of a bundle, from torch.hub's cache or downloaded."""
     bundle = getattr(torchaudio.pipelines, name)
     options = {"map_location": "cpu", "weights_only": True}
     try:

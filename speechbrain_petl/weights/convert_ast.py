@@ -42,17 +42,7 @@ TIMM_IGNORED = ("head.*", "head_dist.*")
 
 
 def kind_of(state):
-    """Whose names and shapes a state dict has.
-
-    Arguments
-    ---------
-    state : dict
-        Name of a tensor -> tensor.
-
-    Returns
-    -------
-    str or None
-        A key of CONVERTERS; None for the weights of something else.
+    """The key of CONVERTERS for a state dict; None for that of something else.
 
     Example
     -------
@@ -70,82 +60,25 @@ def kind_of(state):
     return "timm" if state[CONV].shape[1:2] == (COLOURS,) else "ours"
 
 
-def from_huggingface(state):
-    """Names of transformers 4 or 5 to ours, query, key and value fused.
-
-    Arguments
-    ---------
-    state : dict
-        State dict of ASTModel or ASTForAudioClassification.
-
-    Returns
-    -------
-    dict
-        State dict with the names of our AST.
-
-    Example
-    -------
-    >>> import torch
-    >>> query = {"layers.0.attention.q_proj.bias": torch.zeros(32)}
-    >>> key = {"layers.0.attention.k_proj.bias": torch.zeros(32)}
-    >>> value = {"layers.0.attention.v_proj.bias": torch.zeros(32)}
-    >>> fused = from_huggingface({**query, **key, **value})
-    >>> fused["blocks.0.attn.qkv.bias"].shape
-    torch.Size([96])
-    """
+def _from_huggingface(state):
+    """Names of transformers 4 or 5 to ours, query, key and value fused."""
     return fuse_qkv(rename(state, HUGGINGFACE_NAMES, HUGGINGFACE_IGNORED))
 
 
-def from_official(state):
-    """Names of the original AST, with or without DataParallel's, to ours.
-
-    Arguments
-    ---------
-    state : dict
-        State dict of the original ASTModel.
-
-    Returns
-    -------
-    dict
-        State dict with the names of our AST.
-
-    Example
-    -------
-    >>> import torch
-    >>> state = {"module.v.norm.bias": torch.ones(32)}
-    >>> from_official(state)["norm.bias"].shape
-    torch.Size([32])
-    """
+def _from_official(state):
+    """Names of the original AST, with or without DataParallel's, to ours."""
     return rename(state, OFFICIAL_NAMES, OFFICIAL_IGNORED)
 
 
-def from_timm(state):
-    """A distilled DeiT of timm to ours: its colours summed to one channel.
-
-    Arguments
-    ---------
-    state : dict
-        State dict of timm's VisionTransformerDistilled.
-
-    Returns
-    -------
-    dict
-        State dict with the names of our AST.
-
-    Example
-    -------
-    >>> import torch
-    >>> state = {"patch_embed.proj.weight": torch.ones(32, 3, 16, 16)}
-    >>> from_timm(state)["patch_embed.proj.weight"].shape
-    torch.Size([32, 1, 16, 16])
-    """
+def _from_timm(state):
+    """A distilled DeiT of timm to ours: its colours summed to one channel."""
     state = rename(state, {}, TIMM_IGNORED)
     return {**state, CONV: state[CONV].sum(dim=1, keepdim=True)}
 
 
 CONVERTERS = {
-    "huggingface": from_huggingface,
-    "official": from_official,
-    "timm": from_timm,
+    "huggingface": _from_huggingface,
+    "official": _from_official,
+    "timm": _from_timm,
     "ours": dict,
 }

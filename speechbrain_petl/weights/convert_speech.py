@@ -112,19 +112,8 @@ def from_wav2vec2(encoder, state, metadata):
 def from_beats(encoder, state, metadata):
     """Names of the original BEATs, which are SpeechBrain's, to ours.
 
-    Arguments
-    ---------
-    encoder : BEATs
-        The encoder that will take them.
-    state : dict
-        State dict of a BEATs.
-    metadata : dict
-        The configuration that the file states.
-
-    Returns
-    -------
-    dict
-        State dict with the names of the encoder.
+    Arguments and what is returned are those of ``from_wav2vec2``; what a file
+    states is its configuration.
 
     Example
     -------

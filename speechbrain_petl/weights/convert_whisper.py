@@ -40,19 +40,8 @@ STATED = {"activation_function": "gelu", "scale_embedding": False}
 def from_whisper(encoder, state, metadata):
     """Names of Hugging Face, of OpenAI or ours to ours.
 
-    Arguments
-    ---------
-    encoder : Whisper
-        Whose names they shall be.
-    state : dict
-        State dict of a Whisper or of its encoder.
-    metadata : dict
-        What Hugging Face's config.json or OpenAI's "dims" state.
-
-    Returns
-    -------
-    dict
-        State dict with the names of our Whisper.
+    Arguments and what is returned are those of ``from_wav2vec2``; OpenAI's
+    files state their "dims".
 
     Example
     -------

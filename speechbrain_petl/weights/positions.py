@@ -39,17 +39,7 @@ class Axis(NamedTuple):
 
 
 def axes_of(encoder):
-    """The two axes that an AST was built for.
-
-    Arguments
-    ---------
-    encoder : AST
-        The encoder.
-
-    Returns
-    -------
-    tuple of Axis
-        The mel axis and the frame axis.
+    """The mel axis and the frame axis that an AST was built for.
 
     Example
     -------
@@ -63,15 +53,15 @@ def axes_of(encoder):
 
 
 def square_axes(patches, like):
-    """Axes of a square image, whose patches have no place in time.
+    """Axes of a square image, whose patches are nowhere in time.
 
     Arguments
     ---------
     patches : int
         Number of patches along each side of the image.
     like : tuple of Axis
-        Axes whose strides are taken over, so that only the rule for
-        lengths applies, as in the original.
+        Axes whose strides are taken over, so that only the rule for the
+        length applies, as in the original.
 
     Returns
     -------

@@ -79,17 +79,7 @@ def read_state(source, revision=None):
 
 
 def read_config(file):
-    """The config.json that lies beside a file of weights.
-
-    Arguments
-    ---------
-    file : pathlib.Path
-        The file of weights.
-
-    Returns
-    -------
-    dict
-        Its content; empty if there is none.
+    """What the config.json beside a file of weights holds; {} if there is none.
 
     Example
     -------
@@ -127,16 +117,6 @@ def _find(source, revision):
 
 def looks_like_path(source):
     """Whether a user meant a file, so that the hub must not be asked.
-
-    Arguments
-    ---------
-    source : str or os.PathLike
-        As for ``read_state``.
-
-    Returns
-    -------
-    bool
-        False for what may be the id of a repository.
 
     Example
     -------

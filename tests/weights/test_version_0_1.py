@@ -35,7 +35,7 @@ def test_checkpoints_of_a_run(checkpoint):
     """What the method learned, strictly by name."""
     adapted = AdaptedEncoder(encoder(), LORA, ["norm.*"])
     state = torch.load(checkpoint / "encoder.ckpt", weights_only=True)
-    adapted.load_adapter_state(state, place=str(checkpoint))
+    adapted.load_adapter_state(state, source=str(checkpoint))
     for name, value in adapted.adapter_state().items():
         assert torch.equal(value, state[name])
 
