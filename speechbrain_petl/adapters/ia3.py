@@ -48,12 +48,9 @@ class IA3(nn.Module):
         self.in_features = target_module.in_features
         self.out_features = target_module.out_features
         self.side = side
-        if side == "output":
-            self.starts, width = thirds(
-                parts, self.out_features, "IA3", self.in_features
-            )
-        else:
-            self.starts, width = [0], self.in_features
+        self.starts, width = thirds(parts, target_module, "IA3")
+        if side == "input":
+            width = self.in_features
         shape = (len(self.starts), width)
         self.scale = nn.Parameter(
             torch.ones(shape, **device_and_dtype(target_module))

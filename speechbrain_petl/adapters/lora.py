@@ -60,9 +60,7 @@ class LoRA(nn.Module):
         self.in_features = target_module.in_features
         self.out_features = target_module.out_features
         self.scale = alpha / (math.sqrt(rank) if rslora else rank)
-        self.starts, width = thirds(
-            parts, self.out_features, owner, self.in_features
-        )
+        self.starts, width = thirds(parts, target_module, owner)
         weight = target_module.weight
         count = len(self.starts)
         self.down = nn.Parameter(weight.new_empty(count, rank, weight.shape[1]))

@@ -8,9 +8,15 @@ context no token is padding, and nothing is computed for it.
 
 import threading
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch.nn import functional as F
+
+from speechbrain.dataio.dataio import length_to_mask
+
+# tokens of each clip (batch,), tokens in all -> True where there is one
+token_mask = partial(length_to_mask, dtype=torch.bool)
 
 
 class _Now(threading.local):
@@ -29,9 +35,9 @@ def padding_mask(mask):
     Arguments
     ---------
     mask : torch.Tensor or None
-        True where a clip has a token (batch, token), as SpeechBrain's
-        ``length_to_mask`` makes it; None for everywhere. Tokens that a
-        sequence has beyond these are learned ones, and seen.
+        True where a clip has a token (batch, token), see ``token_mask``; None
+        for everywhere. Tokens that a sequence has beyond these are learned
+        ones, and seen.
 
     Example
     -------

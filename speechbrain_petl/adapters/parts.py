@@ -3,19 +3,17 @@
 from ..errors import InputError
 
 
-def thirds(parts, out_features, owner, in_features=None):
+def thirds(parts, layer, owner):
     """Where the chosen parts of a fused qkv output start, and their width.
 
     Arguments
     ---------
     parts : str or None
         Any of the letters of "qkv"; None is the whole output.
-    out_features : int
-        Width of the whole output.
+    layer : torch.nn.Linear
+        The layer; a fused one yields three times as much as it takes.
     owner : str
         Who asks, for the error message.
-    in_features : int, optional
-        Width of the input: a fused layer yields three times as much.
 
     Returns
     -------
@@ -24,9 +22,11 @@ def thirds(parts, out_features, owner, in_features=None):
 
     Example
     -------
-    >>> thirds("qv", 96, "LoRA")
+    >>> from torch import nn
+    >>> thirds("qv", nn.Linear(32, 96), "LoRA")
     ([0, 64], 32)
     """
+    in_features, out_features = layer.in_features, layer.out_features
     if parts is None:
         return [0], out_features
     if not parts or set(parts) - set("qkv") or len(set(parts)) < len(parts):
@@ -34,13 +34,12 @@ def thirds(parts, out_features, owner, in_features=None):
             f"{owner}: parts={parts!r} is not a choice of the letters q, k, "
             "v; leave it out for a layer that is no fused qkv."
         )
-    if out_features != 3 * (in_features or out_features // 3):
+    if out_features != 3 * in_features:
         raise InputError(
             f"{owner}: parts={parts!r} needs a fused qkv layer, and this "
             f"one's {out_features} outputs do not divide by three"
-            f"{f' times its {in_features} inputs' if in_features else ''}. "
-            "Leave parts out; where q, k and v are layers of their own, let "
-            "the glob name them: *.[qv]_proj"
+            f" times its {in_features} inputs. Leave parts out; where q, k and "
+            "v are layers of their own, let the glob name them: *.[qv]_proj"
         )
     width = out_features // 3
     return [width * i for i in sorted(map("qkv".index, parts))], width

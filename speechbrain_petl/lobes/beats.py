@@ -6,13 +6,12 @@ out of torchaudio's layers: the sites are those of ``lobes.transformer``, and
 a method file for wav2vec 2.0 is one for BEATs.
 """
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
-from speechbrain.dataio.dataio import length_to_mask
 from speechbrain.lobes.models.beats import BEATsConfig
 
+from ..adapters.masks import token_mask
 from ..errors import InputError
 from .fbank import HOP_SECONDS, WINDOW_SECONDS
 from .sizes import shape_of
@@ -108,9 +107,7 @@ class BEATs(nn.Module):
         x = x.flatten(2).transpose(1, 2)
         mask = None
         if samples is not None:
-            mask = length_to_mask(
-                self.tokens_of(samples), x.shape[1], dtype=torch.bool
-            )
+            mask = token_mask(self.tokens_of(samples), x.shape[1])
         x = self.encoder.feature_projection(x)
         return self.encoder.transformer(x, mask)
 

@@ -2,10 +2,9 @@
 
 import warnings
 
-import torch
 from torch import nn
 
-from speechbrain.dataio.dataio import length_to_mask
+from ..adapters.masks import token_mask
 
 
 class ClipMean(nn.Module):
@@ -49,8 +48,7 @@ class ClipMean(nn.Module):
         """
         if samples is None:
             return tokens.mean(dim=1)
-        mask = length_to_mask(
-            self.tokens_of(samples), tokens.shape[1], dtype=torch.bool
-        ).unsqueeze(2)
+        mask = token_mask(self.tokens_of(samples), tokens.shape[1])
+        mask = mask.unsqueeze(2)
         total = tokens.masked_fill(~mask, 0).sum(dim=1)
         return total / mask.sum(dim=1)

@@ -5,8 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchaudio.functional import melscale_fbanks
 
-from speechbrain.dataio.dataio import length_to_mask
-
+from ..adapters.masks import token_mask
 from ..errors import InputError
 
 SAMPLE_RATE = 16000  # Hz
@@ -79,9 +78,7 @@ class LogMel(nn.Module):
             size, wavs = wavs.shape[1], wavs.float()[:, : self.samples]
             if wav_lens is not None:
                 samples = (wav_lens * size).round()
-                wavs = wavs.masked_fill(
-                    ~length_to_mask(samples, wavs.shape[1], dtype=torch.bool), 0
-                )
+                wavs = wavs.masked_fill(~token_mask(samples, wavs.shape[1]), 0)
             if self.silence:
                 wavs = F.pad(wavs, (0, WHOLE - wavs.shape[1]))
             x = self._log_energies(wavs)
@@ -90,10 +87,8 @@ class LogMel(nn.Module):
             x = x[:, : -(-wavs.shape[1] // HOP)]
             if wav_lens is None or self.silence:
                 return x
-            mask = length_to_mask(
-                frames_of(samples), x.shape[1], dtype=torch.bool
-            ).unsqueeze(2)
-            return x.masked_fill(~mask, 0)
+            mask = token_mask(frames_of(samples), x.shape[1])
+            return x.masked_fill(~mask.unsqueeze(2), 0)
 
     def _log_energies(self, wavs):
         """log10, of all frames that may hear something of a clip."""

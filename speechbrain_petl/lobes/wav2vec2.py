@@ -5,13 +5,10 @@ https://arxiv.org/abs/2110.13900. The sites that a method can wrap are those
 of ``encoder.transformer``, see ``lobes.transformer``.
 """
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
-from speechbrain.dataio.dataio import length_to_mask
-
-from ..adapters.masks import padding_mask
+from ..adapters.masks import padding_mask, token_mask
 from ..errors import InputError, did_you_mean
 from .sizes import shape_of
 from .transformer import Transformer, torchaudio_model
@@ -102,27 +99,17 @@ class Wav2Vec2(nn.Module):
         See ``lobes.encoder``.
         """
         wavs = F.pad(wavs, (0, max(SHORTEST - wavs.shape[1], 0)))
-        if samples is None:
-            x, mask = self._convolve(wavs), None
-        else:
+        frames = mask = None
+        if samples is not None:
             first = CONVOLUTIONS[:1]
-            size = _convolved(wavs.shape[1], first)
-            frames = length_to_mask(
-                _convolved(_at_least_one(samples), first),
-                size,
-                dtype=torch.bool,
-            )
-            x = self._convolve(wavs, frames)
-            mask = length_to_mask(
-                self.tokens_of(samples), x.shape[1], dtype=torch.bool
-            )
-        return self.encoder.transformer(
-            self.encoder.feature_projection(x), mask
-        )
-
-    def _convolve(self, wavs, frames=None):
+            counts = _convolved(_at_least_one(samples), first)
+            frames = token_mask(counts, _convolved(wavs.shape[1], first))
         with padding_mask(frames):
-            return self.feature_extractor(wavs, None)[0]
+            x = self.feature_extractor(wavs, None)[0]
+        if samples is not None:
+            mask = token_mask(self.tokens_of(samples), x.shape[1])
+        x = self.encoder.feature_projection(x)
+        return self.encoder.transformer(x, mask)
 
     def tokens_of(self, samples):
         """Tokens of each clip (batch,); at least one."""

@@ -7,9 +7,7 @@ base models of wav2vec 2.0 (https://arxiv.org/abs/2006.11477).
 import torch
 from torch import nn
 
-from speechbrain.dataio.dataio import length_to_mask
-
-from ..adapters.masks import mask_of
+from ..adapters.masks import mask_of, token_mask
 from ..errors import InputError
 
 EPSILON = 1e-5  # of the LayerNorm over the samples that the models were fed
@@ -60,9 +58,7 @@ class Waveform(nn.Module):
             size, wavs = wavs.shape[1], wavs.float()[:, : self.samples]
             if wav_lens is None:
                 wav_lens = torch.ones(len(wavs), device=wavs.device)
-            mask = length_to_mask(
-                (wav_lens * size).round(), wavs.shape[1], dtype=torch.bool
-            )
+            mask = token_mask((wav_lens * size).round(), wavs.shape[1])
             return _standardise(wavs, mask)
 
 

@@ -13,9 +13,7 @@ from timm.models.vision_transformer import Block
 from torch import nn
 from torch.nn import functional as F
 
-from speechbrain.dataio.dataio import length_to_mask
-
-from ..adapters.masks import mask_of, padding_mask
+from ..adapters.masks import mask_of, padding_mask, token_mask
 from ..errors import InputError
 from .checkpointing import check_level, checkpointed
 from .log_mel import HOP, LONGEST_SECONDS, SAMPLE_RATE, frames_of
@@ -105,9 +103,7 @@ class Whisper(nn.Module):
             samples = None
         x, mask = self.embed(spectrogram, samples), None
         if samples is not None:
-            mask = length_to_mask(
-                self.tokens_of(samples), x.shape[1], dtype=torch.bool
-            )
+            mask = token_mask(self.tokens_of(samples), x.shape[1])
         return self.norm(self._run(x, mask))
 
     def embed(self, spectrogram, samples=None):
@@ -121,9 +117,7 @@ class Whisper(nn.Module):
             )
         past = None
         if samples is not None:
-            past = ~length_to_mask(
-                frames_of(samples), x.shape[2], dtype=torch.bool
-            ).unsqueeze(1)
+            past = ~token_mask(frames_of(samples), x.shape[2]).unsqueeze(1)
             x = x.masked_fill(past, 0)
         x = F.gelu(self.conv1(x))
         if past is not None:  # the next one sees zeros there, as at an end
