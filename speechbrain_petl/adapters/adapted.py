@@ -15,8 +15,9 @@ from speechbrain.utils.checkpoints import (
     register_checkpoint_hooks,
 )
 
-from ..errors import InputError, check_arguments
+from ..errors import InputError
 from .globs import match
+from .sites import wrapped
 
 BATCH_NORMS = (
     nn.BatchNorm1d,
@@ -80,7 +81,7 @@ class AdaptedEncoder(nn.Module):
         for name in sorted(sites, key=lambda n: -n.count(".")):
             module = encoder.get_submodule(name)
             was = [(p, p.requires_grad) for p in module.parameters()]
-            replace_module(encoder, name, _wrapped(sites[name], module, name))
+            replace_module(encoder, name, wrapped(sites[name], module, name))
             # SpeechBrain's adapters freeze what they wrap, `train` included
             for parameter, required in was:
                 parameter.requires_grad_(required)
@@ -210,19 +211,3 @@ def _sites(encoder, wrap):
                 )
             sites[name], globs[name] = wrapper, glob
     return sites
-
-
-def _wrapped(wrapper, module, name):
-    """Wrap a module of an encoder; what is refused is refused by its name."""
-    key = f"petl: wrap: {name}"
-    # a list that its owner iterates over, which no wrapper can stand for
-    if type(module).forward is nn.Module.forward:
-        raise InputError(
-            f"{key}: this {type(module).__name__} is never called, so that "
-            "nothing can be wrapped around it: name what is inside"
-        )
-    check_arguments(wrapper, module, key=key)
-    try:
-        return wrapper(module)
-    except InputError as error:
-        raise InputError(f"{key}: {error}") from error

@@ -1,8 +1,74 @@
-"""What a wrapper asks of the module it wraps: device, output, a block for it."""
+"""What a wrapper asks of the module it wraps: fit, device, dtype, output."""
+
+from functools import partial
+
+from torch import nn
+
+from ..errors import InputError, check_arguments, check_count
 
 PACKAGE = __package__.partition(".")[0]
 # arguments of wrappers and blocks that say how many
 SIZES = ("rank", "width", "tokens", "experts", "slots")
+
+
+def wrapped(wrapper, module, name):
+    """Wrap a module of an encoder; what is refused is refused by its name.
+
+    Arguments
+    ---------
+    wrapper : callable
+        Takes the module and returns its replacement.
+    module : torch.nn.Module
+        The module.
+    name : str
+        Its name in the encoder.
+
+    Returns
+    -------
+    torch.nn.Module
+        The replacement.
+
+    Example
+    -------
+    >>> from speechbrain_petl import LoRA
+    >>> wrapped(LoRA, nn.Linear(32, 32), "q_proj").out_features
+    32
+    """
+    key = f"petl: wrap: {name}"
+    # a list that its owner iterates over, which no wrapper can stand for
+    if type(module).forward is nn.Module.forward:
+        raise InputError(
+            f"{key}: this {type(module).__name__} is never called, so that "
+            "nothing can be wrapped around it: name what is inside"
+        )
+    check_arguments(wrapper, module, key=key)
+    _check_sizes(wrapper, key)
+    try:
+        return wrapper(module)
+    except InputError as error:
+        raise InputError(f"{key}: {error}") from error
+    # whatever torch or PEFT says of a wrong argument; a stranger's wrapper
+    # keeps its own errors
+    except Exception as error:
+        if not _is_ours(wrapper):
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{key}: {reason}") from error
+
+
+def _check_sizes(wrapper, key):
+    """Refuse a rank, a width, ... that is no number of things."""
+    for name, value in getattr(wrapper, "keywords", {}).items():
+        if isinstance(value, partial):
+            _check_sizes(value, f"{key}: {name}")
+        elif name in SIZES:
+            check_count(f"{key}: {name}", value)
+
+
+def _is_ours(wrapper):
+    while isinstance(wrapper, partial):
+        wrapper = wrapper.func
+    return str(wrapper.__module__).startswith(f"{PACKAGE}.")
 
 
 def device_and_dtype(module):
@@ -20,7 +86,6 @@ def device_and_dtype(module):
 
     Example
     -------
-    >>> from torch import nn
     >>> device_and_dtype(nn.Linear(3, 2))
     {'device': device(type='cpu'), 'dtype': torch.float32}
     """

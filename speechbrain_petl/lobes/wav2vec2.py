@@ -56,6 +56,7 @@ class Wav2Vec2(nn.Module):
 
     Example
     -------
+    >>> import torch
     >>> encoder = Wav2Vec2((32, 2, 2))
     >>> encoder(torch.randn(3, 16000)).shape
     torch.Size([3, 49, 32])

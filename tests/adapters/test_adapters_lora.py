@@ -153,4 +153,4 @@ def test_wrong_parts_are_explained():
         LoRA(nn.Linear(DIM, DIM + 1), parts="q")
     with pytest.raises(InputError, match="side='inputs'"):
         IA3(linear, side="inputs")
-    assert thirds(None, 7, "LoRA") == ([0], 7)
+    assert thirds(None, nn.Linear(2, 7), "LoRA") == ([0], 7)
