@@ -82,8 +82,8 @@ class SemanticsBrain(PETLBrain):
 
     def loss_items(self, batch):
         """The loss is a mean over tokens."""
-        targets, lens = batch.tokens_eos
-        return int((lens * targets.shape[1]).round().sum())
+        targets, tokens_lens = batch.tokens_eos
+        return int((tokens_lens * targets.shape[1]).round().sum())
 
 
 def dataio_prep(hparams):

@@ -103,10 +103,10 @@ class Ears:
 
     mods = {"fbank": SimpleNamespace(samples=1600)}
 
-    def encode_batch(self, wavs, lens):
+    def encode_batch(self, wavs, wav_lens):
         """(clip, 2)"""
-        lengths = lens * wavs.shape[1]
-        return torch.stack([lengths, wavs.sum(dim=1) / lengths], dim=1)
+        samples = wav_lens * wavs.shape[1]
+        return torch.stack([samples, wavs.sum(dim=1) / samples], dim=1)
 
 
 def test_embeddings(tmp_path):
