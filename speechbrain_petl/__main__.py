@@ -10,6 +10,10 @@ import sys
 from .errors import ArgumentParser
 
 COMMANDS = {  # name -> its module, and what it does
+    "new": (
+        "recipe.new",
+        "a recipe of one's own from the template, with a test that passes",
+    ),
     "sweep": (
         "experiments.sweep.command",
         "run methods x folds x seeds (x shots) of a recipe, here or on Slurm",

@@ -32,6 +32,35 @@ class InputError(ValueError):
         super().__init__(message)
 
 
+def refuse_all(where, problems, remedy="", most=10):
+    """One error for all that is wrong with something, so that one run tells.
+
+    Arguments
+    ---------
+    where : str
+        The file or option that is wrong.
+    problems : list of str
+        What is wrong; nothing happens without any.
+    remedy : str
+        What the user can do about it: the end of the message.
+    most : int
+        How many to name; the others are counted.
+
+    Example
+    -------
+    >>> refuse_all("a.csv", [f"line {n}: no label" for n in range(9)], most=1)
+    Traceback (most recent call last):
+    speechbrain_petl.errors.InputError: a.csv: line 0: no label; and 8 more
+    """
+    if not problems:
+        return
+    named = "; ".join(problem.rstrip(".") for problem in problems[:most])
+    others = len(problems) - most
+    more = f"; and {others} more" if others > 0 else ""
+    end = f". {remedy}" if remedy else ""
+    raise InputError(f"{where}: {named}{more}{end}")
+
+
 class ArgumentParser(argparse.ArgumentParser):
     """A parser that answers a wrong command in one line, with exit code 1.
 

@@ -102,6 +102,8 @@ def test_the_wheel_alone(tmp_path):
     for name in COMMANDS:
         assert f"\n    {name} " in shown
         elsewhere(python, "-m", PACKAGE, name, "--help", cwd=tmp_path)
+    elsewhere(python, "-m", PACKAGE, "new", "mine", cwd=tmp_path)
+    assert (tmp_path / "mine" / "hparams" / "lora.yaml").is_file()
     files = {p.relative_to(ROOT / PACKAGE) for p in sources_and_data()}
     assert all((site / PACKAGE / file).is_file() for file in files)
 

@@ -10,6 +10,9 @@ Layout of data_folder::
     metadata.csv   id,path,label[,speaker][,split]
     ...            the recordings, at ``path`` relative to data_folder
 
+or, as in older repositories, a csv file for each split, whose first two columns
+are path and label.
+
 ``speaker``: nobody is in two splits. ``split``: train, valid or test; without
 it the speakers of each label are dealt out by a seed. Recordings may be hours
 long: they are cut into windows.
@@ -19,12 +22,17 @@ Authors
 """
 
 import os
-import random
+from pathlib import Path
 
 from speechbrain_petl import InputError
-from speechbrain_petl.data.splits import check_disjoint
-from speechbrain_petl.data.tables import find_table, listed_file, read_table
+from speechbrain_petl.data.cells import read_cells
+from speechbrain_petl.data.clip_rows import clip_of
+from speechbrain_petl.data.dealing import check_splits
+from speechbrain_petl.data.layouts import refuse_twice, table_clips
+from speechbrain_petl.data.splits import deal
+from speechbrain_petl.data.tables import find_table
 from speechbrain_petl.data.windows import write_windows
+from speechbrain_petl.errors import refuse_all
 
 from speechbrain.utils.logger import get_logger
 
@@ -43,6 +51,7 @@ def prepare_brazilian_accents(
     split_seed=1,
     valid_ratio=0.1,
     test_ratio=0.1,
+    tables=None,
 ):
     """Write train.json, valid.json and test.json.
 
@@ -55,7 +64,7 @@ def prepare_brazilian_accents(
     window : float
         Seconds; longer recordings are cut.
     overlap : float
-        Share of a window that the next one repeats.
+        Ratio of a window that the next one repeats.
     metadata : str
         The csv file, relative to data_folder.
     labels : list of str, optional
@@ -63,10 +72,13 @@ def prepare_brazilian_accents(
     split_seed : int
         Deals out the speakers if the csv has no column "split".
     valid_ratio : float
-        Share of each label's recordings to validate on, roughly: nobody is
+        Ratio of each label's recordings to validate on, roughly: nobody is
         divided.
     test_ratio : float
-        Share to test on.
+        Ratio to test on.
+    tables : dict, optional
+        split -> csv file of path and label, in the place of metadata; null
+        for a split that there is not.
 
     Returns
     -------
@@ -75,154 +87,116 @@ def prepare_brazilian_accents(
     """
     if isinstance(labels, str):
         raise InputError(f"labels={labels} is no list: write [{labels}]")
-    path = find_table(data_folder, metadata, "id,path,label of the clips")
-    rows = _read(path)
-    _check_rows(rows, labels, path)
+    given = {k: v for k, v in (tables or {}).items() if v is not None}
+    if given:
+        path = Path(data_folder)
+        clips = [c for k, v in given.items() for c in _older(path, k, v)]
+    else:
+        path = find_table(data_folder, metadata, "id,path,label of the clips")
+        root = Path(path).parent
+        clips = table_clips(Path(path), root, more=["id"], beside=root)
+    refuse_twice(clips, path)
+    _check(clips, labels, path)
     ratios = {"test": test_ratio, "valid": valid_ratio}
-    splits = _given(rows) or _deal(rows, ratios, split_seed, path)
-    _check_splits(splits, path)
+    splits = _divide(clips, ratios, split_seed, path)
     return {
         split: _write(split, chosen, save_folder, window, overlap)
         for split, chosen in splits.items()
+        if chosen
     }
 
 
-def _write(split, rows, save_folder, window, overlap):
-    """Write the manifest of a split; returns its path."""
-    manifest = os.path.join(save_folder, f"{split}.json")
-    write_windows(manifest, _items(rows), window, overlap)
-    speakers = {row["speaker"] for _, row in rows}
-    logger.info(f"{split}: {len(rows)} recordings of {len(speakers)} speakers")
-    return manifest
+def _older(folder, split, name):
+    """The clips of a csv whose columns are told by their place alone."""
+    path = Path(find_table(folder, name, "path,label of the clips"))
+    root, clips, problems = folder.absolute(), [], []
+    for number, (line, cells) in enumerate(read_cells(path)):
+        row = {"path": cells[0], "labels": cells[1:2], "split": split}
+        try:
+            clip = clip_of(row, [root, path.parent], root)
+        except InputError as error:
+            if number:  # the first line may name the columns
+                problems.append(f"line {line}: {error}")
+        else:
+            clips.append({**clip, "place": f"{path.name}, line {line}"})
+    refuse_all(str(path), problems)
+    return clips
 
 
-def _items(rows):
-    """File id -> what its windows have in common, sorted by id."""
-    return {
-        row["id"]: {
-            "wav": row["path"],
-            "labels": [row["label"]],
-            "speaker": row["speaker"],
-        }
-        for _, row in sorted(rows, key=lambda r: r[1]["id"])
-    }
-
-
-def _read(path):
-    """(line, row) of the csv, with a speaker and an existing file each."""
-    rows = read_table(path, ["id", "path", "label"], ["speaker", "split"])
-    if "speaker" not in rows[0][1]:
+def _check(clips, labels, path):
+    """Known labels, and one for each speaker."""
+    if not any(clip["group"] for clip in clips):
         logger.warning(
             f"{path} has no column speaker: every recording is taken for a "
             "speaker of its own, so a voice may be in training and test"
         )
-    for line, row in rows:
-        name = os.path.normpath(row["path"])
-        row["path"] = listed_file(
-            f"{path}, line {line}", os.path.dirname(path), name
-        )
-        row.setdefault("speaker", row["id"])
-    return rows
+    problems, first = [], {}
+    for clip in clips:
+        (label,) = clip["labels"] or [""]
+        clip["group"] = clip["group"] or clip["id"]
+        other = first.setdefault(clip["group"], clip)
+        if label not in (labels or [label]) or not label:
+            problems.append(
+                f"{clip['place']}: label={label} is not one of "
+                f"{', '.join(labels or ['the accents'])}"
+            )
+        if other["labels"] != clip["labels"]:
+            problems.append(
+                f"{clip['place']}: speaker {clip['group']} has label {label}, "
+                f"but {other['labels'][0]} in {other['place']}"
+            )
+    refuse_all(path, problems)
 
 
-def _check_rows(rows, labels, path):
-    """Each by itself, and against those before it."""
-    seen = {}  # (column, value) -> its first line and label
-    for line, row in rows:
-        problem = _problem(row, labels)
-        for column in ("id", "path", "speaker"):
-            here = line, row["label"]
-            first = seen.setdefault((column, row[column]), here)
-            if column == "speaker" and first[1] != row["label"]:
-                problem = (
-                    f"speaker {row['speaker']} has label {row['label']}, but "
-                    f"{first[1]} in line {first[0]}; give every speaker a "
-                    "name of its own"
-                )
-            elif column != "speaker" and first != here:
-                problem = (
-                    f"{column}={row[column]} is that of line {first[0]} too"
-                )
-        if problem:
-            raise InputError(f"{path}, line {line}: {problem}")
+def _divide(clips, ratios, seed, path):
+    """split -> clips, as the column split says, or the speakers dealt out."""
+    if any(clip["split"] for clip in clips):
+        splits = {s: [c for c in clips if c["split"] == s] for s in SPLITS}
+    else:
+        splits = _deal(clips, ratios, seed, path)
+    for split in ("train", "test"):
+        if not splits[split]:
+            raise InputError(f"{path}: no row has split={split}")
+    check_splits(splits)
+    return splits
 
 
-def _problem(row, labels):
-    if labels and row["label"] not in labels:
-        return f"label={row['label']} is not one of {', '.join(labels)}"
-    if row.get("split", "train") not in SPLITS:
-        return f"split={row['split']} is not one of {', '.join(SPLITS)}"
-    return None
-
-
-def _given(rows):
-    """split -> rows, as the column split says; empty without one."""
-    splits = {s: [r for r in rows if r[1].get("split") == s] for s in SPLITS}
-    return {split: chosen for split, chosen in splits.items() if chosen}
-
-
-def _deal(rows, ratios, seed, path):
+def _deal(clips, ratios, seed, path):
     """Deal the speakers of each label out, by a seed."""
     if min(ratios.values()) <= 0 or sum(ratios.values()) >= 1:
         raise InputError(
             f"valid_ratio={ratios['valid']} and test_ratio={ratios['test']} "
             "must be above 0 and leave something to train on"
         )
-    ratios = {**ratios, "train": 1 - sum(ratios.values())}
-    splits = {split: [] for split in SPLITS}
-    for label in sorted({row["label"] for _, row in rows}):
-        clips = {}
-        for line, row in rows:
-            if row["label"] == label:
-                clips.setdefault(row["speaker"], []).append((line, row))
-        if len(clips) < len(SPLITS):
-            raise InputError(
-                f"{path}: label {label} has {len(clips)} speakers "
-                f"({', '.join(sorted(clips))}), but {len(SPLITS)} splits need "
-                "one each. Add speakers, or a column split of your own."
-            )
-        for split, speaker in _dealt(clips, ratios, f"{seed} {label}"):
-            splits[split] += clips[speaker]
-    return splits
+    speakers = {}
+    for clip in clips:
+        speakers.setdefault(clip["labels"][0], set()).add(clip["group"])
+    few = [
+        f"label {label} has {len(who)} speakers ({', '.join(sorted(who))})"
+        for label, who in sorted(speakers.items())
+        if len(who) < len(SPLITS)
+    ]
+    remedy = (
+        f"{len(SPLITS)} splits need one each: add speakers, or a column split"
+    )
+    refuse_all(path, few, remedy)
+    shares = {"train": 1 - sum(ratios.values()), **ratios}
+    part_of = deal({clip["id"]: clip for clip in clips}, shares, seed)
+    return {s: [c for c in clips if part_of[c["id"]] == s] for s in SPLITS}
 
 
-def _dealt(clips, ratios, seed):
-    """(split, speaker) of each speaker of one label.
-
-    Each split gets a speaker, training the biggest of the first three; who
-    comes next goes where the most recordings are missing.
-    """
-    speakers = sorted(clips)
-    random.Random(seed).shuffle(speakers)
-    total = sum(map(len, clips.values()))
-    missing = {split: share * total for split, share in ratios.items()}
-    first = sorted(speakers[: len(SPLITS)], key=lambda s: len(clips[s]))
-    dealt = list(zip(("test", "valid", "train"), first))
-    for split, speaker in dealt:
-        missing[split] -= len(clips[speaker])
-    for speaker in speakers[len(SPLITS) :]:
-        split = max(SPLITS, key=missing.get)
-        missing[split] -= len(clips[speaker])
-        dealt.append((split, speaker))
-    return dealt
-
-
-def _check_splits(splits, path):
-    """Nobody in two; every label trained, and something to test."""
-    lines = {
-        split: {f"line {line}": row for line, row in rows}
-        for split, rows in splits.items()
+def _write(split, clips, save_folder, window, overlap):
+    """Write the manifest of a split; returns its path."""
+    manifest = os.path.join(save_folder, f"{split}.json")
+    items = {
+        clip["id"]: {
+            "wav": clip["wav"],
+            "labels": clip["labels"],
+            "speaker": clip["group"],
+        }
+        for clip in sorted(clips, key=lambda clip: clip["id"])
     }
-    for column in ("path", "speaker"):
-        check_disjoint(lines, column, f"Keep it in one split of {path}.")
-    for split in ("train", "test"):
-        if split not in splits:
-            raise InputError(f"{path}: no row has split={split}")
-    trained = {row["label"] for _, row in splits["train"]}
-    for split, rows in splits.items():
-        for line, row in rows:
-            if row["label"] not in trained:
-                raise InputError(
-                    f"{path}, line {line}: label={row['label']} is in {split} "
-                    "but no training recording has it"
-                )
+    write_windows(manifest, items, window, overlap)
+    speakers = {clip["group"] for clip in clips}
+    logger.info(f"{split}: {len(clips)} recordings of {len(speakers)} speakers")
+    return manifest

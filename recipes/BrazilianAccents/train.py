@@ -8,7 +8,6 @@ Authors
  * the speechbrain_petl developers, 2026
 """
 
-import torch
 from hyperpyyaml import load_hyperpyyaml
 from prepare import prepare_brazilian_accents
 from speechbrain_petl import (
@@ -22,9 +21,11 @@ from speechbrain_petl import (
     windowed_datasets,
 )
 from speechbrain_petl.experiments.plots import draw_confusion
+from speechbrain_petl.training.losses import weighted_cross_entropy
 from speechbrain_petl.training.metrics.voting import PerFile, macro_f1, top, uar
 from speechbrain_petl.training.predictions import predictions_beside
 
+import speechbrain as sb
 from speechbrain.utils.distributed import run_on_main
 
 
@@ -46,12 +47,12 @@ class AccentsBrain(PETLBrain):
         return self.modules.classifier(embeddings), targets
 
     def compute_objectives(self, predictions, batch, stage):
-        """Weighted cross entropy; counts the batch into the metrics."""
+        """Cross entropy, weighted in training; counts the batch into the metrics."""
         logits, targets = predictions
         self.score(logits, batch.shares.data, ids=batch.name, files=batch.file)
-        return torch.nn.functional.cross_entropy(
-            logits, targets, weight=self.class_weights
-        )
+        training = stage == sb.Stage.TRAIN  # the others count clips
+        weights = self.class_weights if training else None
+        return weighted_cross_entropy(logits, targets, weights)
 
 
 def dataio_prep(hparams):

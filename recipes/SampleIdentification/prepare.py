@@ -21,10 +21,13 @@ Authors
 
 import os
 import random
+from pathlib import Path
 
 from speechbrain_petl import InputError
-from speechbrain_petl.data.tables import find_table, listed_file, read_table
+from speechbrain_petl.data.layouts import table_clips
+from speechbrain_petl.data.tables import find_table
 from speechbrain_petl.data.windows import write_windows
+from speechbrain_petl.errors import refuse_all
 
 from speechbrain.utils.logger import get_logger
 
@@ -75,7 +78,7 @@ def prepare_sample_identification(
         split -> path of its manifest.
     """
     path = find_table(data_folder, pairs, "song,sample of the pairs")
-    root = os.path.join(os.path.dirname(path), songs)
+    root = Path(path).parent / songs
     samples_of = _read(path, root)
     if closed_set:
         splits = {"train": sorted(samples_of), "test": sorted(samples_of)}
@@ -86,7 +89,7 @@ def prepare_sample_identification(
     for split, chosen in splits.items():
         items = {
             song: {
-                "wav": os.path.join(root, song),
+                "wav": str(root / song),
                 "labels": samples_of[song],
             }
             for song in chosen
@@ -99,19 +102,19 @@ def prepare_sample_identification(
 
 def _read(path, root):
     """Song -> its samples, both sorted."""
-    lines, samples_of = {}, {}
-    for line, row in read_table(path, ["song", "sample"]):
-        song, sample = os.path.normpath(row["song"]), row["sample"]
-        place = f"{path}, line {line}"
-        listed_file(place, root, song)
-        first = lines.setdefault((song, sample), line)
-        if first != line:
-            raise InputError(
-                f"{place}: {song} with {sample} is in line {first} already. "
-                "Delete one of the lines."
-            )
-        samples_of.setdefault(song, []).append(sample)
-    samples = {sample for _, sample in lines}
+    first, samples_of, problems = {}, {}, []
+    for clip in table_clips(Path(path), root, beside=root):
+        song = os.path.relpath(clip["wav"], root)
+        for sample in clip["labels"]:
+            place = first.setdefault((song, sample), clip["place"])
+            if place != clip["place"]:
+                problems.append(
+                    f"{clip['place']}: {song} with {sample} is in {place} "
+                    "already"
+                )
+            samples_of.setdefault(song, []).append(sample)
+    refuse_all(path, problems, "Delete one of the lines.")
+    samples = {sample for _, sample in first}
     if len(samples) < 2:
         raise InputError(
             f"{path} names one sample only ({samples.pop()}): there is "

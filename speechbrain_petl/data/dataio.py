@@ -13,7 +13,7 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.encoder import CategoricalEncoder
 from speechbrain.utils.logger import get_logger
 
-from ..errors import InputError
+from ..errors import InputError, refuse_all
 from .audio import SAMPLE_RATE, check_audio, read_audio
 from .manifests import write_entries, write_labels
 
@@ -32,16 +32,42 @@ def write_manifest(path, items):
     items : dict
         id -> {"wav": path, ...}; each gets the file's "duration" (seconds).
     """
+    durations = check_files(path, items)
+    write_entries(
+        path,
+        {k: {**item, "duration": durations[k]} for k, item in items.items()},
+    )
+
+
+def check_files(path, items):
+    """The duration of every file of a split; all that are broken at once.
+
+    Arguments
+    ---------
+    path : str
+        Of the manifest to be, whose name the progress bar shows.
+    items : dict
+        id -> {"wav": path, ...}
+
+    Returns
+    -------
+    dict
+        id -> seconds.
+    """
     bar = tqdm(
         items.items(),
         desc=f"checking {os.path.basename(path)}",
         leave=False,
         disable=None,
     )
-    entries = {
-        key: {**item, "duration": check_audio(item["wav"])} for key, item in bar
-    }
-    write_entries(path, entries)
+    durations, problems = {}, []
+    for key, item in bar:
+        try:
+            durations[key] = check_audio(item["wav"])
+        except InputError as error:
+            problems.append(str(error))
+    refuse_all(os.path.basename(path), problems)
+    return durations
 
 
 def few_shots(entries, shots, seed):
@@ -54,7 +80,7 @@ def few_shots(entries, shots, seed):
     entries : dict
         id -> manifest entry with a "label", or "labels" if it has several.
     shots : int
-        Clips per class.
+        Clips per class; all of a class that has fewer.
     seed : int
         Another seed draws other clips; more shots keep the fewer.
 
@@ -69,6 +95,8 @@ def few_shots(entries, shots, seed):
     >>> list(few_shots(entries, shots=2, seed=1))
     ['clip0', 'clip5', 'clip6', 'clip9']
     """
+    if not isinstance(shots, int) or shots < 1:
+        raise InputError(f"shots={shots}: give a whole number, 1 or more")
     of_label = {}
     for key in sorted(entries):
         entry = entries[key]
@@ -78,13 +106,14 @@ def few_shots(entries, shots, seed):
     drawn = set()
     for label, keys in of_label.items():
         keys = list(keys)
-        if shots not in range(1, len(keys) + 1):
-            raise InputError(
-                f"shots={shots}: class {label!r} has {len(keys)} training "
-                f"clips, choose 1 to {min(map(len, of_label.values()))}"
-            )
         random.Random(f"{seed} {label}").shuffle(keys)
         drawn.update(keys[:shots])
+    fewer = [f"{x} ({len(k)})" for x, k in of_label.items() if len(k) < shots]
+    if fewer:
+        logger.warning(
+            f"shots={shots}: {len(fewer)} of {len(of_label)} classes have fewer "
+            f"training clips, and all are taken: {', '.join(fewer[:10])}"
+        )
     return {
         key: entries[key]
         for key in sorted(entries)

@@ -1,25 +1,28 @@
 """The rows of a data set's csv file, each with its line number."""
 
-import csv
 import os
 
-from ..errors import InputError
+from ..errors import InputError, refuse_all
+from .cells import find_columns, read_cells
 
 
-def read_table(path, columns, optional=()):
-    """Read the named columns of a csv file and check that they are filled.
+def read_table(path, columns, optional=(), synonyms=None):
+    """Read the named columns of a csv or tsv file and check that they are filled.
 
-    The delimiter is the comma, or the semicolon of many spreadsheets. Blank
-    lines and other columns are left out.
+    Comma, semicolon or tab; UTF-8, UTF-16 or Latin-1. Column names are found
+    in any case. Blank lines and other columns are left out. All that is wrong
+    is said at once.
 
     Arguments
     ---------
     path : str
-        The csv file, with a line of column names.
+        The file, with a line of column names.
     columns : sequence of str
         Names of the columns that must be there.
     optional : sequence of str
-        Names of columns that may be there.
+        Names of columns that may be there, and be empty.
+    synonyms : dict, optional
+        Name -> what else the column may be called.
 
     Returns
     -------
@@ -29,24 +32,34 @@ def read_table(path, columns, optional=()):
     Example
     -------
     >>> path = getfixture("tmp_path") / "songs.csv"
-    >>> _ = path.write_text("song,sample,year\\n\\na.wav,break,1986\\n")
+    >>> _ = path.write_text("Song;sample;year\\n\\na.wav;break;1986\\n")
     >>> read_table(path, ["song", "sample"])
     [(3, {'song': 'a.wav', 'sample': 'break'})]
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            head = file.readline()
-            file.seek(0)
-            comma = ";" if head.count(";") > head.count(",") else ","
-            reader = csv.DictReader(file, delimiter=comma, strict=True)
-            names = reader.fieldnames or []
-            _check_header(path, names, columns)
-            used = [n for n in names if n in (*columns, *optional)]
-            rows = [_checked(path, reader, row, used) for row in reader]
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no csv file in UTF-8: {error}")
-    if not rows:
+    lines = read_cells(path)
+    header = lines[0][1] if lines else []
+    place = find_columns(header, [*columns, *optional], synonyms)
+    missing = [column for column in columns if column not in place]
+    if missing:
+        raise InputError(
+            f"{path} has no column {', '.join(missing)}. Its first line names: "
+            f"{', '.join(header) or 'nothing'}"
+        )
+    if len(lines) == 1:
         raise InputError(f"{path} lists nothing below its column names")
+    rows, problems = [], []
+    for line, cells in lines[1:]:
+        row = {name: cells[i] for name, i in place.items() if i < len(cells)}
+        empty = [name for name in columns if not row.get(name)]
+        if len(cells) != len(header):
+            problems.append(
+                f"line {line}: {len(cells)} values for {len(header)} columns, "
+                "quote values that hold the delimiter"
+            )
+        elif empty:
+            problems.append(f"line {line}: {header[place[empty[0]]]} is empty")
+        rows.append((line, row))
+    refuse_all(path, problems)
     return rows
 
 
@@ -162,29 +175,3 @@ def is_inside(name, folder="."):
     folder = os.path.abspath(folder)
     path = os.path.join(folder, name.replace("\\", "/"))
     return os.path.abspath(path).startswith(os.path.join(folder, ""))
-
-
-def _check_header(path, names, columns):
-    missing = [c for c in columns if c not in names]
-    if missing:
-        raise InputError(
-            f"{path} has no column {', '.join(missing)}. Its first line names: "
-            f"{', '.join(names) or 'nothing'}"
-        )
-
-
-def _checked(path, reader, row, used):
-    """One row's line number and values; DictReader leaves out blank lines."""
-    line = reader.line_num
-    if None in row or None in row.values():
-        found = sum(v is not None for k, v in row.items() if k is not None)
-        found += len(row.get(None, ()))
-        raise InputError(
-            f"{path}, line {line}: {found} values for {len(reader.fieldnames)} "
-            "columns. Quote values that hold the delimiter."
-        )
-    values = {name: row[name].strip() for name in used}
-    empty = [name for name, value in values.items() if not value]
-    if empty:
-        raise InputError(f"{path}, line {line}: {empty[0]} is empty. Fill it.")
-    return line, values

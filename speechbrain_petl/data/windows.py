@@ -8,11 +8,10 @@ import os
 from functools import partial
 
 import torch
-from tqdm import tqdm
 
-from ..errors import InputError
-from .audio import SAMPLE_RATE, check_audio, read_audio
-from .dataio import read_manifests
+from ..errors import InputError, refuse_all
+from .audio import SAMPLE_RATE, read_audio
+from .dataio import check_files, read_manifests
 from .manifests import write_entries
 
 # of a window: a rest of a recording that is shorter is left out
@@ -63,7 +62,7 @@ def cut(duration, window, overlap=0.0):
     return [(start, min(start + window, duration)) for start in starts]
 
 
-def write_windows(path, items, window, overlap=0.0):
+def write_windows(path, items, window, overlap=0.0, most=None):
     """Check every file of a split and write a manifest of its windows.
 
     Arguments
@@ -71,29 +70,39 @@ def write_windows(path, items, window, overlap=0.0):
     path : str
         The json file.
     items : dict
-        File id -> {"wav": path, "labels": list of str, ...}
+        Id -> {"wav": path, "labels": list of str, ...}, and "start" and "stop"
+        (seconds) of what is a part of its file.
     window : float
         Seconds.
     overlap : float
         Ratio of a window that the next one repeats.
+    most : int, optional
+        Windows of an item, spread over it; so that no long recording outweighs
+        the others.
     """
-    entries = {}
-    bar = tqdm(
-        items.items(),
-        desc=f"checking {os.path.basename(path)}",
-        leave=False,
-        disable=None,
-    )
-    for key, item in bar:
-        spans = cut(check_audio(item["wav"]), window, overlap)
+    durations = check_files(path, items)
+    entries, problems = {}, []
+    for key, item in items.items():
+        begin, end = item.get("start") or 0.0, durations[key]
+        if item.get("stop") is not None:
+            end = min(end, item["stop"])
+        if begin >= end:
+            problems.append(
+                f"{key} starts at {begin} s, its file ends at {end} s"
+            )
+            continue
+        spans = cut(end - begin, window, overlap)
+        if most and len(spans) > most:
+            spans = [spans[i * len(spans) // most] for i in range(most)]
         for number, (start, stop) in enumerate(spans):
             entries[f"{key}:{number:05d}"] = {
                 **item,
                 "file": key,
-                "start": round(start, 6),
-                "stop": round(stop, 6),
+                "start": round(begin + start, 6),
+                "stop": round(begin + stop, 6),
                 "duration": round(stop - start, 6),
             }
+    refuse_all(os.path.basename(path), problems, "Correct start and stop.")
     write_entries(path, entries)
 
 
@@ -119,7 +128,9 @@ def read_window(wav, start=0.0, stop=None):
     return read_audio(wav, round((stop - start) * SAMPLE_RATE), start=start)
 
 
-def windowed_datasets(manifests, labels_file, shots=None, seed=0):
+def windowed_datasets(
+    manifests, labels_file, shots=None, seed=0, tagging=False
+):
     """Datasets of windows, each of which knows its file.
 
     Items are ``id``, ``sig`` (sample,), ``name`` and ``file`` (that of the
@@ -133,6 +144,8 @@ def windowed_datasets(manifests, labels_file, shots=None, seed=0):
         split -> path of a manifest that ``write_windows`` wrote.
     labels_file, shots, seed
         As for ``dataio.read_manifests``.
+    tagging : bool
+        ``shares`` are 1 for each label of a file.
 
     Returns
     -------
@@ -150,7 +163,9 @@ def windowed_datasets(manifests, labels_file, shots=None, seed=0):
             index.__getitem__, takes="file", provides="file_index"
         )
         data.add_dynamic_item(
-            partial(_shares, encoder=labels), takes="labels", provides="shares"
+            partial(_shares, encoder=labels, tagging=tagging),
+            takes="labels",
+            provides="shares",
         )
         data.set_output_keys(
             {
@@ -187,7 +202,28 @@ def class_weights(data, labels):
     return sizes.sum() / (len(sizes) * sizes)
 
 
-def _shares(names, encoder):
+def clip_weights(data, labels, weights):
+    """How often to draw each window so that the classes are balanced.
+
+    Arguments
+    ---------
+    data : speechbrain.dataio.dataset.DynamicItemDataset
+        Training windows.
+    labels : speechbrain.dataio.encoder.CategoricalEncoder
+        The label set.
+    weights : torch.Tensor
+        Of the classes, as ``class_weights`` returns them.
+
+    Returns
+    -------
+    torch.Tensor
+        Weights (window,).
+    """
+    shares = [_shares(e["labels"], labels) for e in data.data.values()]
+    return torch.stack(shares) @ weights
+
+
+def _shares(names, encoder, tagging=False):
     targets = torch.tensor([encoder.encode_label(name) for name in names])
-    hot = torch.nn.functional.one_hot(targets, len(encoder))
-    return hot.float().mean(0)
+    hot = torch.nn.functional.one_hot(targets, len(encoder)).float()
+    return hot.amax(0) if tagging else hot.mean(0)

@@ -22,7 +22,9 @@ CLASSES = {  # in yaml files and descriptions
 ARGUMENTS = {  # of which class -> old -> new
     "speechbrain_petl.ClipMean": {"tokens_of": "encoder"},
 }
-ADDED = {"prepare", "dataio"}  # keys of base.yaml, which only refer to others
+ADDED = {  # keys of base.yaml since then, whose defaults change nothing
+    *("prepare", "dataio", "train_csv", "valid_csv", "test_csv"),
+}
 # what HyperPyYAML 1.2 makes of <encoder.tokens_of>: [encoder, tokens_of]
 ATTRIBUTE = "!apply:getattr"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from speechbrain.utils.distributed import main_process_only
+from speechbrain.utils.logger import get_logger
 
 from ..adapters.adapted import count_parameters
 from ..data.checksums import check_seal, check_sum, sealed, sha256_of
@@ -25,6 +26,9 @@ from ..weights.adapter_files import (
     weights_beside,
 )
 from .predictions import predictions_beside
+from .summary import summary
+
+logger = get_logger(__name__)
 
 RESULT = "result.json"
 NEEDED = {  # key of a result -> kind
@@ -64,7 +68,9 @@ def write_run(brain, identifies, path):
     save = main_process_only(save_weights)
     save(weights_beside(path), modules, brain.activation)
     result = {**identifies, **_measured(brain)}
-    return write_result(result, path, sums_of_run) or result
+    result = write_result(result, path, sums_of_run) or result
+    logger.info(f"the run is finished\n{summary(result, path)}")
+    return result
 
 
 def sums_of_run(path):

@@ -1,12 +1,10 @@
 #!/usr/bin/env python3
-"""The copy-me recipe: adapt an AST to the labelled clips that prepare.py lists.
+"""Adapt an AST to own labelled sounds, as they are laid out; or copy me.
 
-> python train.py hparams/lora.yaml
-> torchrun --nproc_per_node=2 train.py hparams/lora.yaml
+> python train.py hparams/lora.yaml --data_folder=/my/sounds
+> torchrun --nproc_per_node=2 train.py hparams/lora.yaml --data_folder=...
 
-As it stands it shows what PETL is for, offline: a small AST is trained from
-scratch on a source group of sounds, once; then a linear probe and the method
-you name adapt it to a target group it has never heard.
+Without a data_folder it shows what PETL is for, offline: see demonstration.py.
 
 Authors
  * the speechbrain_petl developers, 2026
@@ -15,31 +13,50 @@ Authors
 import os
 
 import torch
+from demonstration import demonstrate
 from hyperpyyaml import load_hyperpyyaml
-from prepare import prepare_sounds
 from speechbrain_petl import (
     AdaptedEncoder,
+    InputError,
     PETLBrain,
-    classification_datasets,
+    class_weights,
     create_experiment_directory,
     load_pretrained,
     parse_recipe,
     run_main,
-    save_pretrained,
+    windowed_datasets,
 )
+from speechbrain_petl.data.labelled import prepare_labelled
+from speechbrain_petl.data.windows import clip_weights
+from speechbrain_petl.recipe.parsing import check_recipe
+from speechbrain_petl.training.losses import weighted_cross_entropy
+from speechbrain_petl.training.metrics.tags_of_files import (
+    mean_average_precision,
+)
+from speechbrain_petl.training.metrics.voting import PerFile, top, uar
 from speechbrain_petl.weights.sources import looks_like_path
-from torchmetrics.classification import MulticlassAccuracy
 
+import speechbrain as sb
+from speechbrain.dataio.sampler import ReproducibleWeightedRandomSampler
 from speechbrain.utils.distributed import run_on_main
 
-SOURCE_RUN = ["--group=source", "--source=null", "--lr=0.001"]
+SOURCES = (
+    "`python train.py hparams/lora.yaml` makes a small one, "
+    "results/source_model.safetensors, in two minutes; a large one is "
+    "--source=MIT/ast-finetuned-audioset-10-10-0.4593 --ast_size=base384 "
+    "--mels=128 --frames=500; --source=null starts from random weights"
+)
+BALANCES = (None, "sampling", "weights")
 
 
 class SoundBrain(PETLBrain):
-    """Waveform -> log-mel -> adapted AST -> pooled tokens -> class."""
+    """Window -> log-mel -> adapted AST -> class; the windows of a clip vote."""
+
+    scores_training = False  # all windows would be kept
+    class_weights = clip_weights = None
 
     def compute_forward(self, batch, stage):
-        """Class logits and the shares of the classes, both (batch, class)."""
+        """Logits and the shares of the classes, both (batch, class)."""
         wavs, wav_lens = batch.to(self.device).sig
         samples = wav_lens * wavs.shape[1]
         targets = batch.shares.data
@@ -51,45 +68,87 @@ class SoundBrain(PETLBrain):
         return self.modules.classifier(embeddings), targets
 
     def compute_objectives(self, predictions, batch, stage):
-        """Cross entropy; counts the batch into the metrics."""
+        """Cross entropy, binary for tags; counts the batch into the metrics."""
         logits, targets = predictions
-        self.score(logits, batch.target, ids=batch.id)
-        return torch.nn.functional.cross_entropy(logits, targets)
+        self.score(logits, batch.shares.data, ids=batch.name, files=batch.file)
+        if self.activation == "sigmoid":
+            return torch.nn.functional.binary_cross_entropy_with_logits(
+                logits, targets
+            )
+        weights = self.class_weights if stage == sb.Stage.TRAIN else None
+        return weighted_cross_entropy(logits, targets, weights)
+
+    def make_sampler(self, dataset, seed):
+        """Windows drawn so that the classes are balanced, or all in turn."""
+        if self.clip_weights is None:
+            return super().make_sampler(dataset, seed)
+        return ReproducibleWeightedRandomSampler(
+            self.clip_weights, len(dataset), replacement=True, seed=seed
+        )
 
 
 def dataio_prep(hparams):
-    """split -> dataset of clips, and the label set of all splits."""
-    return classification_datasets(**hparams["dataio"])
+    """split -> dataset of windows, and the label set of all splits."""
+    return windowed_datasets(**hparams["dataio"])
 
 
-def adapt(hparams_file, run_opts, overrides):
+def check_options(source, balance, tagging):
+    """Refuse what cannot work, before thousands of files are read."""
+    if source and looks_like_path(source) and not os.path.exists(source):
+        raise InputError(f"source={source}, to adapt, is not there: {SOURCES}")
+    if balance not in ([None, "sampling"] if tagging else BALANCES):
+        raise InputError(
+            f"balance={balance}: give null, sampling"
+            + ("" if tagging else " or weights")
+        )
+
+
+def metrics_of(tagging):
+    """Name -> metric over clips; the first picks the epoch."""
+    if tagging:
+        return {"mAP": PerFile(mean_average_precision, "sigmoid")}
+    return {"accuracy": PerFile(top), "UAR": PerFile(uar)}
+
+
+def balance(brain, data, labels, how):
+    """Make classes of unequal size count alike, in the loss or by drawing."""
+    weights = class_weights(data, labels)
+    if how == "weights":
+        brain.class_weights = weights.to(brain.device)
+    elif how == "sampling":
+        brain.clip_weights = clip_weights(data, labels, weights)
+
+
+def adapt(argv):
     """Prepare, adapt, select on validation, test once: (result, encoder)."""
+    hparams_file, run_opts, overrides = parse_recipe(argv)
     with open(hparams_file, encoding="utf-8") as file:
         hparams = load_hyperpyyaml(file, overrides)
+    tagging = hparams["tagging"]
+    check_options(hparams["source"], hparams["balance"], tagging)
     create_experiment_directory(
         hparams["output_folder"], hparams_file, overrides, run_opts
     )
 
+    encoder = load_pretrained(hparams["encoder"], hparams["source"])
     hparams["dataio"]["manifests"] = run_on_main(
-        prepare_sounds, kwargs=hparams["prepare"]
+        prepare_labelled, kwargs=hparams["prepare"]
     )
     datasets, labels = dataio_prep(hparams)
-    encoder = load_pretrained(hparams["encoder"], hparams["source"])
     adapted = AdaptedEncoder(encoder, **hparams["petl"])
     classifier = hparams["classifier"](encoder.dim, len(labels))
+    metrics = metrics_of(tagging)
     brain = SoundBrain(
-        {
-            **hparams["modules"],
-            "encoder": adapted,
-            "classifier": classifier,
-        },
-        metrics={"accuracy": MulticlassAccuracy(len(labels), average="micro")},
-        select="accuracy",
-        labels=labels,
+        {**hparams["modules"], "encoder": adapted, "classifier": classifier},
+        metrics=metrics,
+        select=next(iter(metrics)),
+        labels=None if tagging else labels,
         hparams=hparams,
         run_opts=run_opts,
         **hparams["brain"],
     )
+    brain.activation = "sigmoid" if tagging else "softmax"
+    balance(brain, datasets["train"], labels, hparams["balance"])
     result = brain.train_and_test(
         hparams["epoch_counter"],
         datasets,
@@ -101,42 +160,10 @@ def adapt(hparams_file, run_opts, overrides):
 
 
 def main(argv):
-    """The source model, once; a linear probe; the method; the comparison."""
-    parsed = parse_recipe(argv)
-    with open(parsed[0], encoding="utf-8") as file:
-        source = load_hyperpyyaml(file, parsed[2])["source"]
-    options = [a for a in argv[1:] if not a.startswith("--output_folder")]
-    folder = os.path.dirname(argv[0])
-    if source and looks_like_path(source) and not os.path.exists(source):
-        full = os.path.join(folder, "full.yaml")
-        _, encoder = adapt(*parse_recipe([full, *options, *SOURCE_RUN]))
-        run_on_main(save_pretrained, args=[encoder, source])
-    linear = os.path.join(folder, "linear.yaml")
-    results = [adapt(*parse_recipe([linear, *options]))[0]]
-    if not os.path.samefile(argv[0], linear):
-        results.append(adapt(*parsed)[0])
-    run_on_main(show, args=[results])
-
-
-def show(results):
-    """Print what the runs were for.
-
-    Arguments
-    ---------
-    results : list of dict
-        What ``adapt`` returned.
-    """
-    print(f"\nFrom the source model to {results[0]['dataset']}, test set:")
-    print(f"{'method':<24}{'accuracy':>10}{'trained':>10}{'adapter file':>14}")
-    for result in results:
-        print(
-            f"{result['method']:<24}"
-            f"{result['metrics']['accuracy']:>10.1%}"
-            f"{result['trainable_parameters']:>10,}"
-            f"{result['adapter_bytes'] / 1000:>11,.0f} kB"
-        )
-    total = results[0]["total_parameters"]
-    print(f"A copy of the whole model: {total:,} parameters.")
+    """Adapt to own sounds; without any, the demonstration."""
+    if check_recipe(argv)[-1]["data_folder"] is None:
+        return demonstrate(argv, adapt)
+    return adapt(argv)[0]
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ RECIPE = {
     "result_file": ("/nowhere/result.json", "/proc/result.json", "/"),
     "labels_file": ("/nowhere/labels.txt", "/"),
     "logger": ("wnadb", "12", "[tensorboard, x]", "{a: 1}"),
-    "shots": ("0", "-1", "1.5", "9999999", WORD, NAN),
+    "shots": ("0", "-1", "1.5", WORD, NAN),
     "cache": ("froze", "12", "[a]", "{a: 1}"),
     "fold": ("0", "-1", "1.5", "99", WORD, "null", NAN),
     "protocol": ("2-2", "0", "null", "[a]"),

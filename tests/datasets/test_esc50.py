@@ -195,7 +195,7 @@ def refusal(data, output, *options):
         (["--frames=8"], "frames=8 and mels=128: the AST needs at least 16"),
         (["--ast_size=huge"], "ast_size='huge' is neither one of tiny224"),
         (["--source=/nowhere"], "no file or folder /nowhere"),
-        (["--shots=9"], "shots=9: class 'dog' has 3 training clips"),
+        (["--shots=0"], "shots=0: give a whole number, 1 or more"),
         (["--grad_accumulation_factor=9"], "grad_accumulation_factor=9 is"),
     ],
 )

@@ -138,7 +138,6 @@ def test_tells_what_differs(prepare, tmp_path, caplog):
         (",newspaper,none", ",paper,none", "line 3: .* INTENTS"),
         ("-0002-11e9", "-9992-11e9", "line 3: the audio file .* is missing"),
         ("-0002-11e9", "-0001-11e9", "line 3: .* is listed twice"),
-        ("please", "pl\xe9ase", "is no csv file in UTF-8"),
     ],
 )
 def test_wrong_csv(prepare, old, new, message, tmp_path):
@@ -224,8 +223,8 @@ def test_train(data, tmp_path):
     result = train(NAME, data, tmp_path, *SHORT, "--shots=2")
     assert result["dataset"] == "Fluent Speech Commands"
     assert result["select"] == "accuracy" and result["shots"] == 2
-    with pytest.raises(InputError, match="shots=3: class .* 2 training clips"):
-        train(NAME, data, tmp_path / "more", "--shots=3")
+    with pytest.raises(InputError, match="shots=0: give a whole number"):
+        train(NAME, data, tmp_path / "more", "--shots=0")
 
 
 def test_train_sequences(data, tmp_path):

@@ -25,8 +25,8 @@ TINY = [
 
 
 def load_train(recipe=ESC50, script="train.py"):
-    """A script of a recipe as the module train, with its own prepare.py."""
-    for name in ("prepare", "train"):
+    """A script of a recipe as the module train, with its own neighbours."""
+    for name in ("prepare", "train", "demonstration"):
         sys.modules.pop(name, None)
     sys.path.insert(0, str(recipe))
     try:

@@ -15,6 +15,8 @@ class PerFile(Metric):
     measure : callable
         Takes mean log-probabilities and true shares of the classes, both
         (file, class), and returns a tensor.
+    activation : str
+        "softmax", or "sigmoid" for tags: mean probabilities.
 
     Example
     -------
@@ -29,9 +31,9 @@ class PerFile(Metric):
 
     full_state_update = False
 
-    def __init__(self, measure):
+    def __init__(self, measure, activation="softmax"):
         super().__init__()
-        self.measure = measure
+        self.measure, self.activation = measure, activation
         for name in ("logits", "shares", "files"):
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
@@ -54,7 +56,9 @@ class PerFile(Metric):
             return total.index_add_(0, place, x) / windows.unsqueeze(1)
 
         # in double precision no order of the windows moves a vote
-        votes = _double(dim_zero_cat(self.logits)).log_softmax(dim=1)
+        votes = _double(dim_zero_cat(self.logits))
+        tags = self.activation == "sigmoid"
+        votes = votes.sigmoid() if tags else votes.log_softmax(dim=1)
         return self.measure(mean(votes), mean(dim_zero_cat(self.shares).cpu()))
 
 

@@ -1,14 +1,13 @@
-"""Audible synthetic sounds of one second, in two disjoint groups of classes.
+"""What PETL is for, offline: adapt a small AST to sounds it has never heard.
 
-A stand-in for real data, so that the template runs anywhere without a
-download: a source group to train a small encoder on from scratch, and a target
-group to adapt it to. Pitch, tempo, level, onset and background noise are drawn
-per clip, so no class is told by its pitch or loudness. In a recipe of your
-own, this file reads your data's csv instead and writes the same manifests.
+Audible synthetic sounds of one second, in two disjoint groups of classes: a
+source group to train a small encoder on from scratch, and a target group to
+adapt it to. Pitch, tempo, level, onset and background noise are drawn per clip,
+so no class is told by its pitch or loudness.
 
 Layout::
 
-    sounds/source/tone/000.wav ... sounds/target/siren/000.wav ...
+    results/sounds/source/train/tone/000.wav ... target/test/siren/000.wav ...
 
 Authors
  * the speechbrain_petl developers, 2026
@@ -19,11 +18,15 @@ import random
 
 import numpy as np
 import soundfile
-from speechbrain_petl import InputError
+from speechbrain_petl import save_pretrained
 from speechbrain_petl.data.audio import SAMPLE_RATE
-from speechbrain_petl.data.dataio import write_manifest
+from speechbrain_petl.recipe.parsing import check_recipe
+from speechbrain_petl.weights.sources import looks_like_path
 from tqdm import tqdm
 
+from speechbrain.utils.distributed import run_on_main
+
+FOLDER = "results/sounds"
 SECONDS = 1.0
 CLIPS = {  # a class: clips of each split
     "source": {"train": 60, "valid": 10, "test": 10},
@@ -32,46 +35,83 @@ CLIPS = {  # a class: clips of each split
 NOISE_DB = (-25.0, -12.0)  # background noise, relative to the sound
 
 
-def prepare_sounds(data_folder, save_folder, group="target", seed=0):
-    """Generate a group of classes once, and write its three manifests.
+def demonstrate(argv, adapt):
+    """The source model, once; a linear probe; the method; the comparison.
 
     Arguments
     ---------
-    data_folder : str
-        Where the wav files go.
-    save_folder : str
-        Where the manifests go.
-    group : str
-        "source" or "target".
-    seed : int
-        Another seed draws other sounds; give another data_folder with it.
+    argv : list of str
+        The command line of train.py, without a data_folder.
+    adapt : callable
+        That of train.py.
 
     Returns
     -------
-    dict
-        split -> path of its manifest.
+    list of dict
+        The results of the probe and of the method.
     """
-    if group not in CLASSES:
-        raise InputError(f"group={group!r} is not one of {', '.join(CLASSES)}")
-    folder = os.path.abspath(os.path.join(data_folder, group))
-    names = tqdm(CLASSES[group], desc=f"generating {group} sounds")
-    splits = {split: {} for split in CLIPS[group]}
-    for name in names:
-        os.makedirs(os.path.join(folder, name), exist_ok=True)
-        clips = [s for s, n in CLIPS[group].items() for _ in range(n)]
-        for number, split in enumerate(clips):
-            wav = os.path.join(folder, name, f"{number:03d}.wav")
+    source = check_recipe(argv)[-1]["source"]
+    options = [a for a in argv[1:] if not a.startswith("--output_folder")]
+    folder = os.path.dirname(argv[0])
+    if source and looks_like_path(source) and not os.path.exists(source):
+        full = [os.path.join(folder, "full.yaml"), *options]
+        _, encoder = adapt(
+            [*full, *_data("source"), "--source=null", "--lr=0.001"]
+        )
+        run_on_main(save_pretrained, args=[encoder, source])
+    linear = os.path.join(folder, "linear.yaml")
+    target = [*options, *_data("target")]
+    results = [adapt([linear, *target])[0]]
+    if not os.path.samefile(argv[0], linear):
+        results.append(adapt([argv[0], *target])[0])
+    run_on_main(_show, args=[results])
+    return results
+
+
+def _data(group):
+    run_on_main(make_sounds, args=[FOLDER, group, CLIPS[group]])
+    return [f"--data_folder={FOLDER}/{group}", f"--dataset={group}"]
+
+
+def _show(results):
+    print("\nFrom the source model to the target sounds, test set:")
+    print(f"{'method':<24}{'accuracy':>10}{'trained':>10}{'adapter file':>14}")
+    for result in results:
+        print(
+            f"{result['method']:<24}"
+            f"{result['metrics']['accuracy']:>10.1%}"
+            f"{result['trainable_parameters']:>10,}"
+            f"{result['adapter_bytes'] / 1000:>11,.0f} kB"
+        )
+    total = results[0]["total_parameters"]
+    print(f"A copy of the whole model: {total:,} parameters.")
+
+
+def make_sounds(folder, group, clips, seed=0):
+    """Generate a group of classes, what is not there yet.
+
+    Arguments
+    ---------
+    folder : str
+        Where the wav files go, as group/split/class/number.wav.
+    group : str
+        "source" or "target".
+    clips : dict
+        Split -> clips of each class.
+    seed : int
+        Another seed draws other sounds; give another folder with it.
+    """
+    for name in tqdm(CLASSES[group], desc=f"generating {group} sounds"):
+        splits = [split for split, n in clips.items() for _ in range(n)]
+        for number, split in enumerate(splits):
+            inner = os.path.join(folder, group, split, name)
+            wav = os.path.join(inner, f"{number:03d}.wav")
             if not os.path.exists(wav):
+                os.makedirs(inner, exist_ok=True)
                 rng = random.Random(f"{seed} {group} {name} {number}")
                 sound = _sound(CLASSES[group][name], rng.getrandbits(32))
                 soundfile.write(f"{wav}.part", sound, SAMPLE_RATE, format="wav")
                 os.replace(f"{wav}.part", wav)
-            splits[split][f"{name}-{number:03d}"] = {"wav": wav, "label": name}
-    manifests = {}
-    for split, items in splits.items():
-        manifests[split] = os.path.join(save_folder, f"{split}.json")
-        write_manifest(manifests[split], items)
-    return manifests
 
 
 def _sound(make, seed):

@@ -1,0 +1,81 @@
+"""The cells of csv and tsv files, as spreadsheets and people write them."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+from ..errors import InputError
+
+ENCODINGS = ("utf-8-sig", "latin-1")
+WIDE = b"\xff\xfe"  # how a spreadsheet's "Unicode text" begins
+DELIMITERS = ",;\t"
+
+
+def read_cells(path):
+    """The cells of a csv or tsv file, with or without column names.
+
+    Arguments
+    ---------
+    path : str
+        The file.
+
+    Returns
+    -------
+    list of tuple
+        (line number, list of str), without blank lines.
+    """
+    content = Path(path).read_bytes()
+    try:
+        text = content.decode(
+            "utf-16" if content.startswith(WIDE) else ENCODINGS[0]
+        )
+    except UnicodeDecodeError:
+        text = content.decode(ENCODINGS[1])
+    head = text.partition("\n")[0]
+    delimiter = max(DELIMITERS, key=head.count)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, strict=True
+    )
+    try:
+        rows = [(reader.line_num, [c.strip() for c in row]) for row in reader]
+    except csv.Error as error:
+        raise InputError(f"{path} is no csv file: {error}")
+    return [(line, row) for line, row in rows if any(row)]
+
+
+def find_columns(header, columns, synonyms=None):
+    """Which column is which.
+
+    Arguments
+    ---------
+    header : list of str
+        The names in a file, of any case, with any blanks and signs in them.
+    columns : list of str
+        The names that are wanted.
+    synonyms : dict, optional
+        Name -> what else the column may be called, the likeliest first.
+
+    Returns
+    -------
+    dict
+        Name -> its number, of those that are there.
+
+    Example
+    -------
+    >>> header = ["File_Name", "Class", "Begin Time (s)"]
+    >>> find_columns(header, ["path", "start"], {"path": ["file", "filename"]})
+    {'path': 0}
+    """
+    plain = [_plain(name) for name in header]
+    found = {}
+    for column in columns:
+        for name in (column, *(synonyms or {}).get(column, ())):
+            if _plain(name) in plain:
+                found[column] = plain.index(_plain(name))
+                break
+    return found
+
+
+def _plain(name):
+    return re.sub(r"\W|_", "", name).lower()

@@ -1,0 +1,158 @@
+"""Tables of labelled clips: csv, tsv, Hugging Face's metadata, AST's json."""
+
+import json
+
+from ..errors import InputError, refuse_all
+from .cells import find_columns, read_cells
+from .tables import read_table
+
+SYNONYMS = {
+    "path": (
+        *("file_name", "file", "file_path", "audio_filepath", "audio_path"),
+        *("audio_file", "audio", "wav", "wav_path", "wav_file", "recording"),
+        *("clip", "slice_file_name", "begin_file", "song"),
+    ),
+    "label": (
+        *("labels", "class", "class_name", "category", "tag", "tags"),
+        *("target", "annotation", "species", "sample"),
+    ),
+    "split": ("subset", "set", "partition"),
+    "group": (
+        *("speaker", "speaker_id", "client_id", "subject", "participant"),
+        *("recording", "recording_id", "session", "source"),
+    ),
+    "start": ("start_time", "begin", "begin_time", "begin_time_s", "onset"),
+    "stop": ("stop_time", "end", "end_time", "end_time_s", "offset"),
+}
+OPTIONAL = ("split", "group", "start", "stop")
+KINDS = (".csv", ".tsv", ".jsonl", ".json")
+HUGGING_FACE = "metadata"  # .csv or .jsonl
+CLASSES = "class_labels_indices.csv"  # of AudioSet: index, mid, display_name
+BETWEEN_LABELS = "|;,"  # the first of these that a column has
+
+
+def lists_clips(path):
+    """Whether a file is a table of clips.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        The file.
+
+    Returns
+    -------
+    bool
+        By its columns or keys.
+    """
+    kind = path.suffix.lower()
+    if kind not in KINDS or path.name.endswith(CLASSES):
+        return False
+    if kind == ".jsonl" or path.stem.lower() == HUGGING_FACE:
+        return True
+    if kind == ".json":
+        return _ast_clips(path) is not None
+    lines = read_cells(path)
+    # without a label it is an error, not a folder of classes
+    return bool(lines) and bool(find_columns(lines[0][1], ["path"], SYNONYMS))
+
+
+def rows_of(path, tagging=False, more=()):
+    """The rows of a table, with one name for each column.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        The table.
+    tagging : bool
+        Whether a cell may hold several labels.
+    more : sequence of str
+        Further columns that a csv must have.
+
+    Returns
+    -------
+    list of tuple
+        (place, row): the row has "path", "labels" (a list), and what else
+        there is of OPTIONAL and more.
+    """
+    kind = path.suffix.lower()
+    if kind == ".json":
+        return _rows_of_ast(path)
+    if kind == ".jsonl":
+        return _rows_of_json_lines(path)
+    needed = ["path", "label", *more]
+    rows = read_table(path, needed, OPTIONAL, SYNONYMS)
+    labels = [row.pop("label") for _, row in rows]
+    sign = None
+    if tagging:
+        all_labels = "".join(labels)
+        sign = next((s for s in BETWEEN_LABELS if s in all_labels), None)
+    return [
+        (f"line {line}", {**row, "labels": _divided(label, sign)})
+        for (line, row), label in zip(rows, labels)
+    ]
+
+
+def _divided(cell, sign):
+    parts = cell.split(sign) if sign else [cell]
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _rows_of_json_lines(path):
+    rows, problems = [], []
+    text = path.read_text(encoding="utf-8-sig")
+    for line, content in enumerate(text.splitlines(), start=1):
+        if not content.strip():
+            continue
+        try:
+            row = json.loads(content)
+            rows.append((f"line {line}", _renamed(row)))
+        except (ValueError, AttributeError) as error:
+            problems.append(f"line {line}: {error}")
+    refuse_all(str(path), problems)
+    return rows
+
+
+def _renamed(row):
+    """A row of json with our names, its label or labels as a list."""
+    names = list(row)
+    place = find_columns(names, ["path", "label", *OPTIONAL], SYNONYMS)
+    row = {name: row[names[i]] for name, i in place.items()}
+    missing = [name for name in ("path", "label") if not row.get(name)]
+    if missing:
+        raise ValueError(f"has no {missing[0]}, but {', '.join(names)}")
+    labels = row.pop("label")
+    labels = labels if isinstance(labels, list) else [labels]
+    return {**row, "labels": [str(label) for label in labels]}
+
+
+def _ast_clips(path):
+    """What the key data of a json holds, or None."""
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8-sig"))
+    except ValueError:
+        return None
+    clips = tree.get("data") if isinstance(tree, dict) else None
+    return clips if isinstance(clips, list) else None
+
+
+def _rows_of_ast(path):
+    """Clips of the original AST, their labels with the names of the classes."""
+    clips = _ast_clips(path)
+    if not clips:
+        raise InputError(f"{path} is no json {{data: [{{wav, labels}}, ...]}}")
+    names, rows, problems = {}, [], []
+    folders = (path.parent, path.parent.parent)
+    for classes in [p for f in folders for p in f.glob(f"*{CLASSES}")][:1]:
+        for _, row in read_table(str(classes), ["mid", "display_name"]):
+            names[row["mid"]] = row["display_name"]
+    for number, clip in enumerate(clips, start=1):
+        try:
+            row = _renamed(clip)
+        except (ValueError, AttributeError, TypeError) as error:
+            problems.append(f"clip {number}: {error}")
+            continue
+        mids = [m for label in row["labels"] for m in _divided(label, ",")]
+        row["labels"] = [names.get(mid, mid) for mid in mids]
+        rows.append((f"clip {number}", row))
+    refuse_all(str(path), problems)
+    return rows
