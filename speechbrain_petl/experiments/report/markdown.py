@@ -108,11 +108,11 @@ def _statistics(row, table, metric):
     mean, deviation = row.statistics(metric)
     if mean is None:
         return "-"
-    factor = table.factor(metric)
-    digits = 2 if factor == 100 else 3
-    text = f"{factor * mean:.{digits}f}"
+    scale = table.scale(metric)
+    digits = 2 if scale == 100 else 3
+    text = f"{scale * mean:.{digits}f}"
     if deviation is not None:
-        text += f" ± {factor * deviation:.{digits}f}"
+        text += f" ± {scale * deviation:.{digits}f}"
     return text
 
 

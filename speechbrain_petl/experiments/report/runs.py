@@ -29,7 +29,7 @@ class Run:
 
     Arguments
     ---------
-    place : str
+    name : str
         Its folder, relative to the folder of all results.
     folder : pathlib.Path
         The same from here.
@@ -42,7 +42,7 @@ class Run:
         Whether there is a hyperparams.yaml.
     """
 
-    place: str
+    name: str
     folder: Path
     result: dict
     settings: dict
@@ -92,7 +92,7 @@ def find_runs(root):
     Returns
     -------
     runs : list of Run
-        Sorted by place; debug runs are left out.
+        Sorted by name; debug runs are left out.
     problems : list of str
         What is wrong: results that cannot be read, runs without one, debug
         runs.
@@ -118,10 +118,10 @@ def find_runs(root):
 
 def _read(root, folder, files):
     """The run of a folder; None if the folder is of no run."""
-    place = folder.relative_to(root).as_posix()
+    name = folder.relative_to(root).as_posix()
     if RESULT not in files:
         if HYPERPARAMS in files:
-            raise InputError(f"`{place}`: not finished, it has no {RESULT}")
+            raise InputError(f"`{name}`: not finished, it has no {RESULT}")
         return None
     try:
         result = read_result(folder / RESULT)
@@ -132,9 +132,9 @@ def _read(root, folder, files):
         settings |= {k: str(result[k]) for k in RECORDED if k in result}
     except InputError as error:
         short = str(error).replace(f"{folder}/", "")
-        raise InputError(f"`{place}`: {' '.join(short.split())}")
+        raise InputError(f"`{name}`: {' '.join(short.split())}")
     if result.get("tested_on", "test") != "test":
-        raise InputError(f"`{place}`: left out, its test was on validation")
+        raise InputError(f"`{name}`: left out, its test was on validation")
     if result["debug"]:
-        raise InputError(f"`{place}`: left out, a debug run")
-    return Run(place, folder, result, settings, HYPERPARAMS in files)
+        raise InputError(f"`{name}`: left out, a debug run")
+    return Run(name, folder, result, settings, HYPERPARAMS in files)
