@@ -27,9 +27,7 @@ LONG_FILES = dict.fromkeys(  # file -> why it is longer
     SHORTENED_NOW,
 )
 LONG_FUNCTIONS = dict.fromkeys(  # "file function" -> why it is longer
-    [
-        "inference/model_card.py model_card",
-    ],
+    [],
     SHORTENED_NOW,
 )
 

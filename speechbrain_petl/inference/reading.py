@@ -74,8 +74,7 @@ def read_adapter(source, trust=False, **fetching):
     trust : bool
         Build classes of any package.
     **fetching : dict
-        Arguments of ``speechbrain.utils.fetching.fetch``: savedir,
-        fetch_config (with the revision), ...
+        As for ``speechbrain.utils.fetching.fetch``: savedir, fetch_config, ...
 
     Returns
     -------
@@ -104,12 +103,8 @@ def read_saved(source, trust=False, **fetching):
 
     Arguments
     ---------
-    source : str or os.PathLike
-        Where it is.
-    trust : bool
-        Build classes of any package.
-    **fetching : dict
-        As for ``read_adapter``.
+    source, trust, **fetching
+        As for ``read_run`` or ``read_adapter``.
 
     Returns
     -------
@@ -119,6 +114,28 @@ def read_saved(source, trust=False, **fetching):
     if (Path(source).expanduser() / HPARAMS).is_file():
         return read_run(source, trust)
     return read_adapter(source, trust, **fetching)
+
+
+def hub_error(error):
+    """What the hub's client says, in a line.
+
+    Arguments
+    ---------
+    error : Exception
+        Of the client.
+
+    Returns
+    -------
+    str
+        Its kind and its first line.
+
+    Example
+    -------
+    >>> hub_error(OSError("no network"))
+    'OSError: no network'
+    """
+    reason = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {reason[0]}"
 
 
 def _file(source, name, fetching):
@@ -136,8 +153,7 @@ def _file(source, name, fetching):
     try:
         return fetch(name, str(source), **fetching)
     except Exception as error:
-        reason = str(error).splitlines() or [""]
         raise InputError(
             f"{source} is no folder here, and its {name} cannot be fetched "
-            f"from the Hugging Face hub: {type(error).__name__}: {reason[0]}"
+            f"from the Hugging Face hub: {hub_error(error)}"
         ) from error

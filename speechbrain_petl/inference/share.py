@@ -17,10 +17,10 @@ from ..training.results import RESULT, read_result
 from ..weights.adapter_files import FORMAT, WEIGHTS, digest_of, read_weights
 from ..weights.kept_base import BASE
 from ..weights.sources import WEIGHT_FILES, looks_like_path
-from .building import TRUST
 from .classifier import AudioClassifier
 from .model_card import model_card
-from .reading import DESCRIPTION, KEPT, read_run
+from .options import TRUST
+from .reading import DESCRIPTION, KEPT, hub_error, read_run
 
 README = "README.md"
 FILES = (DESCRIPTION, WEIGHTS, README)
@@ -109,10 +109,9 @@ def push(folder, repository, private=False):
         )
     # each version of the hub's client has its own network errors
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0]
         raise InputError(
             f"{folder} could not be uploaded to {repository}: "
-            f"{type(error).__name__}: {reason.rstrip('.')}. `hf auth login` "
+            f"{hub_error(error).rstrip('.')}. `hf auth login` "
             "asks for the token of an account that may write there."
         ) from error
     return str(url)
@@ -131,23 +130,13 @@ def _public(description):
             for name in WEIGHT_FILES
         )
         # .../snapshots/<revision>/<file>
-        found = [Path(file).parent.name for file in cached if _is_path(file)]
-        revision = found[0] if found else None
+        found = (Path(f).parent.name for f in cached if isinstance(f, str))
+        revision = next(found, None)
     return {**description, "source": source, "revision": revision}
 
 
-def _is_path(file):
-    return isinstance(file, str)
-
-
 def main(argv):
-    """The command line of this module.
-
-    Arguments
-    ---------
-    argv : list of str
-        ``save RUN FOLDER`` or ``push FOLDER NAME/REPOSITORY``, and options.
-    """
+    """The command line: ``save RUN FOLDER`` or ``push FOLDER NAME/REPOSITORY``."""
     parser = ArgumentParser(prog="sbpetl share", description=__doc__)
     commands = parser.add_subparsers(required=True, dest="command")
     save = commands.add_parser("save", help="from a finished run to a folder")
