@@ -116,28 +116,6 @@ def read_saved(source, trust=False, **fetching):
     return read_adapter(source, trust, **fetching)
 
 
-def hub_error(error):
-    """What the hub's client says, in a line.
-
-    Arguments
-    ---------
-    error : Exception
-        Of the client.
-
-    Returns
-    -------
-    str
-        Its kind and its first line.
-
-    Example
-    -------
-    >>> hub_error(OSError("no network"))
-    'OSError: no network'
-    """
-    reason = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {reason[0]}"
-
-
 def _file(source, name, fetching):
     folder = Path(source).expanduser()
     if folder.is_dir():
@@ -153,7 +131,8 @@ def _file(source, name, fetching):
     try:
         return fetch(name, str(source), **fetching)
     except Exception as error:
+        reason = str(error).splitlines() or [""]
         raise InputError(
             f"{source} is no folder here, and its {name} cannot be fetched "
-            f"from the Hugging Face hub: {hub_error(error)}"
+            f"from the Hugging Face hub: {type(error).__name__}: {reason[0]}"
         ) from error

@@ -20,7 +20,7 @@ from ..weights.sources import WEIGHT_FILES, looks_like_path
 from .classifier import AudioClassifier
 from .model_card import model_card
 from .options import TRUST
-from .reading import DESCRIPTION, KEPT, hub_error, read_run
+from .reading import DESCRIPTION, KEPT, read_run
 
 README = "README.md"
 FILES = (DESCRIPTION, WEIGHTS, README)
@@ -109,9 +109,10 @@ def push(folder, repository, private=False):
         )
     # each version of the hub's client has its own network errors
     except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
         raise InputError(
             f"{folder} could not be uploaded to {repository}: "
-            f"{hub_error(error).rstrip('.')}. `hf auth login` "
+            f"{type(error).__name__}: {reason.rstrip('.')}. `hf auth login` "
             "asks for the token of an account that may write there."
         ) from error
     return str(url)

@@ -17,10 +17,8 @@ def draw_curves(histories, metric, path, title, scale=1):
         Name -> the ``history`` of each of its runs, as in result.json.
     metric : str
         Drawn beside the loss.
-    path : str
-        The png file to write.
-    title : str
-        What was run.
+    path, title : str
+        The png file to write, and what was run.
     scale : float
         Of the metric: 100 for percent.
 
@@ -77,10 +75,8 @@ def draw_shots(curves, levels, metric, path, title):
         Method -> its mean with all clips, drawn as a dashed line.
     metric : str
         The name of the axis.
-    path : str
-        The png file to write.
-    title : str
-        What was run.
+    path, title : str
+        The png file to write, and what was run.
 
     Example
     -------

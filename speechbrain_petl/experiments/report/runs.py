@@ -65,18 +65,7 @@ class Run:
         return tuple(own.get(name) for name in names)
 
     def metric(self, name):
-        """A test metric.
-
-        Arguments
-        ---------
-        name : str
-            Such as "accuracy".
-
-        Returns
-        -------
-        float
-            None if it is missing or no finite number.
-        """
+        """A test metric (float); None if it is missing or no finite number."""
         value = self.result["metrics"].get(name)
         return value if value is not None and math.isfinite(value) else None
 
