@@ -17,23 +17,10 @@ from .classifier import AudioClassifier
 from .options import add_model, check_file
 
 
-def classify(classifier, files, **options):
-    """Classify files.
+def _classify(classifier, files, **options):
+    """A row for each file: id, predicted, and ``p(<label>)`` for each label.
 
-    Arguments
-    ---------
-    classifier : AudioClassifier
-        The model.
-    files : list of str
-        Sound files.
-    **options : dict
-        As for ``AudioClassifier.classify_file``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row for each file: id, predicted, and ``p(<label>)`` for each label,
-        as in a run's predictions.csv.
+    As in a run's predictions.csv.
     """
     import pandas
 
@@ -76,7 +63,7 @@ def main(argv):
     )
     if args.token_merging:
         merge_tokens(classifier.mods["encoder"], args.token_merging)
-    table = classify(
+    table = _classify(
         classifier, files, windows=args.windows, overlap=args.overlap
     )
     if args.csv:  # first: whoever reads what is printed may stop, as head does

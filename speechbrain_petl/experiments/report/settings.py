@@ -120,29 +120,6 @@ def defaults(recipe):
     return bases, {key for p, tree in trees if p.name != BASE for key in tree}
 
 
-def nearest(bases, settings):
-    """The base.yaml that a run was of.
-
-    Arguments
-    ---------
-    bases : list of dict
-        Of ``defaults``.
-    settings : dict
-        Of the run.
-
-    Returns
-    -------
-    dict
-        The one with the fewest differences.
-
-    Example
-    -------
-    >>> nearest([{"lr": "1", "net": "!new:A"}, {"net": "!new:B"}], {"lr": "1"})
-    {'lr': '1', 'net': '!new:A'}
-    """
-    return min(bases, key=lambda base: len(base.items() ^ settings.items()))
-
-
 def shorten(value):
     """A setting for a note: of a path the last part, and not too long.
 
