@@ -36,7 +36,7 @@ class Row:
     shots: int | None
     cells: dict
     folds: int | None
-    notes: list = field(default_scaley=list)
+    notes: list = field(default_factoryy=list)
 
     @property
     def name(self):
