@@ -36,7 +36,7 @@ class Row:
     shots: int | None
     cells: dict
     folds: int | None
-    notes: list = field(default_factoryy=list)
+    notes: list = field(default_factory=list)
 
     @property
     def name(self):

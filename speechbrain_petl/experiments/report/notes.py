@@ -70,10 +70,10 @@ def _not_finite(row):
     names = {name for run in row.runs for name in run.result["metrics"]}
     notes = []
     for name in sorted(names):
-        names = [f"`{r.name}`" for r in row.runs if r.metric(name) is None]
-        if names:
+        without = [f"`{r.name}`" for r in row.runs if r.metric(name) is None]
+        if without:
             notes.append(
-                f"the mean of {name} is without {', '.join(names)}, where it "
+                f"the mean of {name} is without {', '.join(without)}, where it "
                 "is no finite number"
             )
     return notes
