@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ...data.checksums import check_sum
 from ...errors import InputError
+from ...recipe.settings import HYPERPARAMS
 from ...training.predictions import PREDICTIONS
 from ...training.results import RESULT, check_settings, identity, read_result
-from .settings import HYPERPARAMS, read_settings
+from .settings import read_settings
 
 CHECKPOINT = "CKPT+"
 RECORDED = (  # of a result: as good as settings
