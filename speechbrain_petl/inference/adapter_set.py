@@ -109,14 +109,10 @@ class AdapterSet:
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            Waveforms (batch, sample).
+        wavs, wav_lens, **kwargs
+            As for ``AudioClassifier.classify_batch``.
         adapters : list of str
             The name of each clip's adapter.
-        wav_lens : torch.Tensor, optional
-            Length of each clip as a fraction of the longest (batch,).
-        **kwargs : dict
-            As for ``AudioClassifier.classify_batch``.
 
         Returns
         -------
@@ -132,10 +128,10 @@ class AdapterSet:
             wav_lens = torch.ones(len(wavs))
         said = [None] * len(wavs)
         for name in dict.fromkeys(adapters):
-            places = [i for i, other in enumerate(adapters) if other == name]
+            of_it = [i for i, other in enumerate(adapters) if other == name]
             answers = self[name].classify_batch(
-                wavs[places], wav_lens[places], **kwargs
+                wavs[of_it], wav_lens[of_it], **kwargs
             )
-            for place, *answer in zip(places, *answers):
-                said[place] = tuple(answer)
+            for clip, *answer in zip(of_it, *answers):
+                said[clip] = tuple(answer)
         return said

@@ -61,15 +61,8 @@ class AudioClassifier(Pretrained):
         ---------
         folder : str or os.PathLike
             The output_folder of the run.
-        base : str, optional
-            Where the pretrained weights are, if they have been moved.
-        merge : bool
-            Fold LoRA and other methods that can be into the weights.
-        trust : bool
-            Build classes of any package that the run's yaml names, not only
-            those of this one: for encoders and methods of your own.
-        **kwargs : dict
-            As for ``Pretrained``.
+        base, merge, trust, **kwargs
+            As for ``from_hparams``.
 
         Returns
         -------
@@ -129,12 +122,8 @@ class AudioClassifier(Pretrained):
         ---------
         saved : speechbrain_petl.inference.saved.Saved
             A run or an adapter.
-        base : str or torch.nn.Module, optional
-            Where the pretrained weights are; or the encoder that has them.
-        merge : bool
-            Fold LoRA and other methods that can be into the weights.
-        **kwargs : dict
-            As for ``Pretrained``.
+        base, merge, **kwargs
+            As for ``from_hparams``; or ``base`` is the encoder, with its weights.
 
         Returns
         -------
@@ -189,22 +178,16 @@ class AudioClassifier(Pretrained):
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            Waveforms (batch, sample) or one of them (sample,).
-        wav_lens : torch.Tensor, optional
-            Length of each clip as a fraction of the longest (batch,).
-        sample_rate : int
-            Hz.
+        wavs, wav_lens, sample_rate
+            As for ``encode_batch``.
 
         Returns
         -------
         probabilities : torch.Tensor
             Of each class (batch, class); of a model of tags, they are not
             exclusive.
-        score : torch.Tensor
-            The highest (batch,).
-        index : torch.Tensor
-            Which it is (batch,).
+        score, index : torch.Tensor
+            The highest, and which it is (batch,).
         names : list of str
             Its name.
         """

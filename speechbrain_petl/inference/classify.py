@@ -5,36 +5,22 @@ among FILES, all sound files below it are taken.
 """
 
 import os
-from pathlib import Path
 
 from tqdm import tqdm
 
 from ..data.audio import check_audio
 from ..data.finding import find_audio
-from ..errors import ArgumentParser, InputError
+from ..errors import ArgumentParser
 from ..lobes.ast import merge_tokens
 from ..recipe.command_line import check_device
-from .building import TRUST
 from .classifier import AudioClassifier
+from .options import add_model, check_file
 
 
-def classify(classifier, files, **options):
-    """Classify files.
+def _classify(classifier, files, **options):
+    """A row for each file: id, predicted, and ``p(<label>)`` for each label.
 
-    Arguments
-    ---------
-    classifier : AudioClassifier
-        The model.
-    files : list of str
-        Sound files.
-    **options : dict
-        As for ``AudioClassifier.classify_file``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row for each file: id, predicted, and ``p(<label>)`` for each label,
-        as in a run's predictions.csv.
+    As in a run's predictions.csv.
     """
     import pandas
 
@@ -48,25 +34,11 @@ def classify(classifier, files, **options):
     return pandas.DataFrame(rows)
 
 
-def best(row, count):
+def _best(row, count):
     """The likeliest labels of a file, as text.
 
-    Arguments
-    ---------
-    row : pandas.Series
-        Of what ``classify`` returns.
-    count : int
-        How many labels.
-
-    Returns
-    -------
-    str
-        Such as "dog 0.83, cat 0.12".
-
-    Example
-    -------
     >>> import pandas
-    >>> best(pandas.Series({"id": "a.wav", "p(cat)": 0.125, "p(dog)": 0.8}), 1)
+    >>> _best(pandas.Series({"id": "a.wav", "p(cat)": 0.125, "p(dog)": 0.8}), 1)
     'dog 0.800'
     """
     found = row.filter(like="p(").astype(float).nlargest(count)
@@ -74,18 +46,10 @@ def best(row, count):
 
 
 def main(argv):
-    """The command line of this module.
-
-    Arguments
-    ---------
-    argv : list of str
-        MODEL, FILES and options.
-    """
+    """The command line: MODEL, FILES and options."""
     args = _parse(argv)
-    if args.csv and not Path(args.csv).absolute().parent.is_dir():
-        raise InputError(f"--csv={args.csv}: there is no such folder")
-    if args.csv and Path(args.csv).is_dir():
-        raise InputError(f"--csv={args.csv} is a folder: name a file")
+    if args.csv:
+        check_file(args.csv, "--csv=")
     if args.device:
         check_device(args.device)
     files = find_audio(args.files)
@@ -99,29 +63,27 @@ def main(argv):
     )
     if args.token_merging:
         merge_tokens(classifier.mods["encoder"], args.token_merging)
-    table = classify(
+    table = _classify(
         classifier, files, windows=args.windows, overlap=args.overlap
     )
     if args.csv:  # first: whoever reads what is printed may stop, as head does
         table.to_csv(f"{args.csv}.part", index=False, float_format="%.7g")
         os.replace(f"{args.csv}.part", args.csv)
     for _, row in table.iterrows():
-        print(f"{row['id']}: {best(row, args.top)}")
+        print(f"{row['id']}: {_best(row, args.top)}")
 
 
 def _parse(argv):
     parser = ArgumentParser(prog="sbpetl classify", description=__doc__)
     add = parser.add_argument
-    add("model", help="a finished run, an adapter folder or NAME/REPOSITORY")
+    add_model(parser)
     add("files", nargs="+", help="sound files, or folders of them")
     add("--top", type=int, default=3, help="labels to print for each file")
     add("--csv", help="write the probabilities of all labels")
     add("--windows", type=int, help="take so many from the start of a file")
     add("--overlap", type=float, help="fraction that windows have in common")
     add("--token_merging", type=float, help="fraction of an AST's patches")
-    add("--base", help="the pretrained weights, if not where MODEL says")
     add("--device", help="such as cpu or cuda")
-    add("--trust", action="store_true", help=TRUST)
     args = parser.parse_args(argv)
     for name in ("top", "windows"):
         if getattr(args, name) is not None and getattr(args, name) < 1:

@@ -16,35 +16,26 @@ from torch import nn
 from ..data.audio import SAMPLE_RATE
 from ..errors import ArgumentParser, InputError
 from ..training.metrics.voting import vote
-from .building import TRUST
 from .classifier import AudioClassifier
 from .embed import embed
 from .graph_files import check_format, read_graph, write_graph
+from .options import add_model, check_file
 
 BATCHES = (1, 5)  # that are checked
 TOLERANCE = 1e-4
 
 
-class ClassifierGraph(nn.Module):
-    """Clips to probabilities, with tensors in and out.
+class _ClassifierGraph(nn.Module):
+    """Clips, or what the front end makes of them, to probabilities.
 
-    Arguments
-    ---------
-    classifier : AudioClassifier
-        The model.
-    features : bool
-        Take what the front end returns, not waveforms.
-
-    Example
-    -------
     >>> from types import SimpleNamespace
     >>> from speechbrain_petl import ClipMean, Wav2Vec2
     >>> pooling = ClipMean(Wav2Vec2((32, 2, 2)))
     >>> hparams = SimpleNamespace(activation="softmax")
     >>> classifier = SimpleNamespace(mods={"pooling": pooling}, hparams=hparams)
-    >>> ClassifierGraph(classifier).inputs
+    >>> _ClassifierGraph(classifier).inputs
     ('wavs', 'wav_lens')
-    >>> ClassifierGraph(classifier, features=True).inputs
+    >>> _ClassifierGraph(classifier, features=True).inputs
     ('features', 'samples')
     """
 
@@ -53,7 +44,7 @@ class ClassifierGraph(nn.Module):
         self.mods = classifier.mods
         self.features = features
         self.activation = classifier.hparams.activation
-        # waveforms (batch, sample) and shares of the longest (batch,); or
+        # waveforms (batch, sample) and lengths as fractions (batch,); or
         # features (batch, ...) and, where padding is left out, the samples of
         # each clip (batch,)
         self.inputs = ("wavs", "wav_lens")
@@ -62,18 +53,7 @@ class ClassifierGraph(nn.Module):
             self.inputs = ("features", "samples") if padded else ("features",)
 
     def forward(self, *inputs):
-        """Classify a batch.
-
-        Arguments
-        ---------
-        *inputs : tuple of torch.Tensor
-            As named in ``inputs``.
-
-        Returns
-        -------
-        torch.Tensor
-            Probabilities (batch, class).
-        """
+        """Tensors as named in ``inputs`` to probabilities (batch, class)."""
         if self.features:
             tokens = self.mods["encoder"](*inputs)
             embeddings = self.mods["pooling"](tokens, *inputs[1:])
@@ -83,18 +63,7 @@ class ClassifierGraph(nn.Module):
         return vote(logits.unsqueeze(1), self.activation)
 
     def example(self, batch):
-        """Noise of the right shapes.
-
-        Arguments
-        ---------
-        batch : int
-            How many clips.
-
-        Returns
-        -------
-        tuple of torch.Tensor
-            As named in ``inputs``.
-        """
+        """Noise for so many clips, tensors as named in ``inputs`` (tuple)."""
         fbank = self.mods["fbank"]
         generator = torch.Generator().manual_seed(batch)
         wavs = torch.randn(batch, fbank.samples, generator=generator) / 10
@@ -124,8 +93,8 @@ def deploy(classifier, path, features=False):
         The largest difference of a probability from PyTorch's.
     """
     path = Path(path)
-    check_place(path)
-    graph = ClassifierGraph(classifier, features).eval()
+    _check_writable(path)
+    graph = _ClassifierGraph(classifier, features).eval()
     batch = torch.export.Dim("batch")
     inputs = graph.example(2)
     program = torch.export.export(
@@ -149,23 +118,12 @@ def deploy(classifier, path, features=False):
     return worst
 
 
-def check_place(path):
-    """Refuse a file that could not be written, before any long work.
-
-    Arguments
-    ---------
-    path : str or os.PathLike
-        The file.
-    """
-    path = Path(path)
+def _check_writable(path):
     try:
-        check_format(path.suffix)
+        check_format(Path(path).suffix)
     except InputError as error:
         raise InputError(f"{path}: {error}")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: there is no such folder")
-    if path.is_dir():
-        raise InputError(f"{path} is a folder: name a file")
+    check_file(path)
 
 
 def _check(graph, other, path):
@@ -185,23 +143,15 @@ def _check(graph, other, path):
 
 
 def main(argv):
-    """The command line of this module.
-
-    Arguments
-    ---------
-    argv : list of str
-        MODEL, FILE and options.
-    """
+    """The command line: MODEL, FILE and options."""
     parser = ArgumentParser(prog="sbpetl deploy", description=__doc__)
     add = parser.add_argument
-    add("model", help="a finished run, an adapter folder or NAME/REPOSITORY")
+    add_model(parser)
     add("file", help="to write: its name ends in .onnx or .pt2")
     add("--features", action="store_true", help="leave the front end out")
     add("--no_merge", action="store_true", help="leave the adapter in place")
-    add("--base", help="the pretrained weights, if not where MODEL says")
-    add("--trust", action="store_true", help=TRUST)
     args = parser.parse_args(argv)
-    check_place(args.file)
+    _check_writable(args.file)
     classifier = AudioClassifier.from_hparams(
         args.model,
         base=args.base,

@@ -43,10 +43,8 @@ def read_graph(path, names):
 
     Arguments
     ---------
-    path : pathlib.Path
-        The file.
-    names : list of str
-        Of the inputs.
+    path, names
+        As for ``write_graph``.
 
     Returns
     -------

@@ -73,16 +73,16 @@ def model_card(saved, result, name, size):
     described, run = saved.description, identity(result)
     method, dataset = result["method"], result["dataset"]
     source, revision = described["source"], described.get("revision")
-    base = Path(source).name if is_local(source) else source
-    place = f"/path/to/{base}" if is_local(source) else None
+    base = Path(source).name if _is_local(source) else source
+    path = f"/path/to/{base}" if _is_local(source) else None
     metrics = {k: v for k, v in result["metrics"].items() if v is not None}
     return CARD.format(
-        header=_header(method, dataset, metrics, name, base),
+        header=_header(name, base, method, dataset, metrics),
         method=escape_markdown(method),
         dataset=escape_markdown(dataset),
         base=escape_markdown(base) if base else "random weights",
-        option=f" --base={place}" if place else "",
-        argument=f', base="{place}"' if place else "",
+        option=f" --base={path}" if path else "",
+        argument=f', base="{path}"' if path else "",
         total=result["total_parameters"],
         trained=result["trainable_parameters"],
         kilobytes=size / 1000,
@@ -99,9 +99,9 @@ def model_card(saved, result, name, size):
     )
 
 
-def _header(method, dataset, metrics, name, base):
+def _header(name, base, method, dataset, metrics):
     """What the hub reads of a card, in yaml."""
-    results = [
+    scores = [
         EvalResult(
             TASK, _slug(dataset), dataset, _slug(metric), float(f"{value:.6g}")
         )
@@ -114,27 +114,19 @@ def _header(method, dataset, metrics, name, base):
         library_name="speechbrain",
         pipeline_tag=TASK,
         tags=["speechbrain", "speechbrain_petl", "adapter", method],
-        eval_results=results,
+        eval_results=scores,
     )
     return data.to_yaml().strip()
 
 
-def is_local(source):
-    """Whether a description's source is a file that does not come with it.
+def _is_local(source):
+    """Whether a source, as share.py writes it, is a file that is not with it.
 
-    Arguments
-    ---------
-    source : str or None
-        As share.py writes it.
-
-    Returns
-    -------
-    bool
-        False for a repository, a bundle of torchaudio and random weights.
-
-    Example
-    -------
-    >>> is_local("./weights.safetensors"), is_local("MIT/ast"), is_local(None)
+    >>> (
+    ...     _is_local("./weights.safetensors"),
+    ...     _is_local("MIT/ast"),
+    ...     _is_local(None),
+    ... )
     (True, False, False)
     """
     return bool(source) and source.startswith("./")

@@ -74,8 +74,7 @@ def read_adapter(source, trust=False, **fetching):
     trust : bool
         Build classes of any package.
     **fetching : dict
-        Arguments of ``speechbrain.utils.fetching.fetch``: savedir,
-        fetch_config (with the revision), ...
+        As for ``speechbrain.utils.fetching.fetch``: savedir, fetch_config, ...
 
     Returns
     -------
@@ -104,12 +103,8 @@ def read_saved(source, trust=False, **fetching):
 
     Arguments
     ---------
-    source : str or os.PathLike
-        Where it is.
-    trust : bool
-        Build classes of any package.
-    **fetching : dict
-        As for ``read_adapter``.
+    source, trust, **fetching
+        As for ``read_run`` or ``read_adapter``.
 
     Returns
     -------

@@ -46,13 +46,7 @@ class Saved:
 
     @property
     def activation(self):
-        """What makes probabilities of the logits.
-
-        Returns
-        -------
-        str
-            "softmax" or "sigmoid".
-        """
+        """What makes probabilities of the logits: "softmax" or "sigmoid"."""
         activation = self.metadata.get(ACTIVATION)
         if activation not in ACTIVATIONS:
             raise InputError(

@@ -17,9 +17,9 @@ from ..training.results import RESULT, read_result
 from ..weights.adapter_files import FORMAT, WEIGHTS, digest_of, read_weights
 from ..weights.kept_base import BASE
 from ..weights.sources import WEIGHT_FILES, looks_like_path
-from .building import TRUST
 from .classifier import AudioClassifier
 from .model_card import model_card
+from .options import TRUST
 from .reading import DESCRIPTION, KEPT, read_run
 
 README = "README.md"
@@ -131,23 +131,13 @@ def _public(description):
             for name in WEIGHT_FILES
         )
         # .../snapshots/<revision>/<file>
-        found = [Path(file).parent.name for file in cached if _is_path(file)]
-        revision = found[0] if found else None
+        found = (Path(f).parent.name for f in cached if isinstance(f, str))
+        revision = next(found, None)
     return {**description, "source": source, "revision": revision}
 
 
-def _is_path(file):
-    return isinstance(file, str)
-
-
 def main(argv):
-    """The command line of this module.
-
-    Arguments
-    ---------
-    argv : list of str
-        ``save RUN FOLDER`` or ``push FOLDER NAME/REPOSITORY``, and options.
-    """
+    """The command line: ``save RUN FOLDER`` or ``push FOLDER NAME/REPOSITORY``."""
     parser = ArgumentParser(prog="sbpetl share", description=__doc__)
     commands = parser.add_subparsers(required=True, dest="command")
     save = commands.add_parser("save", help="from a finished run to a folder")

@@ -20,19 +20,13 @@ def windows_of(path, samples, trained, windows, overlap, batch_size):
     trained : float or None
         Overlap of the windows that the model was trained on; None if it was
         trained on whole clips.
-    windows : int or None
-        At most so many, from the start.
-    overlap : float or None
-        Fraction of a window that the next one repeats; by default that of the
-        training.
-    batch_size : int
-        Windows at a time.
+    windows, overlap, batch_size
+        As for ``AudioClassifier.classify_file``.
 
     Yields
     ------
     tuple of torch.Tensor
-        Waveforms (batch, sample), and the length of each as a fraction of the
-        longest (batch,).
+        Waveforms (batch, sample), and lengths as fractions of the longest.
 
     Example
     -------

@@ -2,10 +2,12 @@
 
 import importlib
 import re
+from pathlib import Path
 
 import numpy
 import pytest
-from matplotlib.text import Annotation
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
 from result_trees import make_run
 from speechbrain_petl.errors import InputError
 from speechbrain_petl.experiments.plots import (
@@ -283,3 +285,19 @@ def test_a_name_is_no_formula(draw, tmp_path):
     """Whatever a method or a class is called, it is written as it is."""
     draw(tmp_path / "x.png")
     assert (tmp_path / "x.png").stat().st_size
+
+
+def test_a_dollar_is_a_dollar_and_a_power_a_power(tmp_path, monkeypatch):
+    """A name begins no formula; the numbers at a log axis are formulas."""
+    shown = []
+
+    def keep(figure, file, **kwargs):
+        Path(file).touch()
+        shown.extend(figure.findobj(Text))
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    points = [("$x", 10, 1.0, None), ("b$", 1000, 2.0, 0.5)]
+    draw_tradeoff(points, tmp_path / "a.png", "$y", "accuracy")
+    texts = {text.get_text(): text.get_parse_math() for text in shown}
+    assert {r"\$x", r"b\$", r"\$y"} <= set(texts)
+    assert texts[r"$\mathdefault{10^{2}}$"] and all(texts.values())

@@ -52,7 +52,7 @@ def test_never_mixed(tmp_path, one, other):
     make_run(tmp_path, "lora", 1, place="one", **one)
     make_run(tmp_path, "lora", 1, place="other", **other)
     tables = tables_of(tmp_path)
-    places = [[run.place for run in table.runs] for table in tables.values()]
+    places = [[run.name for run in table.runs] for table in tables.values()]
     assert sorted(places) == [["one"], ["other"]]
     assert len(tables) == 2
     for value in (*one.values(), *other.values()):

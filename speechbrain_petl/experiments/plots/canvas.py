@@ -5,7 +5,6 @@ from textwrap import fill
 
 from matplotlib import colormaps
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 DPI = 120
 COLOURS = colormaps["tab10"].colors
@@ -64,9 +63,6 @@ def save(figure, path):
         The png file; its folder is made.
     """
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    for text in figure.findobj(Text):
-        if text.get_text():  # the numbers at a log axis are not yet written
-            text.set_parse_math(False)  # a dollar in a name is a dollar
     figure.savefig(f"{path}.part", format="png")
     os.replace(f"{path}.part", path)
 

@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from .canvas import COLOURS, band, blank, literal, save
 
 
-def draw_curves(histories, metric, path, title, factor=1):
+def draw_curves(histories, metric, path, title, scale=1):
     """Draw loss and metric by epoch; bands are a deviation over the runs.
 
     Arguments
@@ -17,11 +17,9 @@ def draw_curves(histories, metric, path, title, factor=1):
         Name -> the ``history`` of each of its runs, as in result.json.
     metric : str
         Drawn beside the loss.
-    path : str
-        The png file to write.
-    title : str
-        What was run.
-    factor : float
+    path, title : str
+        The png file to write, and what was run.
+    scale : float
         Of the metric: 100 for percent.
 
     Example
@@ -51,13 +49,13 @@ def draw_curves(histories, metric, path, title, factor=1):
         axes.set_axis_off()
     for axes, (stage, name) in zip(grid.flat, panels):
         for colour, (label, runs) in zip(COLOURS, histories.items()):
-            times = factor if name == metric else 1
+            times = scale if name == metric else 1
             lines = [_line(run, stage, name, times) for run in runs]
             if any(lines):
                 band(
                     axes, *_over_runs(lines), color=colour, label=literal(label)
                 )
-        unit = ", %" if name == metric and factor == 100 else ""
+        unit = ", %" if name == metric and scale == 100 else ""
         axes.set(title=f"{stage}: {name}{unit}", xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
@@ -77,10 +75,8 @@ def draw_shots(curves, levels, metric, path, title):
         Method -> its mean with all clips, drawn as a dashed line.
     metric : str
         The name of the axis.
-    path : str
-        The png file to write.
-    title : str
-        What was run.
+    path, title : str
+        The png file to write, and what was run.
 
     Example
     -------
@@ -110,10 +106,10 @@ def draw_shots(curves, levels, metric, path, title):
     save(figure, path)
 
 
-def _line(run, stage, name, factor):
+def _line(run, stage, name, scale):
     """epoch -> value, without those that are null, which stands for nan."""
     return {
-        epoch["epoch"]: factor * epoch[stage][name]
+        epoch["epoch"]: scale * epoch[stage][name]
         for epoch in run
         if epoch.get(stage, {}).get(name) is not None
     }

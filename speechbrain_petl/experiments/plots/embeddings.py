@@ -21,14 +21,12 @@ def draw_embeddings(embeddings, labels, path, title, seed=1):
         Of the clips (clip, dim).
     labels : list of str
         The class of each clip.
-    path : str
-        The png file to write.
-    title : str
-        What was run.
+    path, title : str
+        The png file to write, and what was run.
     seed : int
         Of t-SNE.
     """
-    points = project(numpy.asarray(embeddings, dtype="float64"), seed)
+    points = _project(numpy.asarray(embeddings, dtype="float64"), seed)
     labels = numpy.array(labels)
     names = sorted(set(labels))
     if len(names) > len(COLOURS) * len(MARKERS):
@@ -51,24 +49,10 @@ def draw_embeddings(embeddings, labels, path, title, seed=1):
     save(figure, path)
 
 
-def project(embeddings, seed=1):
-    """Reduce embeddings to the plane.
+def _project(embeddings, seed=1):
+    """To the plane, (clip, dim) to (clip, 2).
 
-    Arguments
-    ---------
-    embeddings : numpy.ndarray
-        Of the clips (clip, dim).
-    seed : int
-        Of t-SNE.
-
-    Returns
-    -------
-    numpy.ndarray
-        (clip, 2)
-
-    Example
-    -------
-    >>> project(numpy.eye(6)).shape
+    >>> _project(numpy.eye(6)).shape
     (6, 2)
     """
     try:

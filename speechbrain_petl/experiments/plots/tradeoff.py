@@ -18,10 +18,8 @@ def draw_tradeoff(points, path, title, metric):
     ---------
     points : list of tuple
         (label, trainable parameters, mean, deviation or None).
-    path : str
-        The png file to write.
-    title : str
-        What was run.
+    path, title : str
+        The png file to write, and what was run.
     metric : str
         The name of the axis.
 
@@ -66,7 +64,6 @@ def _label(axes, points):
             textcoords="offset points",
             fontsize=8,
         )
-        text.set_parse_math(False)  # a dollar in a name is a dollar
         size = numpy.ptp(text.get_window_extent().get_points(), axis=0)
         dot = axes.transData.transform((x, y))
         boxes = [_box(axes.figure, dot, size, *p) for p in POSITIONS]

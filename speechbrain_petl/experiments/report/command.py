@@ -20,14 +20,8 @@ from .settings import defaults
 
 
 def main(argv):
-    """The command line of this package.
-
-    Arguments
-    ---------
-    argv : list of str
-        The recipe's folder and options.
-    """
-    options = parse(argv)
+    """The command line: a recipe's folder, and options."""
+    options = _parse(argv)
     recipe = Path(options.recipe)
     bases, of_methods = defaults(recipe)
     figures = read_figures(recipe)
@@ -65,19 +59,7 @@ def _chosen(runs, folder):
     )
 
 
-def parse(argv):
-    """Read the command line.
-
-    Arguments
-    ---------
-    argv : list of str
-        The recipe's folder and options.
-
-    Returns
-    -------
-    argparse.Namespace
-        recipe, results, pictures, embeddings.
-    """
+def _parse(argv):
     parser = ArgumentParser(prog="sbpetl report", description=__doc__)
     parser.add_argument("recipe", help="its folder, such as recipes/ESC50")
     parser.add_argument(

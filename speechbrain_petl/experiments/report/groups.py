@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from statistics import mean, stdev
 
 from ...training.results import identity
-from .notes import compare_rows, duplicates, incomplete, mixed, not_finite
+from .notes import compare_rows, notes_of
 
 ROW = ("method", "shots")
 CELL = ("fold", "split_seed", "seed")
 LOSS = "loss"
-UNBOUNDED = {LOSS, "d_prime"}  # metrics that are no share of anything
+UNBOUNDED = {LOSS, "d_prime"}  # metrics that are no ratio
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Table:
     Arguments
     ---------
     common : dict
-        What all their runs share: dataset, protocol, ...
+        What all their runs have in common: dataset, protocol, ...
     rows : list of Row
         The best first.
     select : str
@@ -119,8 +119,8 @@ class Table:
         order = {self.select: -1, LOSS: 1}
         return sorted(names, key=lambda name: (order.get(name, 0), name))
 
-    def factor(self, metric):
-        """100 for a share, which is written in percent, or 1.
+    def scale(self, metric):
+        """What a metric is multiplied by: 100 for a ratio, in percent, or 1.
 
         Arguments
         ---------
@@ -130,26 +130,15 @@ class Table:
         Returns
         -------
         int
-            What to multiply it by.
+            100 or 1.
         """
         values = [run.metric(metric) or 0 for run in self.runs]
-        share = all(0 <= value <= 1 for value in values)
-        return 100 if share and metric not in UNBOUNDED else 1
+        ratio = all(0 <= value <= 1 for value in values)
+        return 100 if ratio and metric not in UNBOUNDED else 1
 
     def heading(self, metric):
-        """The name of a metric, with its unit.
-
-        Arguments
-        ---------
-        metric : str
-            Its name.
-
-        Returns
-        -------
-        str
-            Such as "accuracy, %".
-        """
-        return f"{metric}, %" if self.factor(metric) == 100 else metric
+        """The name of a metric with its unit, such as "accuracy, %" (str)."""
+        return f"{metric}, %" if self.scale(metric) == 100 else metric
 
 
 def make_tables(runs, problems=(), of_methods=()):
@@ -201,12 +190,7 @@ def _table(common, runs, problems, of_methods):
         row = rows.setdefault(key, Row(*key, cells={}, folds=folds))
         row.cells.setdefault(run.key(*CELL), []).append(run)
     for row in rows.values():
-        row.notes += [
-            *duplicates(row),
-            *incomplete(row),
-            *not_finite(row),
-            *mixed(row),
-        ]
+        row.notes += notes_of(row)
     notes = [*problems, *compare_rows(list(rows.values()), of_methods)]
     if folds and not common.get("folds"):
         notes.append("the results do not say how many folds a set has")
@@ -225,7 +209,7 @@ def _sorted(rows, select):
 
     def _rank(row):
         value = row.statistics(select)[0]
-        place = (value is None, sign * value if value is not None else 0)
-        return (*place, row.method, row.shots or float("inf"))
+        order = (value is None, sign * value if value is not None else 0)
+        return (*order, row.method, row.shots or float("inf"))
 
     return sorted(rows, key=_rank)

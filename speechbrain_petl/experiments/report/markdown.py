@@ -4,7 +4,7 @@ import re
 
 from ...training.escaping import escape_markdown, in_code
 from .published import figure_of, sources_of
-from .settings import nearest, shorten
+from .settings import shorten
 
 
 def as_markdown(table, figures=(), bases=(), of_methods=()):
@@ -108,11 +108,11 @@ def _statistics(row, table, metric):
     mean, deviation = row.statistics(metric)
     if mean is None:
         return "-"
-    factor = table.factor(metric)
-    digits = 2 if factor == 100 else 3
-    text = f"{factor * mean:.{digits}f}"
+    scale = table.scale(metric)
+    digits = 2 if scale == 100 else 3
+    text = f"{scale * mean:.{digits}f}"
     if deviation is not None:
-        text += f" ± {factor * deviation:.{digits}f}"
+        text += f" ± {scale * deviation:.{digits}f}"
     return text
 
 
@@ -152,7 +152,7 @@ def _other_settings(table, bases, of_methods):
     known = [run.settings for run in table.runs if run.known]
     if not (known and bases):
         return []
-    base = nearest(bases, known[0])
+    base = _nearest(bases, known[0])
     return [
         f"{key} {shorten(value)}"
         for key, value in known[0].items()
@@ -161,6 +161,16 @@ def _other_settings(table, bases, of_methods):
         and _is_free(base, key)
         and all(tree.get(key) == value for tree in known)
     ]
+
+
+def _nearest(bases, settings):
+    """The base.yaml that a run was of: the one with the fewest differences.
+
+    >>> bases = [{"lr": "1", "net": "!new:A"}, {"net": "!new:B"}]
+    >>> _nearest(bases, {"lr": "1"})
+    {'lr': '1', 'net': '!new:A'}
+    """
+    return min(bases, key=lambda base: len(base.items() ^ settings.items()))
 
 
 def _is_free(base, key):

@@ -8,8 +8,8 @@ from .settings import differences, shorten
 BY_NATURE = {"method", "trainable_parameters", "total_parameters"}
 
 
-def duplicates(row):
-    """Cells that have two runs.
+def notes_of(row):
+    """What is odd about the runs of a row.
 
     Arguments
     ---------
@@ -21,32 +21,27 @@ def duplicates(row):
     list of str
         A note for each.
     """
+    checks = _duplicates, _incomplete, _not_finite, _mixed
+    return [note for check in checks for note in check(row)]
+
+
+def _duplicates(row):
+    """Cells that have two runs."""
     notes = []
     for cell, runs in _ordered(row.cells):
         if len(runs) > 1:
-            places = ", ".join(f"`{run.place}`" for run in runs)
+            names = ", ".join(f"`{run.name}`" for run in runs)
             others = differences([run.settings for run in runs if run.known])
             unlike = f" (they differ in {', '.join(others)})" if others else ""
             notes.append(
-                f"{name_of(cell)} ran {len(runs)} times, so none of "
-                f"{places} counts{unlike}: keep one"
+                f"{_name_of(cell)} ran {len(runs)} times, so none of "
+                f"{names} counts{unlike}: keep one"
             )
     return notes
 
 
-def incomplete(row):
-    """Folds that are missing, or that should not be there.
-
-    Arguments
-    ---------
-    row : Row
-        A method's runs.
-
-    Returns
-    -------
-    list of str
-        A note for each set of folds.
-    """
+def _incomplete(row):
+    """Folds that are missing, or that should not be there."""
     if row.folds is None:
         return []
     have = {}
@@ -58,11 +53,11 @@ def incomplete(row):
     wanted = set(range(1, row.folds + 1))
     notes = []
     for others, folds in sorted(have.items(), key=str):
-        where = name_of((None, *others))
+        where = _name_of((None, *others))
         if wanted - folds:
             missing = ", ".join(str(fold) for fold in sorted(wanted - folds))
             notes.append(
-                f"incomplete, {where}: without fold {missing} of {row.folds}"
+                f"_incomplete, {where}: without fold {missing} of {row.folds}"
             )
         if folds - wanted:
             odd = ", ".join(sorted(str(fold) for fold in folds - wanted))
@@ -70,51 +65,29 @@ def incomplete(row):
     return notes
 
 
-def not_finite(row):
-    """Metrics that are no finite number and so are in no mean.
-
-    Arguments
-    ---------
-    row : Row
-        A method's runs.
-
-    Returns
-    -------
-    list of str
-        A note for each metric.
-    """
+def _not_finite(row):
+    """Metrics that are no finite number and so are in no mean."""
     names = {name for run in row.runs for name in run.result["metrics"]}
     notes = []
     for name in sorted(names):
-        places = [f"`{r.place}`" for r in row.runs if r.metric(name) is None]
-        if places:
+        without = [f"`{r.name}`" for r in row.runs if r.metric(name) is None]
+        if without:
             notes.append(
-                f"the mean of {name} is without {', '.join(places)}, where it "
+                f"the mean of {name} is without {', '.join(without)}, where it "
                 "is no finite number"
             )
     return notes
 
 
-def mixed(row):
-    """Settings in which the runs of a mean differ.
-
-    Arguments
-    ---------
-    row : Row
-        A method's runs.
-
-    Returns
-    -------
-    list of str
-        A note for each setting, and one for runs whose are not known.
-    """
+def _mixed(row):
+    """Settings in which the runs of a mean differ, or are not known."""
     known = [run for run in row.runs if run.known]
     notes = []
     for key, values in differences([r.settings for r in known]).items():
         counts = sorted(Counter(shorten(value) for value in values).items())
         parts = [f"{value} in {count}" for value, count in counts]
         notes.append(f"the runs differ in {key}: {', '.join(parts)}")
-    unknown = [f"`{run.place}`" for run in row.runs if not run.known]
+    unknown = [f"`{run.name}`" for run in row.runs if not run.known]
     if unknown:
         notes.append(f"without a hyperparams.yaml: {', '.join(unknown)}")
     return notes
@@ -151,22 +124,10 @@ def compare_rows(rows, of_methods):
     return notes
 
 
-def name_of(cell):
+def _name_of(cell):
     """A cell in words.
 
-    Arguments
-    ---------
-    cell : tuple
-        Fold, seed of the split and seed; None for what there is not.
-
-    Returns
-    -------
-    str
-        Its name.
-
-    Example
-    -------
-    >>> name_of((2, None, 1))
+    >>> _name_of((2, None, 1))
     'fold 2, seed 1'
     """
     names = ("fold", "split seed", "seed")

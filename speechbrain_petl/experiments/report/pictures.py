@@ -32,7 +32,7 @@ def draw_all(table, folder):
     words : list of str
         Why a picture was left out.
     """
-    stem = Path(folder) / slug(table.title)
+    stem = Path(folder) / _slug(table.title)
     rows = _comparable(table)
     pictures, words = [], []
     if len(rows) > 1:
@@ -78,33 +78,20 @@ def draw_clips(table, run, folder):
     tuple
         (path of the png file, what it shows).
     """
-    from ...inference.classifier import (
-        AudioClassifier,  # builds models; tables need none
-    )
+    # builds models; tables need none
+    from ...inference.classifier import AudioClassifier
 
     clips = embed_test_set(run.folder, AudioClassifier.from_run(run.folder))
-    path = str(Path(folder) / f"{slug(table.title)}_tsne.png")
-    words = f"t-SNE of the test clips, `{run.place}`"
-    draw_embeddings(*clips, path, f"{table.title}: t-SNE, {run.place}")
+    path = str(Path(folder) / f"{_slug(table.title)}_tsne.png")
+    words = f"t-SNE of the test clips, `{run.name}`"
+    draw_embeddings(*clips, path, f"{table.title}: t-SNE, {run.name}")
     return path, words
 
 
-def slug(text):
+def _slug(text):
     """A name for a file.
 
-    Arguments
-    ---------
-    text : str
-        Any words.
-
-    Returns
-    -------
-    str
-        In small letters, without blanks.
-
-    Example
-    -------
-    >>> slug("ESC-10, protocol 3-1-1")
+    >>> _slug("ESC-10, protocol 3-1-1")
     'esc-10_protocol_3-1-1'
     """
     return re.sub(r"[^a-z0-9.-]+", "_", text.lower()).strip("_")
@@ -118,13 +105,13 @@ def _comparable(table):
 
 
 def _tradeoff(table, rows, path):
-    factor = table.factor(table.select)
+    scale = table.scale(table.select)
     points = []
     for row in rows:
         mean, deviation = row.statistics(table.select)
-        scaled = None if deviation is None else factor * deviation
+        scaled = None if deviation is None else scale * deviation
         size = max(run.result["trainable_parameters"] for run in row.runs)
-        points.append((row.name, size, factor * mean, scaled))
+        points.append((row.name, size, scale * mean, scaled))
     heading = f"test {table.heading(table.select)}"
     draw_tradeoff(points, path, _title(table, rows), heading)
 
@@ -133,22 +120,22 @@ def _learning(table, rows, path):
     histories = {
         row.name: [run.result["history"] for run in row.runs] for row in rows
     }
-    title, factor = _title(table, rows), table.factor(table.select)
-    draw_curves(histories, table.select, path, title, factor)
+    title, scale = _title(table, rows), table.scale(table.select)
+    draw_curves(histories, table.select, path, title, scale)
 
 
 def _shots(table):
     """Curves and levels; None if no method has two numbers of shots."""
-    factor, curves, levels = table.factor(table.select), {}, {}
+    scale, curves, levels = table.scale(table.select), {}, {}
     for row in sorted(table.rows, key=lambda row: row.shots or 0):
         mean, deviation = row.statistics(table.select)
         if mean is None:
             continue
         if row.shots is None:
-            levels[row.method] = factor * mean
+            levels[row.method] = scale * mean
         else:
-            spread = float("nan") if deviation is None else factor * deviation
-            point = (row.shots, factor * mean, spread)
+            spread = float("nan") if deviation is None else scale * deviation
+            point = (row.shots, scale * mean, spread)
             curves.setdefault(row.method, []).append(point)
     if all(len(points) < 2 for points in curves.values()):
         return None
@@ -166,7 +153,7 @@ def _confusion(table, row, path):
     missing = [r for r, file in zip(row.runs, files) if not file.is_file()]
     if missing:
         return (
-            f"no confusion matrix of {row.name}: `{missing[0].place}` has no "
+            f"no confusion matrix of {row.name}: `{missing[0].name}` has no "
             f"{PREDICTIONS}"
         )
     count = f"{len(files)} run" + ("s" if len(files) > 1 else "")

@@ -37,6 +37,11 @@ class Figure:
     paper: str
     remark: str
 
+    @property
+    def key(self):
+        """What it is of (tuple of str)."""
+        return self.dataset, self.protocol, self.method, self.metric
+
 
 def read_figures(recipe):
     """The published.csv of a recipe.
@@ -98,15 +103,8 @@ def figure_of(row, table, figures):
         row.method,
         table.select,
     )
-    for figure in figures:
-        if wanted == (
-            figure.dataset,
-            figure.protocol,
-            figure.method,
-            figure.metric,
-        ):
-            return figure
-    return None
+    of_it = (figure for figure in figures if figure.key == wanted)
+    return next(of_it, None)
 
 
 def sources_of(figures):

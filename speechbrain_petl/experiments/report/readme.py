@@ -46,7 +46,7 @@ def update(path, texts):
     old = _read(path)
     if old is None or not re.search(OPEN, old):
         return [
-            f"{path} has no place for the report: add the lines "
+            f"{path} has no markers for the report: add the lines "
             f"`<!-- report -->` and `{CLOSE}` (or, for one data set, "
             f"`<!-- report {texts[0][0]} -->` and `{CLOSE}`)"
         ]
@@ -81,7 +81,6 @@ def _read(path):
 
 def _check(path, text):
     """Each opening marker has its own closing one."""
-    marks = re.findall(rf"{OPEN}|{CLOSE}", text)
     marks = [m[0] for m in re.finditer(rf"{OPEN}|{CLOSE}", text)]
     closing = [mark == CLOSE for mark in marks]
     if closing != [False, True] * (len(marks) // 2):

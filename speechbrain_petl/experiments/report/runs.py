@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ...data.checksums import check_sum
 from ...errors import InputError
+from ...recipe.settings import HYPERPARAMS
 from ...training.predictions import PREDICTIONS
 from ...training.results import RESULT, check_settings, identity, read_result
-from .settings import HYPERPARAMS, read_settings
+from .settings import read_settings
 
 CHECKPOINT = "CKPT+"
 RECORDED = (  # of a result: as good as settings
@@ -29,7 +30,7 @@ class Run:
 
     Arguments
     ---------
-    place : str
+    name : str
         Its folder, relative to the folder of all results.
     folder : pathlib.Path
         The same from here.
@@ -42,7 +43,7 @@ class Run:
         Whether there is a hyperparams.yaml.
     """
 
-    place: str
+    name: str
     folder: Path
     result: dict
     settings: dict
@@ -65,18 +66,7 @@ class Run:
         return tuple(own.get(name) for name in names)
 
     def metric(self, name):
-        """A test metric.
-
-        Arguments
-        ---------
-        name : str
-            Such as "accuracy".
-
-        Returns
-        -------
-        float
-            None if it is missing or no finite number.
-        """
+        """A test metric (float); None if it is missing or no finite number."""
         value = self.result["metrics"].get(name)
         return value if value is not None and math.isfinite(value) else None
 
@@ -92,7 +82,7 @@ def find_runs(root):
     Returns
     -------
     runs : list of Run
-        Sorted by place; debug runs are left out.
+        Sorted by name; debug runs are left out.
     problems : list of str
         What is wrong: results that cannot be read, runs without one, debug
         runs.
@@ -118,10 +108,10 @@ def find_runs(root):
 
 def _read(root, folder, files):
     """The run of a folder; None if the folder is of no run."""
-    place = folder.relative_to(root).as_posix()
+    name = folder.relative_to(root).as_posix()
     if RESULT not in files:
         if HYPERPARAMS in files:
-            raise InputError(f"`{place}`: not finished, it has no {RESULT}")
+            raise InputError(f"`{name}`: not finished, it has no {RESULT}")
         return None
     try:
         result = read_result(folder / RESULT)
@@ -132,9 +122,9 @@ def _read(root, folder, files):
         settings |= {k: str(result[k]) for k in RECORDED if k in result}
     except InputError as error:
         short = str(error).replace(f"{folder}/", "")
-        raise InputError(f"`{place}`: {' '.join(short.split())}")
+        raise InputError(f"`{name}`: {' '.join(short.split())}")
     if result.get("tested_on", "test") != "test":
-        raise InputError(f"`{place}`: left out, its test was on validation")
+        raise InputError(f"`{name}`: left out, its test was on validation")
     if result["debug"]:
-        raise InputError(f"`{place}`: left out, a debug run")
-    return Run(place, folder, result, settings, HYPERPARAMS in files)
+        raise InputError(f"`{name}`: left out, a debug run")
+    return Run(name, folder, result, settings, HYPERPARAMS in files)

@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from ...errors import InputError
 from ...recipe.method_files import BASE
-from ...recipe.settings import HYPERPARAMS, MAY_CHANGE
+from ...recipe.settings import MAY_CHANGE
+from ...recipe.stored import stored_settings
+from ...recipe.yaml_files import load_yaml, tag_of
 
 # what may differ between the runs of a mean, or is in their identity
 OWN = MAY_CHANGE | {"fold", "seed", "split_seed", "result", "output_folder"}
@@ -36,66 +35,30 @@ def read_settings(folder):
     >>> read_settings(folder)
     {'lr': '0.1', 'net': '!new:AST', 'net.size': '[8, 1, 1]'}
     """
-    tree = load(Path(folder) / HYPERPARAMS)
+    tree = stored_settings(folder)
     own = tree.get("output_folder")
-    flat = dict(flatten(tree))
+    flat = dict(_flatten(tree))
     if not own:
         return flat
     return {key: value.replace(str(own), ".") for key, value in flat.items()}
 
 
-def load(path):
-    """A yaml file with its tags, which are not executed.
-
-    Arguments
-    ---------
-    path : str
-        The file.
-
-    Returns
-    -------
-    dict
-        As ruamel.yaml reads it.
-    """
-    try:
-        tree = YAML().load(Path(path).read_text(encoding="utf-8"))
-    except (YAMLError, ValueError) as error:
-        line = str(error).splitlines()[0]
-        raise InputError(f"{path} is no valid yaml: {line}")
-    if not isinstance(tree, dict):
-        raise InputError(f"{path} is no set of `key: value`")
-    return tree
-
-
-def flatten(tree, prefix=""):
-    """The leaves of a yaml tree.
-
-    Arguments
-    ---------
-    tree : dict
-        As ``load`` reads it.
-    prefix : str
-        Of the keys.
-
-    Yields
-    ------
-    tuple
-        (dotted key, value as text), without what is the run's own.
-    """
+def _flatten(tree, prefix=""):
+    """Pairs of (dotted key, value as text), without what is the run's own."""
     for key, value in tree.items():
         name = f"{prefix}{key}"
         if key in OWN or str(key).startswith("__"):
             continue
-        tag = getattr(getattr(value, "tag", None), "value", None)
+        tag = tag_of(value)
         if isinstance(value, dict):
             if tag:
                 yield name, str(tag)
-            yield from flatten(value, f"{name}.")
+            yield from _flatten(value, f"{name}.")
         elif isinstance(value, list) and any(
             isinstance(v, dict) for v in value
         ):
             steps = {i + 1: v for i, v in enumerate(value)}
-            yield from flatten(steps, f"{name}.")
+            yield from _flatten(steps, f"{name}.")
         else:
             yield name, _text(value, tag)
 
@@ -152,32 +115,9 @@ def defaults(recipe):
     if not (folder / BASE).is_file():
         raise InputError(f"{recipe} is no recipe: it has no hparams/{BASE}")
     files = sorted(folder.rglob("*.yaml"))
-    bases = [dict(flatten(load(p))) for p in files if p.name == BASE]
-    methods = [load(p) for p in files if p.name != BASE]
-    return bases, {key for method in methods for key in method}
-
-
-def nearest(bases, settings):
-    """The base.yaml that a run was of.
-
-    Arguments
-    ---------
-    bases : list of dict
-        Of ``defaults``.
-    settings : dict
-        Of the run.
-
-    Returns
-    -------
-    dict
-        The one with the fewest differences.
-
-    Example
-    -------
-    >>> nearest([{"lr": "1", "net": "!new:A"}, {"net": "!new:B"}], {"lr": "1"})
-    {'lr': '1', 'net': '!new:A'}
-    """
-    return min(bases, key=lambda base: len(base.items() ^ settings.items()))
+    trees = [(p, load_yaml(p.read_text(encoding="utf-8"), p)) for p in files]
+    bases = [dict(_flatten(tree)) for p, tree in trees if p.name == BASE]
+    return bases, {key for p, tree in trees if p.name != BASE for key in tree}
 
 
 def shorten(value):

@@ -70,26 +70,3 @@ def end_tree(process):
         with suppress(psutil.NoSuchProcess):
             one.kill()
     process.wait()
-
-
-def how_it_ended(code):
-    """An exit code in words.
-
-    Arguments
-    ---------
-    code : int
-        As of ``subprocess``: negative for a signal.
-
-    Returns
-    -------
-    str
-        The words.
-
-    Example
-    -------
-    >>> how_it_ended(1), how_it_ended(-15)
-    ('exit code 1', 'killed by SIGTERM')
-    """
-    if code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}" + ("" if code else ", but no result")

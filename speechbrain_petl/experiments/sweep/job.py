@@ -6,12 +6,13 @@ for Slurm, so that the process there that waits for train.py stays small.
 
 import os
 import shlex
+import signal
 import subprocess
 import time
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from .ending import end_tree, how_it_ended
+from .ending import end_tree
 
 LOG, FAILED = "sweep.log", "sweep.failed"
 LAST_LINES = 12  # of a log in a report
@@ -74,7 +75,7 @@ class Job:
                 code = self._train(log)
         if self.result.exists():
             return
-        reason = how_it_ended(code)
+        reason = _how_it_ended(code)
         if code >= 0 and not self.stopped:  # what was killed just goes on
             (self.folder / FAILED).write_text(reason, encoding="utf-8")
         raise JobFailed(reason)
@@ -152,6 +153,17 @@ class Job:
         text = path.read_text(encoding="utf-8", errors="replace")
         lines = [line.rstrip() for line in text.splitlines()]
         return [line for line in lines if line][-count:]
+
+
+def _how_it_ended(code):
+    """An exit code of ``subprocess``, negative for a signal, in words.
+
+    >>> _how_it_ended(1), _how_it_ended(-15)
+    ('exit code 1', 'killed by SIGTERM')
+    """
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}" + ("" if code else ", but no result")
 
 
 def try_lock(log):

@@ -56,10 +56,8 @@ def report(cells, jobs):
 
     Arguments
     ---------
-    cells : list of cells.Cell
+    cells, jobs : list of cells.Cell, list of Job
         Of the sweep.
-    jobs : list of Job
-        Theirs.
 
     Returns
     -------
