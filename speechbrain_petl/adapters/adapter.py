@@ -6,7 +6,7 @@ Where adapters sit is the ablation of https://arxiv.org/abs/2312.03694.
 import torch
 from torch import nn
 
-from ..errors import check_arguments, check_choice
+from ..errors import InputError, check_arguments, check_choice
 from .sites import device_and_dtype, on_first
 from .widths import common_width_of, output_width_of, width_of
 
