@@ -119,6 +119,33 @@ def did_you_mean(name, known, count=3):
     return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
+def check_choice(name, value, choices):
+    """Refuse what is none of the choices.
+
+    Arguments
+    ---------
+    name : str
+        Of an argument or option.
+    value : object
+        What was chosen.
+    choices : iterable
+        What exists.
+
+    Example
+    -------
+    >>> check_choice("mode", "any", ["all", "cls"])
+    Traceback (most recent call last):
+    speechbrain_petl.errors.InputError: mode='any' is not one of all, cls.
+    """
+    choices = list(choices)
+    if value not in choices:
+        words = [str(choice) for choice in choices]
+        raise InputError(
+            f"{name}={value!r} is not one of {', '.join(words)}."
+            + did_you_mean(str(value), words)
+        )
+
+
 def check_arguments(factory, *args, key, **kwargs):
     """Refuse to call what cannot take these arguments.
 

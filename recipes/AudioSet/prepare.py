@@ -29,6 +29,8 @@ from segments import SETS, find_clips, read_classes, read_segments
 from speechbrain_petl import InputError
 from speechbrain_petl.data.audio import check_audio
 from speechbrain_petl.data.clips import NO_LABEL, write_clips
+from speechbrain_petl.data.writing import write_json
+from speechbrain_petl.errors import check_choice
 from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
@@ -98,10 +100,7 @@ def prepare_audioset(
     parts = _splits([clips[s] for s in sets[:-1]], clips["eval"], valid_clips)
     for split, path in tables.items():
         write_clips(path, *parts[split])
-    part = f"{stamp}.{os.getpid()}.part"
-    with open(part, "w", encoding="utf-8") as file:
-        json.dump(options, file, indent=1)
-    os.replace(part, stamp)
+    write_json(stamp, options)
     return tables
 
 
@@ -115,10 +114,7 @@ def check_options(train_set, valid_clips):
     valid_clips : int
         See ``prepare_audioset``.
     """
-    if train_set not in TRAIN_SETS:
-        raise InputError(
-            f"train_set={train_set!r} is not one of {', '.join(TRAIN_SETS)}"
-        )
+    check_choice("train_set", train_set, TRAIN_SETS)
     if valid_clips < 0:
         raise InputError(f"valid_clips={valid_clips} must be 0 or more")
 

@@ -15,11 +15,17 @@ Authors
 """
 
 import os
+from functools import partial
 
 from speechbrain_petl import InputError
 from speechbrain_petl.data.archives import fetch_archive
-from speechbrain_petl.data.dataio import write_manifest
-from speechbrain_petl.data.tables import listed_file, read_table, wrong_folder
+from speechbrain_petl.data.releases import (
+    find_release,
+    split_folds,
+    write_manifests,
+)
+from speechbrain_petl.data.tables import listed_file, read_table
+from speechbrain_petl.errors import check_choice
 
 from speechbrain.utils.logger import get_logger
 
@@ -72,47 +78,18 @@ def prepare_esc50(
         raise InputError(
             f"fold={fold} does not exist: ESC-50 has folds 1 to {len(FOLDS)}"
         )
-    if protocol not in PROTOCOLS:
-        raise InputError(
-            f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}"
-        )
-    root = _find(data_folder, download, url)
-    clips = _read_meta(root, esc10)
-    manifests = {}
-    for split, folds in _splits(fold, protocol).items():
-        items = {key: c for key, c in clips.items() if c["fold"] in folds}
-        manifests[split] = os.path.join(save_folder, f"{split}.json")
-        write_manifest(manifests[split], items)
-    return manifests
-
-
-def _splits(fold, protocol):
-    others = [f for f in FOLDS if f != fold]
-    if protocol == "4-1":
-        return {"train": others, "test": [fold]}
-    valid = fold % len(FOLDS) + 1
-    others.remove(valid)
-    return {"train": others, "valid": [valid], "test": [fold]}
-
-
-def _find(data_folder, download, url):
-    """The folder that holds meta/esc50.csv, fetched if need be."""
-    places = [data_folder, os.path.join(data_folder, ROOT)]
-    if download and not any(_is_esc50(place) for place in places):
-        return fetch_archive(url, os.path.abspath(places[1]))
-    for place in places:
-        if _is_esc50(place):
-            return os.path.abspath(place)
-    raise wrong_folder(
+    check_choice("protocol", protocol, PROTOCOLS)
+    root = find_release(
         data_folder,
-        META,
+        ROOT,
+        [META],
         f"Give the folder {ROOT} of the official archive, or add "
         "--download=True to fetch it there.",
+        partial(fetch_archive, url) if download else None,
     )
-
-
-def _is_esc50(folder):
-    return os.path.isfile(os.path.join(folder, META))
+    clips = _read_meta(root, esc10)
+    splits = split_folds(clips, fold, FOLDS, validate=protocol == "3-1-1")
+    return write_manifests(save_folder, splits)
 
 
 def _read_meta(root, esc10):

@@ -25,9 +25,9 @@ import os
 from itertools import product
 
 from speechbrain_petl import InputError
-from speechbrain_petl.data.dataio import write_manifest
+from speechbrain_petl.data.releases import find_release, write_manifests
 from speechbrain_petl.data.splits import check_disjoint
-from speechbrain_petl.data.tables import listed_file, read_table, wrong_folder
+from speechbrain_petl.data.tables import listed_file, read_table
 
 from speechbrain.utils.logger import get_logger
 
@@ -73,36 +73,19 @@ def prepare_fluent_speech_commands(data_folder, save_folder):
     dict
         split -> path of its manifest.
     """
-    root = _find(data_folder)
+    parts = [_csv_of("", split) for split in SPLITS]
+    remedy = f"Give the folder {ROOT} of the official archive, see README.md."
+    root = find_release(data_folder, ROOT, parts, remedy)
     splits = {split: _read_split(root, split) for split in SPLITS}
     for key in ("wav", "speaker"):
         check_disjoint(splits, key, "Take the official csv files.")
-    manifests = {}
     for split, items in splits.items():
         _check_counts(split, items)
-        manifests[split] = os.path.join(save_folder, f"{split}.json")
-        write_manifest(manifests[split], items)
-    return manifests
+    return write_manifests(save_folder, splits)
 
 
 def _csv_of(root, split):
     return os.path.join(root, "data", f"{split}_data.csv")
-
-
-def _find(data_folder):
-    """The folder that holds the three csv files."""
-    places = [data_folder, os.path.join(data_folder, ROOT)]
-    for place in places:
-        missing = [s for s in SPLITS if not os.path.isfile(_csv_of(place, s))]
-        if not missing:
-            return os.path.abspath(place)
-        if len(missing) < len(SPLITS):
-            raise InputError(
-                f"{_csv_of(place, missing[0])} is missing: unpack the "
-                "official archive again"
-            )
-    remedy = f"Give the folder {ROOT} of the official archive, see README.md."
-    raise wrong_folder(data_folder, _csv_of("", "train"), remedy)
 
 
 def _read_split(root, split):

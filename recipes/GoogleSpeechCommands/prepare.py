@@ -20,12 +20,13 @@ Authors
 
 import os
 import re
+from functools import partial
 
 from speechbrain_petl import InputError
 from speechbrain_petl.data.archives import fetch_archive
-from speechbrain_petl.data.dataio import write_manifest
+from speechbrain_petl.data.releases import find_release, write_manifests
 from speechbrain_petl.data.splits import check_disjoint
-from speechbrain_petl.data.tables import wrong_folder
+from speechbrain_petl.errors import check_choice
 from twelve import TEST_ROOT, twelve_classes
 
 from speechbrain.utils.logger import get_logger
@@ -89,9 +90,16 @@ def prepare_google_speech_commands(
     dict
         split -> path of its manifest.
     """
-    if task not in CLIPS:
-        raise InputError(f"task={task!r} is not one of 35 and 12")
-    root = _find(data_folder, download, url)
+    check_choice("task", task, CLIPS)
+    archive = partial(fetch_archive, f"{url}{ROOT}.tar.gz", sha256=SHA256[ROOT])
+    root = find_release(
+        data_folder,
+        ROOT,
+        sorted(LISTS.values()),
+        f"Give the folder of the unpacked {ROOT}.tar.gz, or add "
+        "--download=True to fetch it there.",
+        archive if download else None,
+    )
     splits = _read_splits(root)
     if task == 12:
         test_folder = _find_test(test_folder, root, download, url)
@@ -99,35 +107,9 @@ def prepare_google_speech_commands(
         splits = twelve_classes(splits, root, test_folder, silence)
     remedy = "Take the official lists and archives, whole."
     check_disjoint(splits, "speaker", remedy)
-    manifests = {}
-    for split, items in splits.items():
-        manifests[split] = os.path.join(save_folder, f"{split}.json")
-        write_manifest(manifests[split], items)
+    manifests = write_manifests(save_folder, splits)
     _check_counts({k: len(items) for k, items in splits.items()}, task)
     return manifests
-
-
-def _find(data_folder, download, url):
-    """The folder that holds the official lists, fetched if need be."""
-    target = os.path.join(data_folder, ROOT)
-    for place in (data_folder, target):
-        missing = [n for n in LISTS.values() if not _is_file(place, n)]
-        if not missing:
-            return os.path.abspath(place)
-        if len(missing) < len(LISTS):
-            raise InputError(
-                f"{place} lacks {missing[0]}: unpack the official archive again"
-            )
-    if download:
-        return fetch_archive(
-            f"{url}{ROOT}.tar.gz", os.path.abspath(target), SHA256[ROOT]
-        )
-    raise wrong_folder(
-        data_folder,
-        LISTS["test"],
-        f"Give the folder of the unpacked {ROOT}.tar.gz, or add "
-        "--download=True to fetch it there.",
-    )
 
 
 def _find_test(test_folder, root, download, url):
@@ -143,10 +125,6 @@ def _find_test(test_folder, root, download, url):
     if download and not os.path.isdir(beside):
         fetch_archive(f"{url}{TEST_ROOT}.tar.gz", beside, SHA256[TEST_ROOT])
     return beside if os.path.isdir(beside) else None
-
-
-def _is_file(*parts):
-    return os.path.isfile(os.path.join(*parts))
 
 
 def _read_splits(root):

@@ -34,8 +34,8 @@ import re
 from collections import Counter
 
 from speechbrain_petl import InputError
-from speechbrain_petl.data.dataio import write_manifest
-from speechbrain_petl.data.tables import listed_file, wrong_folder
+from speechbrain_petl.data.releases import find_release, write_manifests
+from speechbrain_petl.data.tables import listed_file
 
 from speechbrain.utils.logger import get_logger
 
@@ -79,16 +79,14 @@ def prepare_iemocap(data_folder, save_folder, fold=1):
             f"fold={fold} does not exist: IEMOCAP has {len(SPEAKERS)} "
             "speakers, folds 1 to 10"
         )
-    root = _find(data_folder)
+    parts = [_labels_of("", session) for session in SESSIONS]
+    remedy = f"Give the folder {ROOT} of the official release, see README.md."
+    root = find_release(data_folder, ROOT, parts, remedy)
     turns = {}
     for session in SESSIONS:
         turns.update(_read_session(root, session))
     _check_counts(turns, root)
-    manifests = {}
-    for split, items in _splits(turns, fold).items():
-        manifests[split] = os.path.join(save_folder, f"{split}.json")
-        write_manifest(manifests[split], items)
-    return manifests
+    return write_manifests(save_folder, _splits(turns, fold))
 
 
 def _splits(turns, fold):
@@ -103,21 +101,6 @@ def _splits(turns, fold):
 
 def _labels_of(root, session):
     return os.path.join(root, f"Session{session}", "dialog", "EmoEvaluation")
-
-
-def _find(data_folder):
-    """The folder that holds the five sessions."""
-    for place in (data_folder, os.path.join(data_folder, ROOT)):
-        folders = [_labels_of(place, session) for session in SESSIONS]
-        missing = [f for f in folders if not os.path.isdir(f)]
-        if not missing:
-            return os.path.abspath(place)
-        if len(missing) < len(SESSIONS):
-            raise InputError(
-                f"{missing[0]} is missing: unpack the official release again"
-            )
-    remedy = f"Give the folder {ROOT} of the official release, see README.md."
-    raise wrong_folder(data_folder, _labels_of("", 1), remedy)
 
 
 def _read_session(root, session):

@@ -20,11 +20,12 @@ Authors
 import os
 import re
 from collections import Counter
+from functools import partial
 
 from speechbrain_petl import InputError
 from speechbrain_petl.data.archives import fetch_archive
-from speechbrain_petl.data.dataio import write_manifest
-from speechbrain_petl.data.tables import wrong_folder
+from speechbrain_petl.data.releases import find_release, write_manifests
+from speechbrain_petl.errors import check_choice
 
 from speechbrain.utils.logger import get_logger
 
@@ -76,21 +77,22 @@ def prepare_spoken_digits(
     dict
         split -> path of its manifest.
     """
-    if protocol not in PROTOCOLS:
-        raise InputError(
-            f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}"
-        )
+    check_choice("protocol", protocol, PROTOCOLS)
     folds = len(SPEAKERS) if protocol == "speakers" else 1
     if fold not in range(1, folds + 1):
         raise InputError(
             f"fold={fold} does not exist: protocol={protocol} has {folds}"
         )
-    clips = _read(_find(data_folder, download, url))
-    manifests = {}
-    for split, items in _splits(clips, fold, protocol).items():
-        manifests[split] = os.path.join(save_folder, f"{split}.json")
-        write_manifest(manifests[split], items)
-    return manifests
+    root = find_release(
+        data_folder,
+        ROOT,
+        [AUDIO],
+        f"Give the folder {ROOT} of the official archive, or add "
+        "--download=True to fetch it there.",
+        partial(fetch_archive, url) if download else None,
+    )
+    splits = _splits(_read(root), fold, protocol)
+    return write_manifests(save_folder, splits)
 
 
 def _splits(clips, fold, protocol):
@@ -104,22 +106,6 @@ def _splits(clips, fold, protocol):
             split = "test" if clip["index"] < TESTED else "train"
         splits[split][key] = clip
     return {split: items for split, items in splits.items() if items}
-
-
-def _find(data_folder, download, url):
-    """The folder that holds recordings, fetched if need be."""
-    places = [data_folder, os.path.join(data_folder, ROOT)]
-    for place in places:
-        if os.path.isdir(os.path.join(place, AUDIO)):
-            return os.path.abspath(place)
-    if download:
-        return fetch_archive(url, os.path.abspath(places[1]))
-    raise wrong_folder(
-        data_folder,
-        AUDIO,
-        f"Give the folder {ROOT} of the official archive, or add "
-        "--download=True to fetch it there.",
-    )
 
 
 def _read(root):

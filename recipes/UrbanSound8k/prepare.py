@@ -22,10 +22,16 @@ Authors
 """
 
 import os
+from collections import Counter
 
 from speechbrain_petl import InputError
-from speechbrain_petl.data.dataio import write_manifest
-from speechbrain_petl.data.tables import listed_file, read_table, wrong_folder
+from speechbrain_petl.data.releases import (
+    find_release,
+    split_folds,
+    write_manifests,
+)
+from speechbrain_petl.data.tables import listed_file, read_table
+from speechbrain_petl.errors import check_choice
 
 from speechbrain.utils.logger import get_logger
 
@@ -76,36 +82,13 @@ def prepare_urbansound8k(data_folder, save_folder, fold=1, protocol="8-1-1"):
             f"fold={fold} does not exist: UrbanSound8K has folds 1 to "
             f"{len(FOLDS)}"
         )
-    if protocol not in PROTOCOLS:
-        raise InputError(
-            f"protocol={protocol!r} is not one of {', '.join(PROTOCOLS)}"
-        )
-    clips = _read_meta(_find(data_folder))
-    manifests, splits = {}, _splits(fold, protocol)
-    for split, folds in splits.items():
-        items = {key: c for key, c in clips.items() if c["fold"] in folds}
-        manifests[split] = os.path.join(save_folder, f"{split}.json")
-        write_manifest(manifests[split], items)
-    _report_shared(clips, splits)
-    return manifests
-
-
-def _splits(fold, protocol):
-    others = [f for f in FOLDS if f != fold]
-    if protocol == "9-1":
-        return {"train": others, "test": [fold]}
-    valid = fold % len(FOLDS) + 1
-    others.remove(valid)
-    return {"train": others, "valid": [valid], "test": [fold]}
-
-
-def _find(data_folder):
-    """The folder that holds metadata/UrbanSound8K.csv."""
-    for place in (data_folder, os.path.join(data_folder, ROOT)):
-        if os.path.isfile(os.path.join(place, META)):
-            return os.path.abspath(place)
+    check_choice("protocol", protocol, PROTOCOLS)
     remedy = f"Give the folder {ROOT} of the official archive, see README.md."
-    raise wrong_folder(data_folder, META, remedy)
+    clips = _read_meta(find_release(data_folder, ROOT, [META], remedy))
+    splits = split_folds(clips, fold, FOLDS, validate=protocol == "8-1-1")
+    manifests = write_manifests(save_folder, splits)
+    _report_shared(splits)
+    return manifests
 
 
 def _read_meta(root):
@@ -162,15 +145,15 @@ def _check_counts(clips, path):
         )
 
 
-def _report_shared(clips, splits):
+def _report_shared(splits):
     """Tell how many recordings the official folds put into two splits."""
-    of_fold = {fold: split for split, folds in splits.items() for fold in folds}
-    seen = {}
-    for clip in clips.values():
-        seen.setdefault(clip["recording"], set()).add(of_fold[clip["fold"]])
-    shared = sum(len(found) > 1 for found in seen.values())
+    seen = [
+        {c["recording"] for c in items.values()} for items in splits.values()
+    ]
+    found = Counter(recording for split in seen for recording in split)
+    shared = sum(count > 1 for count in found.values())
     if shared:
         logger.warning(
-            f"{shared} of {len(seen)} recordings have clips in two splits, "
+            f"{shared} of {len(found)} recordings have clips in two splits, "
             "as the folds have them"
         )

@@ -6,7 +6,7 @@ Where adapters sit is the ablation of https://arxiv.org/abs/2312.03694.
 import torch
 from torch import nn
 
-from ..errors import InputError, check_arguments, did_you_mean
+from ..errors import InputError, check_arguments, check_choice
 from .sites import device_and_dtype, on_first
 from .widths import common_width_of, output_width_of, width_of
 
@@ -65,11 +65,7 @@ class Adapter(nn.Module):
         dim=None,
     ):
         super().__init__()
-        if where not in WHERE:
-            raise InputError(
-                f"Adapter: where={where!r} is not one of {', '.join(WHERE)}."
-                f"{did_you_mean(where, WHERE)}"
-            )
+        check_choice("Adapter: where", where, WHERE)
         self.pretrained_module = target_module
         self.where = where
         self.residual = where != "parallel" if residual is None else residual

@@ -7,7 +7,7 @@ down-projection zero too, nothing but the last bias could ever move.
 
 from torch import nn
 
-from ..errors import InputError, did_you_mean
+from ..errors import check_choice
 
 ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU}
 
@@ -52,11 +52,7 @@ def activation_of(name):
     >>> activation_of("relu")
     ReLU()
     """
-    if name not in ACTIVATIONS:
-        raise InputError(
-            f"activation={name!r} is not one of {', '.join(ACTIVATIONS)}."
-            f"{did_you_mean(name, ACTIVATIONS)}"
-        )
+    check_choice("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]()
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torchaudio.compliance.kaldi import get_mel_banks
 
-from ..errors import InputError
+from ..errors import InputError, check_choice
 
 # AudioSet's mean and deviation, which the published AST weights expect
 AUDIOSET_MEAN, AUDIOSET_STD = -4.2677393, 4.5689974
@@ -62,10 +62,7 @@ class Fbank(nn.Module):
         scale=1.0,
     ):
         super().__init__()
-        if window not in WINDOWS:
-            raise InputError(
-                f"window={window!r} is not one of {', '.join(WINDOWS)}"
-            )
+        check_choice("window", window, WINDOWS)
         if frames < 1:
             raise InputError(f"frames={frames}: a spectrogram has at least one")
         self.frames, self.mean, self.std = frames, mean, std

@@ -7,7 +7,7 @@ import warnings
 
 from torch import nn
 
-from ..errors import InputError, did_you_mean
+from ..errors import InputError, check_choice
 
 OLD_MODES = {"speech": "patches", "prompts+speech": "prompts+patches"}
 MODES = ("cls", "all", "prompts", "patches", "prompts+patches")
@@ -49,11 +49,7 @@ class Pooling(nn.Module):
                 FutureWarning,
                 stacklevel=2,
             )
-        if mode not in MODES:
-            raise InputError(
-                f"Pooling: mode={mode!r} is not one of {', '.join(MODES)}."
-                f"{did_you_mean(mode, MODES)}"
-            )
+        check_choice("Pooling: mode", mode, MODES)
         if "prompts" in mode and not prompts:
             raise InputError(
                 f"Pooling: mode={mode!r} needs to know how many prompts the "

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..adapters.masks import padding_mask, token_mask
-from ..errors import InputError, did_you_mean
+from ..errors import check_choice
 from .sizes import shape_of
 from .transformer import Transformer, torchaudio_model
 from .waveform import ClipNorm
@@ -135,9 +135,5 @@ def _shape_of(size, family):
         shape, *kind = SIZES[size]
         return shape, CONVOLUTIONS[0][0], kind
     shape = shape_of(size, SIZES, multiple=GROUPS)
-    if family not in SIZES:
-        raise InputError(
-            f"encoder: family={family!r} is none of {', '.join(SIZES)}."
-            f"{did_you_mean(family, SIZES)}"
-        )
+    check_choice("encoder: family", family, SIZES)
     return shape, shape[0], SIZES[family][1:]

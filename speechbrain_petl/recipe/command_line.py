@@ -16,7 +16,7 @@ import torch
 import speechbrain as sb
 from speechbrain.utils.run_opts import RunOptions
 
-from ..errors import InputError, did_you_mean
+from ..errors import InputError, check_choice
 
 OPTIONS = RunOptions().as_dict()
 KINDS = {f.name: f.type for f in dataclasses.fields(RunOptions)}
@@ -150,11 +150,8 @@ def _check_value(name, value, on_cpu):
     inner = typing.get_args(KINDS[name])
     for kind in {int, float}.intersection((KINDS[name], *inner)):
         _check_number(name, value, kind)
-    if typing.get_origin(KINDS[name]) is typing.Literal and value not in inner:
-        near = did_you_mean(value, inner)
-        raise InputError(
-            f"--{name}={value} is none of {', '.join(inner)}.{near}"
-        )
+    if typing.get_origin(KINDS[name]) is typing.Literal:
+        check_choice(f"--{name}", value, inner)
 
 
 def _check_number(name, value, kind):

@@ -11,6 +11,7 @@ import pytest
 from layouts import CLASSES, ESC10, FOLDS, make_esc50, make_urbansound8k
 from running import load_train
 from speechbrain_petl import InputError
+from speechbrain_petl.data.releases import split_folds
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +66,11 @@ def test_folds(prepare, esc50, tmp_path, fold, protocol):
         assert all(e["duration"] > 0 for e in split.values())
 
 
-def test_every_fold_is_validated_and_tested_once(prepare):
-    splits = [prepare._splits(fold, "3-1-1") for fold in FOLDS]
+def test_every_fold_is_validated_and_tested_once():
+    clips = {fold: {"fold": fold} for fold in FOLDS}
+    splits = [split_folds(clips, fold, FOLDS, validate=True) for fold in FOLDS]
     for name in ("valid", "test"):
-        assert sorted(s[name][0] for s in splits) == list(FOLDS)
+        assert sorted(f for s in splits for f in s[name]) == list(FOLDS)
 
 
 def test_again_is_the_same(prepare, esc50, tmp_path):

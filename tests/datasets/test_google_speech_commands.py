@@ -158,7 +158,7 @@ def test_wrong_lists(prepare, name, old, new, message, tmp_path):
 
 def test_wrong_folder(data, prepare, tmp_path):
     """A task or a folder that there is not, or an older version."""
-    with pytest.raises(InputError, match="task=10 is not one of 35 and 12"):
+    with pytest.raises(InputError, match="task=10 is not one of 35, 12"):
         prepare(data, tmp_path, 10)
     with pytest.raises(InputError, match="nowhere is no folder.*--download"):
         prepare("/nowhere", tmp_path)
@@ -175,7 +175,7 @@ def test_wrong_folder(data, prepare, tmp_path):
     with pytest.raises(InputError, match="a.wav is not named <speaker>_nohash"):
         prepare(root, tmp_path)
     (root / "testing_list.txt").unlink()
-    with pytest.raises(InputError, match="lacks testing_list.txt: unpack"):
+    with pytest.raises(InputError, match="testing_list.txt is missing: unpack"):
         prepare(root, tmp_path)
 
 

@@ -226,7 +226,7 @@ def test_torchaudio_bundle(monkeypatch):
         ([32, 2], None, r"\[32, 2\] is neither one of wav2vec2_base"),
         (768, None, "768 is neither"),
         (None, None, "None is neither"),
-        (SIZE, "wavlm", "family='wavlm' is none of .*mean wavlm_"),
+        (SIZE, "wavlm", "family='wavlm' is not one of .*mean wavlm_"),
     ],
 )
 def test_wrong_sizes(size, family, message):
