@@ -262,7 +262,9 @@ def test_a_user_sees_one_line_and_exit_code_1(tmp_path, monkeypatch):
     done = run_elsewhere(argv, cwd=ESC50)
     assert done.returncode == 1
     *before, last = done.stderr.strip().splitlines()
-    assert last.startswith(f"error: the audio file {clip} is truncated")
+    assert last.startswith(
+        f"error: train.json: the audio file {clip} is truncated"
+    )
     assert "Traceback" not in done.stderr and len(before) <= 1, done.stderr
 
 

@@ -86,6 +86,6 @@ def train(brain, train=8, valid=5, test=5, batch_size=2, num_workers=0):
         brain.counter,
         datasets,
         {"batch_size": batch_size, "num_workers": num_workers},
-        {"dataset": "vectors"},
+        {"dataset": "vectors", "method": "toy"},
         os.path.join(brain.folder, "result.json"),
     )

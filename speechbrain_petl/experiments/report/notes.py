@@ -57,7 +57,7 @@ def _incomplete(row):
         if wanted - folds:
             missing = ", ".join(str(fold) for fold in sorted(wanted - folds))
             notes.append(
-                f"_incomplete, {where}: without fold {missing} of {row.folds}"
+                f"incomplete, {where}: without fold {missing} of {row.folds}"
             )
         if folds - wanted:
             odd = ", ".join(sorted(str(fold) for fold in folds - wanted))

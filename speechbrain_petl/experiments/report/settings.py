@@ -4,9 +4,8 @@ from pathlib import Path
 
 from ...errors import InputError
 from ...recipe.method_files import BASE
-from ...recipe.settings import MAY_CHANGE
-from ...recipe.stored import stored_settings
-from ...recipe.yaml_files import load_yaml, tag_of
+from ...recipe.settings import HYPERPARAMS, MAY_CHANGE
+from ...recipe.yaml_files import load_yaml, read_yaml, tag_of
 
 # what may differ between the runs of a mean, or is in their identity
 OWN = MAY_CHANGE | {"fold", "seed", "split_seed", "result", "output_folder"}
@@ -35,7 +34,7 @@ def read_settings(folder):
     >>> read_settings(folder)
     {'lr': '0.1', 'net': '!new:AST', 'net.size': '[8, 1, 1]'}
     """
-    tree = stored_settings(folder)
+    tree = read_yaml(Path(folder) / HYPERPARAMS)
     own = tree.get("output_folder")
     flat = dict(_flatten(tree))
     if not own:
