@@ -35,6 +35,8 @@ from speechbrain.utils.quirks import log_applied_quirks
 from ..errors import InputError
 from .settings import HYPERPARAMS, settings_of
 
+# files whose folder is there before any work, wherever it is
+WRITTEN = ("result_file", "labels_file", "confusion_file")
 PREPARE = ("prepare", "segments", "twelve", "speechbrain_petl.data")
 LOCK, HOLDER = ".lock", ".locked_by"
 PATIENCE = 10  # seconds: loader workers outlive a killed process a little
@@ -133,14 +135,17 @@ def make_folders(settings):
     Arguments
     ---------
     settings : dict
-        With output_folder and result_file, or without.
+        With output_folder and the WRITTEN files, or without.
     """
     if not if_main_process():
         return
-    for key in ("output_folder", "result_file"):
+    output = Path(settings.get("output_folder") or ".")
+    for key in ("output_folder", *WRITTEN):
         path = Path(settings.get(key) or ".")
         try:
-            folder = path.parent if key == "result_file" else path
+            folder = path.parent if key in WRITTEN else path
+            if key in WRITTEN and folder.is_relative_to(output):
+                continue  # made by what writes there
             folder.mkdir(parents=True, exist_ok=True)
             if key == "output_folder" and settings.get(key):
                 lock(folder)

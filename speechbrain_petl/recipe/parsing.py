@@ -104,6 +104,12 @@ def check_recipe(argv):
 
 def _refuse_another_kind(key, value, default, base_file):
     """Refuse what is no number where there was one, and so on."""
+    made = str(tag_of(default)).startswith(("!new:", "!name:"))
+    if made and not tag_of(value) and not isinstance(value, dict):
+        raise InputError(
+            f"{key}={'null' if value is None else value}: {base_file} has "
+            f"{tag_of(default)} there, give another class, by !new: or !name:"
+        )
     kind = next((k for k in KINDS if isinstance(default, k)), None)
     if kind is None or isinstance(value, TaggedScalar):
         return

@@ -6,8 +6,9 @@ from speechbrain_petl.recipe.method_files import BASE
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A recipe's hparams with one method."""
+def folder(tmp_path, monkeypatch):
+    """A recipe's hparams with one method; where results/ is made, too."""
+    monkeypatch.chdir(tmp_path)
     (tmp_path / BASE).write_text(BASE_TEXT)
     (tmp_path / "lora.yaml").write_text(METHOD_TEXT)
     return tmp_path

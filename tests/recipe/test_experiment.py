@@ -122,9 +122,15 @@ def test_folders_are_there_before_any_work(folder):
     (folder / "base.yaml").write_text(
         (folder / "base.yaml").read_text()
         + "result_file: !ref <output_folder>/result.json\n"
+        + "labels_file: !ref <output_folder>/save/labels.txt\n"
     )
-    begin(folder, f"--result_file={folder}/far/away/result.json")
-    assert (folder / "far" / "away").is_dir()
+    options = [
+        f"--{key}_file={folder}/far/{key}/away.txt"
+        for key in ("result", "labels")
+    ]
+    begin(folder, *options)
+    assert (folder / "far" / "result").is_dir()
+    assert (folder / "far" / "labels").is_dir()
     for option in (
         "--result_file=/proc/nowhere/result.json",
         f"--result_file={folder}/lora.yaml/result.json",

@@ -34,7 +34,6 @@ def load(folder, monkeypatch, option):
     argv = [str(folder / "lora.yaml"), "--data_folder=here", option]
     monkeypatch.setattr(sys, "argv", ["train.py", *argv])
     monkeypatch.syspath_prepend(folder)
-    monkeypatch.chdir(folder)  # where results/ is made and locked
     run_main(main)
 
 

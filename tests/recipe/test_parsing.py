@@ -158,3 +158,14 @@ def test_run_options_are_mended(folder):
     run_opts, _ = parse(folder, "--ckpt_interval_steps=3")
     assert "ckpt_interval_minutes" in run_opts.overridden_args
     assert run_opts.ckpt_interval_minutes == 0
+
+
+@pytest.mark.parametrize("value", ["5", "Linear", "", "True"])
+def test_a_class_is_replaced_by_a_class(folder, value):
+    base = folder / "base.yaml"
+    text = base.read_text() + "classifier: !name:torch.nn.Linear\n"
+    base.write_text(text)
+    with pytest.raises(InputError, match="classifier=.* give another class"):
+        parse(folder, f"--classifier={value}")
+    _, settings = parse(folder, "--classifier=!name:torch.nn.Identity")
+    assert settings["classifier"].tag.value == "!name:torch.nn.Identity"
