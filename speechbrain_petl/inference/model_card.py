@@ -4,9 +4,9 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from ..training.escaping import escape_markdown
 from ..training.results import identity
 from ..weights.adapter_files import HASH, SIZE
+from .escaping import escape_markdown
 
 NEEDS = """, of which it needs {frozen:,} frozen parameters with the SHA-256
 `{hash}`. Another base is refused"""

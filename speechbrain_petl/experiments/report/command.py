@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from ...errors import ArgumentParser, InputError, did_you_mean
-from ...training.escaping import escape_markdown
+from ...inference.escaping import escape_markdown
 from . import readme
 from .groups import make_tables
 from .markdown import as_markdown

@@ -2,7 +2,7 @@
 
 import re
 
-from ...training.escaping import escape_markdown, in_code
+from ...inference.escaping import escape_markdown, in_code
 from .published import figure_of, sources_of
 from .settings import shorten
 
