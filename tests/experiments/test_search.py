@@ -65,6 +65,15 @@ def test_search(recipe, capsys):
     assert len(study().trials) == 3
 
 
+def test_lists_of_values_are_a_grid(recipe):
+    values = "--range=lr=0.1,0.2,0.3,0.9"
+    for number in "13":  # in two goes, as another process would
+        search.main(command(recipe, f"--trials={number}", values))
+    search.main(command(recipe, "--trials=4", values))
+    tried = sorted(trial.params["lr"] for trial in study().trials)
+    assert tried == ["0.1", "0.2", "0.3", "0.9"]
+
+
 def test_what_was_tried_is_not_run_again(recipe):
     search.main(command(recipe, "--trials=3", "--range=lr=0.1,0.2"))
     folder = recipe / "search" / "recipe-lora"
@@ -119,7 +128,8 @@ def test_no_recipe(tmp_path):
 
 def test_a_study_is_of_one_question(recipe):
     settings = ["hparams/lora.yaml", LR.removeprefix("--range=")]
-    trials.open_study("sqlite:///a.db", "recipe-lora", settings)
+    ranges = [parse_range(settings[1])]
+    trials.open_study("sqlite:///a.db", "recipe-lora", settings, ranges)
     with pytest.raises(InputError, match="was made with .*lr=0.01:1:log"):
         search.main(command(recipe, "--trials=2", "--range=lr=0.1:1"))
     with pytest.raises(InputError, match="was made with .* give another"):

@@ -128,7 +128,7 @@ def main(argv):
     common = [o for o in others if o[2:].partition("=")[0] not in free]
     settings = [method, *sorted(common), *sorted(options.range)]
     name = options.name or f"{recipe.name}-{path.stem}"
-    study = open_study(options.study, name, settings)
+    study = open_study(options.study, name, settings, ranges)
     command = [options.script, method, *others]
     objective = Objective(recipe, command, ranges, study)
     try:

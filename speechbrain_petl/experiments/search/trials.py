@@ -17,8 +17,11 @@ HEARTBEAT, DEAD_AFTER = 15, 45  # seconds: then another process takes over
 ATTEMPTS = 5  # to open the data base
 
 
-def open_study(url, name, settings):
+def open_study(url, name, settings, ranges):
     """A study that other processes may share.
+
+    Where every range is a list of values, no combination of them is tried
+    twice before all were; otherwise Optuna's default sampler draws.
 
     Arguments
     ---------
@@ -28,6 +31,8 @@ def open_study(url, name, settings):
         Of the study.
     settings : list of str
         What its trials have in common.
+    ranges : list of ranges.Range
+        What they choose from.
 
     Returns
     -------
@@ -48,7 +53,7 @@ def open_study(url, name, settings):
     warnings.filterwarnings("ignore", category=ExperimentalWarning)
     for attempt in range(ATTEMPTS):
         try:
-            study = _create(url, name)
+            study = _create(url, name, ranges)
             break
         except (SQLAlchemyError, ImportError, RuntimeError) as error:
             # two processes that make the data base get in each other's way
@@ -66,8 +71,13 @@ def open_study(url, name, settings):
     return study
 
 
-def _create(url, name):
+def _create(url, name, ranges):
     import optuna
+
+    sampler = None
+    if all(one.choices for one in ranges):
+        grid = {one.key: one.choices for one in ranges}
+        sampler = optuna.samplers.GridSampler(grid, seed=0)
 
     storage = optuna.storages.RDBStorage(
         url,
@@ -78,6 +88,7 @@ def _create(url, name):
     return optuna.create_study(
         storage=storage,
         study_name=name,
+        sampler=sampler,
         direction="maximize",
         load_if_exists=True,
     )
