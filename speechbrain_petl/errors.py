@@ -7,7 +7,14 @@ so does the parser of ``sbpetl``.
 import argparse
 import difflib
 import inspect
+import re
 from functools import partial
+
+# commands of terminals, what turns the direction of text, and the bytes of a
+# file's name that are no UTF-8
+CONTROLS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 class InputError(ValueError):
@@ -195,3 +202,31 @@ def check_count(name, count):
     """
     if type(count) is not int or count < 1:
         raise InputError(f"{name}={count}: give a whole number, 1 or more")
+
+
+def printable(text, kept=""):
+    """Text that comes from data, in which nothing commands a terminal.
+
+    Arguments
+    ---------
+    text : object
+        A label, the name of a file, a message that has one in it.
+    kept : str
+        What may stay, such as line ends.
+
+    Returns
+    -------
+    str
+        The same with its control characters written out.
+
+    Example
+    -------
+    >>> print(printable("dog\\x1b[2J\\n"))
+    dog\\x1b[2J\\n
+    """
+
+    def _written_out(found):
+        code = found.group()
+        return code if code in kept else code.encode("unicode_escape").decode()
+
+    return CONTROLS.sub(_written_out, str(text))

@@ -58,6 +58,10 @@ def check_audio(path):
     >>> check_audio(path)
     0.5
     """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:  # manifests, tables and libsndfile need it
+        raise InputError(f"the name of {path} is not UTF-8: rename it")
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder, no audio file")
     if not os.path.isfile(path):

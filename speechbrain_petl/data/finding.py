@@ -84,6 +84,8 @@ def _no_sound(path):
     except soundfile.LibsndfileError as error:
         if error.code not in FOREIGN:  # a format it knows, but broken
             return None
+    except UnicodeEncodeError:
+        return None  # check_audio refuses the name
     head = head_of(path)
     what = foreign_sound(head)
     if what is None:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ..data.audio import check_audio
 from ..data.finding import find_audio
-from ..errors import ArgumentParser
+from ..errors import ArgumentParser, printable
 from ..lobes.ast import merge_tokens
 from ..recipe.command_line import check_device
 from .classifier import AudioClassifier
@@ -70,7 +70,7 @@ def main(argv):
         table.to_csv(f"{args.csv}.part", index=False, float_format="%.7g")
         os.replace(f"{args.csv}.part", args.csv)
     for _, row in table.iterrows():
-        print(f"{row['id']}: {_best(row, args.top)}")
+        print(printable(f"{row['id']}: {_best(row, args.top)}"))
 
 
 def _parse(argv):

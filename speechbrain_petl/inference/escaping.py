@@ -2,6 +2,8 @@
 
 import re
 
+from ..errors import printable
+
 # brackets alone are no link
 MEANING = re.compile(r"[\\`*|~$]|(?<=\])\(|^[#>+-]|(?<![^\W_])_|_(?![^\W_])")
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -25,7 +27,7 @@ def escape_markdown(text):
     >>> print(escape_markdown("<b>a|b</b> [x](y) soft_moa $\\\\frac{$"))
     &lt;b&gt;a\\|b&lt;/b&gt; [x]\\(y) soft_moa \\$\\\\frac{\\$
     """
-    line = " ".join(str(text).split())
+    line = printable(" ".join(str(text).split()))
     line = MEANING.sub(lambda found: f"\\{found.group(0)}", line)
     return re.sub("[&<>]", lambda found: ENTITIES[found.group(0)], line)
 
@@ -48,4 +50,4 @@ def in_code(text):
     >>> in_code("train.py --petl=`x`")
     "train.py --petl='x'"
     """
-    return " ".join(str(text).split()).replace("`", "'")
+    return printable(" ".join(str(text).split())).replace("`", "'")

@@ -32,7 +32,7 @@ from speechbrain.utils.logger import (
 )
 from speechbrain.utils.quirks import log_applied_quirks
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from .settings import HYPERPARAMS, settings_of
 
 # files whose folder is there before any work, wherever it is
@@ -115,11 +115,19 @@ def _log_into(folder):
         DEFAULT_LOG_CONFIG,
         {"handlers": {"file_handler": {"filename": str(log)}}},
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_without_controls)
     sys.excepthook = partial(_log_exception, log)
     log_applied_quirks()  # again, for the log
     NOTES.listen()
     logger.info("Beginning experiment!")
     logger.info(f"Experiment folder: {folder}")
+
+
+def _without_controls(record):
+    """Labels and names of files reach the screen, and who reads log.txt."""
+    record.msg, record.args = printable(record.getMessage(), "\n\t"), None
+    return True
 
 
 def _log_exception(log, kind, error, frames):

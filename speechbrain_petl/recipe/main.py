@@ -13,7 +13,7 @@ import ruamel.yaml
 import torch
 import yaml
 
-from ..errors import InputError
+from ..errors import InputError, printable
 from .experiment import unlock
 
 STOPPED = "stopped: what is finished is kept, the same command again goes on"
@@ -49,7 +49,7 @@ def run_main(main):
         said = _of_input(error) or _of_machine(error)
         if said is None:
             raise
-        sys.exit(f"error: {' '.join(said.split())}")
+        sys.exit(f"error: {printable(' '.join(said.split()))}")
     finally:
         unlock()
         if torch.distributed.is_initialized():

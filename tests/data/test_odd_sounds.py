@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import resource
 import sys
 import time
@@ -12,6 +13,7 @@ import pytest
 import torch
 from speechbrain_petl import InputError
 from speechbrain_petl.data.audio import SAMPLE_RATE, check_audio, read_audio
+from speechbrain_petl.data.finding import find_audio
 from speechbrain_petl.experiments.stats import statistics
 
 GOOD, BROKEN = odd_sounds.good(), odd_sounds.broken()
@@ -69,6 +71,17 @@ def test_nothing_after_the_end(tmp_path):
     (tmp_path / "a.wav").write_bytes(odd_sounds.encoded("WAV"))
     with pytest.raises(InputError, match="a.wav ends before 3.0 s"):
         read_audio(tmp_path / "a.wav", start=3.0)
+
+
+@pytest.mark.parametrize("name", [b"\xff.wav", b"\xe9t\xe9"])
+def test_a_name_that_is_no_text(name, tmp_path):
+    """Of an archive of old; it could stand in no manifest."""
+    path = os.path.join(os.fsencode(tmp_path), name)
+    with open(path, "wb") as file:
+        file.write(odd_sounds.encoded("WAV"))
+    (found,) = find_audio([tmp_path])
+    with pytest.raises(InputError, match="the name of .* is not UTF-8"):
+        check_audio(found)
 
 
 def test_a_folder_is_no_file(tmp_path):

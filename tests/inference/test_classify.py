@@ -72,6 +72,13 @@ def test_files_and_folders(run, clips, capsys):
     assert all(said.count(",") == 0 for said in printed.values())
 
 
+def test_names_are_text_on_a_terminal(run, clips, capsys):
+    shutil.copy(clips / "c.ogg", clips / "\x1b[2J.wav")
+    main([str(run), str(clips), "--device=cpu"])
+    printed = capsys.readouterr().out
+    assert "\\x1b[2J.wav: " in printed and "\x1b" not in printed
+
+
 def test_options_reach_the_model(run, tmp_path, capsys):
     """Windows and their overlap change what is said of a long file."""
     x = np.random.default_rng(0).standard_normal(40000) / 10

@@ -17,6 +17,8 @@ from speechbrain_petl.recipe import experiment
 from speechbrain_petl.recipe.settings import HYPERPARAMS
 from speechbrain_petl.recipe.yaml_files import load_yaml
 
+from speechbrain.utils.logger import get_logger
+
 HOLD = """
 import sys, time
 from speechbrain_petl.recipe.experiment import lock
@@ -51,6 +53,14 @@ def test_the_stored_settings_load(folder):
     assert "run_options" not in stored
     assert (output / Path(__file__).name).is_file()  # the script
     assert "Beginning experiment!" in (output / "log.txt").read_text()
+
+
+def test_names_in_the_log_are_text(folder):
+    """Whoever shows a log shows what data has in it."""
+    output = begin(folder)
+    get_logger(__name__).warning("left out: %s\n\tand another", "\x1b[2Ja.wav")
+    said = (output / "log.txt").read_text()
+    assert "left out: \\x1b[2Ja.wav\n\tand another" in said
 
 
 def test_a_kill_while_settings_are_written(folder, monkeypatch):

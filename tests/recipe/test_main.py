@@ -23,6 +23,21 @@ def test_run_prints_one_line_and_exits_with_1(monkeypatch, failing):
     assert stop.value.code == "error: first second ['a']"
 
 
+def test_data_commands_no_terminal(monkeypatch):
+    """Colours, a bell, a title, text that runs backwards, a broken name."""
+    codes = "\x1b[31m \a \x1b]0;x\a \x9b2J \u202e \udcff"
+
+    def main(argv):
+        raise InputError(f"the label {codes} ş・ñ‌")
+
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    with pytest.raises(SystemExit) as stop:
+        run_main(main)
+    assert stop.value.code == (
+        "error: the label \\x1b[31m \\x07 \\x1b]0;x\\x07 \\x9b2J \\u202e \\udcff ş・ñ‌"
+    )
+
+
 def load(folder, monkeypatch, option):
     """A recipe's first lines, in which its classes are made."""
 

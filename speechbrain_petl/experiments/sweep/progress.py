@@ -5,6 +5,7 @@ import time
 
 from tqdm import tqdm
 
+from ...errors import printable
 from .job import LOG
 
 IN_FULL = 3  # failed runs whose last lines are all shown
@@ -71,7 +72,7 @@ def report(cells, jobs):
         print(f"\n{cell.name}: {job.reason()}. The end of {job.folder / LOG}:")
         lines = job.last_lines()
         for line in lines if number < IN_FULL else lines[-1:]:
-            print(f"    {line}")
+            print(f"    {printable(line)}")
     if lacking:
         print("\nTo run these again: the same command with --retry")
     return len(lacking)
