@@ -3,12 +3,9 @@
 import json
 import math
 import os
-import platform
 import shlex
 import sys
 from pathlib import Path
-
-import torch
 
 from speechbrain.utils.distributed import main_process_only
 from speechbrain.utils.logger import get_logger
@@ -25,6 +22,7 @@ from ..weights.adapter_files import (
     save_weights,
     weights_beside,
 )
+from .device import device_name, peak_memory
 from .predictions import predictions_beside
 from .summary import summary
 
@@ -106,7 +104,8 @@ def _measured(brain):
         "total_parameters": total,
         "adapter_bytes": brain.adapter_bytes,
         "seconds": round(brain.record.seconds, 1),
-        "device": _device_name(brain.device),
+        "peak_memory_mib": peak_memory(brain.device),
+        "device": device_name(brain.device),
         "precision": brain.precision,
         "processes": brain.processes,
         "debug": brain.debug,
@@ -114,12 +113,6 @@ def _measured(brain):
         "notes": list(NOTES.texts),  # what prepare.py has warned of
         "history": brain.record.history,
     }
-
-
-def _device_name(device):
-    if "cuda" in str(device):
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
 
 
 @main_process_only

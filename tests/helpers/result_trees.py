@@ -77,6 +77,7 @@ def make_result(method, fold, seed):
         "total_parameters": 477898,
         "adapter_bytes": 8354,
         "seconds": 30.0,
+        "peak_memory_mib": 700.5,
         "device": "some CPU",
         "precision": "fp32",
         "processes": 1,

@@ -1,10 +1,9 @@
 """A table of results in Markdown, with its notes."""
 
-import re
-
-from ...inference.escaping import escape_markdown, in_code
+from ...inference.escaping import escape_markdown
+from .caption import caption
+from .paired import REFERENCES, differences_from
 from .published import figure_of, sources_of
-from .settings import shorten
 
 
 def as_markdown(table, figures=(), bases=(), of_methods=()):
@@ -28,25 +27,30 @@ def as_markdown(table, figures=(), bases=(), of_methods=()):
     """
     notes = _number(table.rows)
     beside = [figure_of(row, table, figures) for row in table.rows]
+    paired = [differences_from(row, table) for row in table.rows]
+    against = [name for name in REFERENCES if any(name in p for p in paired)]
     lines = [
         [
             _name(row, notes),
             *([row.shots or "all"] if _few_shots(table) else []),
             _parameters(row),
             *(_statistics(row, table, name) for name in table.metrics),
+            *(_difference(own.get(name), table) for name in against),
             _runs(row),
-            _seconds(row),
+            _mean_of(row, "seconds"),
+            _mean_of(row, "peak_memory_mib"),
+            _mean_of(row, "adapter_bytes", 1024),
             *([_published(figure)] if any(beside) else []),
         ]
-        for row, figure in zip(table.rows, beside)
+        for row, figure, own in zip(table.rows, beside, paired)
     ]
     return "\n".join(
         [
             f"**{escape_markdown(table.title)}**",
             "",
-            *_grid(_heads(table, any(beside)), lines),
+            *_grid(_heads(table, against, any(beside)), lines),
             "",
-            _caption(table, bases, of_methods),
+            caption(table, bases, of_methods, against),
             *([""] if notes else []),
             *(
                 f"{number}. {escape_markdown('; '.join(names))}: {text}."
@@ -63,14 +67,17 @@ def _few_shots(table):
     return any(row.shots is not None for row in table.rows)
 
 
-def _heads(table, published):
+def _heads(table, against, published):
     return [
         "method",
         *(["shots"] if _few_shots(table) else []),
         "trainable parameters",
         *(table.heading(name) for name in table.metrics),
+        *(f"- {name} (p)" for name in against),
         "runs",
         "seconds",
+        "MiB",
+        "kB kept",
         *([f"published {table.heading(table.select)}"] if published else []),
     ]
 
@@ -121,69 +128,19 @@ def _runs(row):
     return count if count == row.complete else f"{count} of {row.complete}"
 
 
-def _seconds(row):
-    seconds = [run.result["seconds"] for run in row.runs]
-    return f"{sum(seconds) / len(seconds):.0f}" if seconds else "-"
+def _difference(found, table):
+    if found is None:
+        return ""
+    scale = table.scale(table.select)
+    return f"{scale * found[0]:+.{2 if scale == 100 else 3}f} ({found[1]:.3f})"
+
+
+def _mean_of(row, key, unit=1):
+    """Of what the runs of a row have measured."""
+    values = [run.result.get(key) for run in row.runs]
+    values = [value / unit for value in values if value is not None]
+    return f"{sum(values) / len(values):.0f}" if values else "-"
 
 
 def _published(figure):
     return f"{figure.percent:.2f}" if figure else ""
-
-
-def _caption(table, bases, of_methods):
-    devices = sorted({str(run.result.get("device")) for run in table.runs})
-    several = any(len(row.runs) > 1 for row in table.rows)
-    text = (
-        f"{'Mean ± sample deviation' if several else 'Single runs'} on the "
-        f"test set, sorted by {table.select}. Parameters: with the classifier. "
-        f"Seconds: of a run's training and validation, on {', '.join(devices)}."
-    )
-    others = _other_settings(table, bases, of_methods)
-    if others:
-        text += (
-            f" Other than in base.yaml: {escape_markdown(', '.join(others))}."
-        )
-    command = _command(table)
-    return text + (f" The first run: `{in_code(command)}`." if command else "")
-
-
-def _other_settings(table, bases, of_methods):
-    """What all runs have, and base.yaml has not."""
-    known = [run.settings for run in table.runs if run.known]
-    if not (known and bases):
-        return []
-    base = _nearest(bases, known[0])
-    return [
-        f"{key} {shorten(value)}"
-        for key, value in known[0].items()
-        if key.split(".")[0] not in of_methods
-        and value != base.get(key)
-        and _is_free(base, key)
-        and all(tree.get(key) == value for tree in known)
-    ]
-
-
-def _nearest(bases, settings):
-    """The base.yaml that a run was of: the one with the fewest differences.
-
-    >>> bases = [{"lr": "1", "net": "!new:A"}, {"net": "!new:B"}]
-    >>> _nearest(bases, {"lr": "1"})
-    {'lr': '1', 'net': '!new:A'}
-    """
-    return min(bases, key=lambda base: len(base.items() ^ settings.items()))
-
-
-def _is_free(base, key):
-    """Whether base.yaml sets a key, or its parent, by itself."""
-    while key not in base and "." in key:
-        key = key.rpartition(".")[0]
-    return not base.get(key, "!ref").startswith("!ref")
-
-
-def _command(table):
-    """How the first run was started, without the folders of its machine."""
-    for run in table.runs[:1]:
-        words = str(run.result.get("command", ""))
-        words = re.sub(r"^\S*/(?=\S+\.py\b)", "", words)
-        return "python " + re.sub(r"(?<==)/\S*/(?=[^/\s]+)", "/path/to/", words)
-    return ""

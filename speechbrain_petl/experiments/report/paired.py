@@ -1,0 +1,108 @@
+"""Methods compared run by run: each against the probe and full fine-tuning."""
+
+from itertools import combinations
+from statistics import mean, stdev
+
+REFERENCES = ("linear", "full")
+FEWEST = 3  # runs in common
+
+
+def differences_from(row, table):
+    """How much better a row is than the references of its table.
+
+    Runs of the same fold and seed are compared. The runs of folds share most
+    of their training clips, so the variance of the mean is corrected as by
+    Nadeau and Bengio (https://doi.org/10.1023/A:1024068626366); where clips
+    are drawn by shots it is not.
+
+    Arguments
+    ---------
+    row : Row
+        A method.
+    table : Table
+        All methods.
+
+    Returns
+    -------
+    dict
+        Name of a reference -> mean difference and p of a two-sided paired
+        t test (tuple of float); without those that have too few runs in
+        common, and without the row itself.
+    """
+    found = {}
+    for name in REFERENCES:
+        other = _reference(name, row, table)
+        if other is None or other is row:
+            continue
+        pairs = _pairs(row, other, table.select)
+        if len(pairs) >= FEWEST:
+            values = [ours - theirs for ours, theirs in pairs]
+            found[name] = mean(values), _p_value(values, row)
+    return found
+
+
+def _reference(name, row, table):
+    """The row of a reference with as many shots."""
+    for other in table.rows:
+        words = other.method.rpartition("/")
+        if words[2] == name and words[0] == row.method.rpartition("/")[0]:
+            if other.shots == row.shots:
+                return other
+    return None
+
+
+def _pairs(row, other, metric):
+    """The values of two rows in the cells that both have once."""
+    ours, theirs = (
+        {
+            cell: runs[0].metric(metric)
+            for cell, runs in one.cells.items()
+            if len(runs) == 1 and runs[0].metric(metric) is not None
+        }
+        for one in (row, other)
+    )
+    return [(ours[cell], theirs[cell]) for cell in ours if cell in theirs]
+
+
+def _p_value(values, row):
+    from scipy.stats import t
+
+    spread = stdev(values)
+    if not spread:
+        return float(not any(values))
+    shared = row.folds is not None and row.folds > 1 and row.shots is None
+    ratio = 1 / (row.folds - 1) if shared else 0  # clips tested / trained on
+    scale = spread * (1 / len(values) + ratio) ** 0.5
+    return float(2 * t.sf(abs(mean(values)) / scale, len(values) - 1))
+
+
+def rank_correlation(table):
+    """How far the cells of a table agree on the order of the methods.
+
+    Arguments
+    ---------
+    table : Table
+        The methods.
+
+    Returns
+    -------
+    float
+        Mean Spearman correlation over all pairs of cells that every row has
+        once; None for fewer than two of those, or fewer than three rows.
+    """
+    from scipy.stats import spearmanr
+
+    counted = [
+        {cell for cell, runs in row.cells.items() if len(runs) == 1}
+        for row in table.rows
+    ]
+    cells = set.intersection(*counted) if counted else set()
+    columns = [
+        [row.cells[cell][0].metric(table.select) for row in table.rows]
+        for cell in sorted(cells, key=str)
+    ]
+    columns = [c for c in columns if None not in c and len(set(c)) > 1]
+    if len(columns) < 2 or len(table.rows) < FEWEST:
+        return None
+    found = [spearmanr(a, b).statistic for a, b in combinations(columns, 2)]
+    return float(mean(found))

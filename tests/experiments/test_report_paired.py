@@ -1,0 +1,75 @@
+"""Differences of methods, run by run, against another way to compute them."""
+
+import numpy as np
+import pytest
+from result_trees import cells_of, make_folds
+from scipy.stats import spearmanr, t, ttest_rel
+from speechbrain_petl.experiments.report.groups import make_tables
+from speechbrain_petl.experiments.report.markdown import as_markdown
+from speechbrain_petl.experiments.report.paired import (
+    differences_from,
+    rank_correlation,
+)
+from speechbrain_petl.experiments.report.runs import find_runs
+
+FOUND = {
+    "linear": [0.70, 0.72, 0.68, 0.75, 0.71],
+    "lora": [0.80, 0.79, 0.81, 0.84, 0.77],
+    "full": [0.78, 0.83, 0.76, 0.81, 0.80],
+}
+
+
+@pytest.fixture
+def table(tmp_path):
+    for method, accuracies in FOUND.items():
+        make_folds(tmp_path, method, accuracies, folds=5)
+    (one,) = make_tables(*find_runs(tmp_path))
+    return one
+
+
+def row_of(table, method):
+    return next(row for row in table.rows if row.method == method)
+
+
+def test_corrected_t_test(table):
+    values = np.subtract(FOUND["lora"], FOUND["linear"])
+    found = differences_from(row_of(table, "lora"), table)
+    assert set(found) == {"linear", "full"}
+    difference, p = found["linear"]
+    assert difference == pytest.approx(values.mean())
+    # of five folds, each tests a quarter of what it trains on
+    statistic = values.mean() / (values.std(ddof=1) * (1 / 5 + 1 / 4) ** 0.5)
+    assert p == pytest.approx(2 * t.sf(statistic, 4))
+    assert set(differences_from(row_of(table, "linear"), table)) == {"full"}
+
+
+def test_draws_of_clips_are_not_corrected(table):
+    for row in table.rows:
+        row.shots = 5
+    _, p = differences_from(row_of(table, "lora"), table)["full"]
+    assert p == pytest.approx(ttest_rel(FOUND["lora"], FOUND["full"]).pvalue)
+    row_of(table, "full").shots = 10
+    assert set(differences_from(row_of(table, "lora"), table)) == {"linear"}
+
+
+def test_equal_runs_differ_by_nothing(table):
+    row = row_of(table, "lora")
+    row.cells = row_of(table, "linear").cells
+    assert differences_from(row, table)["linear"] == (0.0, 1.0)
+
+
+def test_rank_correlation(table):
+    folds = np.transpose(list(FOUND.values()))
+    pairs = [(a, b) for a in range(5) for b in range(a)]
+    rho = [spearmanr(folds[a], folds[b]).statistic for a, b in pairs]
+    assert rank_correlation(table) == pytest.approx(np.mean(rho))
+
+
+def test_what_a_reader_sees(table):
+    text = as_markdown(table)
+    cells = {row["method"]: row for row in cells_of(text)}
+    heads = {head.replace("\\", "") for head in cells["lora"]}
+    assert {"- linear (p)", "- full (p)", "MiB", "kB kept"} <= heads
+    line = " ".join(cells["lora"].values())
+    assert "+9.00 (0." in line and "700" in line and " 8" in line
+    assert "Rank correlation of the rows between runs: " in text
