@@ -2,11 +2,11 @@
 
 import copy
 
-import torch
-
+from ..data.audio import SAMPLE_RATE
 from ..errors import InputError, did_you_mean
 from .classifier import AudioClassifier
 from .reading import read_saved
+from .waveforms import as_batch
 
 
 class AdapterSet:
@@ -102,14 +102,16 @@ class AdapterSet:
     def __len__(self):
         return len(self.classifiers)
 
-    def classify_batch(self, wavs, adapters, wav_lens=None, **kwargs):
+    def classify_batch(
+        self, wavs, adapters, wav_lens=None, sample_rate=SAMPLE_RATE
+    ):
         """Clips of one batch, each by the adapter that it asks for.
 
         The clips of an adapter are computed together.
 
         Arguments
         ---------
-        wavs, wav_lens, **kwargs
+        wavs, wav_lens, sample_rate
             As for ``AudioClassifier.classify_batch``.
         adapters : list of str
             The name of each clip's adapter.
@@ -119,19 +121,16 @@ class AdapterSet:
         list of tuple
             For each clip: probabilities (class,), score, index and name.
         """
+        wavs, wav_lens = as_batch(wavs, wav_lens, sample_rate)
         if len(adapters) != len(wavs):
             raise InputError(
                 f"{len(wavs)} clips and {len(adapters)} names of adapters: "
                 "give one for each"
             )
-        if wav_lens is None:
-            wav_lens = torch.ones(len(wavs))
         said = [None] * len(wavs)
         for name in dict.fromkeys(adapters):
             of_it = [i for i, other in enumerate(adapters) if other == name]
-            answers = self[name].classify_batch(
-                wavs[of_it], wav_lens[of_it], **kwargs
-            )
+            answers = self[name].classify_batch(wavs[of_it], wav_lens[of_it])
             for clip, *answer in zip(of_it, *answers):
                 said[clip] = tuple(answer)
         return said

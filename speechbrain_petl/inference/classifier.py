@@ -5,10 +5,13 @@ import torch
 from speechbrain.inference.interfaces import Pretrained
 
 from ..data.audio import SAMPLE_RATE
+from ..errors import InputError
 from ..training.metrics.voting import vote
-from .embed import as_batch, embed
+from .answers import answers
+from .embed import embed
 from .reading import read_run, read_saved
-from .windows import windows_of
+from .waveforms import as_batch
+from .windows import BATCH, FileWindows, predict_windows
 
 
 class AudioClassifier(Pretrained):
@@ -143,38 +146,54 @@ class AudioClassifier(Pretrained):
         return cls(modules, hparams, **kwargs)
 
     @torch.no_grad()
-    def encode_batch(self, wavs, wav_lens=None, sample_rate=SAMPLE_RATE):
-        """The embeddings of a batch of clips.
+    def predict(self, wavs, wav_lens):
+        """Embeddings and logits of what is no longer than a window.
 
         Arguments
         ---------
-        wavs : torch.Tensor
-            Waveforms (batch, sample) or one of them (sample,). What is longer
-            than the input of the model is cut; ``classify_file`` takes all.
-        wav_lens : torch.Tensor, optional
-            Length of each clip as a fraction of the longest (batch,).
-        sample_rate : int
-            Hz.
+        wavs, wav_lens : torch.Tensor
+            As ``waveforms.as_batch`` returns them.
+
+        Returns
+        -------
+        embeddings, logits : torch.Tensor
+            (batch, dim) and (batch, class), on the CPU.
+        """
+        wavs, wav_lens = wavs.to(self.device), wav_lens.to(self.device)
+        with self.inference_ctx:
+            embeddings = embed(self.mods, wavs, wav_lens)
+            logits = self.mods.classifier(embeddings)
+        return embeddings.float().cpu(), logits.float().cpu()
+
+    def _windowed(self, *clips):
+        clips = as_batch(*clips)
+        model = self.mods["fbank"].samples, self.hparams.overlap or 0.0
+        return predict_windows(self.predict, *clips, *model)
+
+    def encode_batch(self, wavs, wav_lens=None, sample_rate=SAMPLE_RATE):
+        """The embeddings of a batch of clips.
+
+        A clip that is longer than the input of the model is cut into windows;
+        its embedding is their mean.
+
+        Arguments
+        ---------
+        wavs, wav_lens, sample_rate
+            As for ``waveforms.as_batch``: tensors, arrays or a list of them;
+            floats or 16 bits; with channels or without.
 
         Returns
         -------
         torch.Tensor
             Embeddings (batch, dim).
         """
-        wavs = as_batch(wavs, sample_rate).to(self.device)
-        if wav_lens is None:
-            wav_lens = torch.ones(len(wavs))
-        with self.inference_ctx:
-            return embed(self.mods, wavs, wav_lens.to(self.device))
-
-    @torch.no_grad()
-    def _logits(self, wavs, wav_lens=None, sample_rate=SAMPLE_RATE):
-        embeddings = self.encode_batch(wavs, wav_lens, sample_rate)
-        with self.inference_ctx:
-            return self.mods.classifier(embeddings).float()
+        embeddings, _ = self._windowed(wavs, wav_lens, sample_rate)
+        return torch.stack([x.mean(dim=0) for x in embeddings]).to(self.device)
 
     def classify_batch(self, wavs, wav_lens=None, sample_rate=SAMPLE_RATE):
         """What is in each clip of a batch.
+
+        The windows of a clip that is longer than the input of the model vote.
 
         Arguments
         ---------
@@ -191,13 +210,48 @@ class AudioClassifier(Pretrained):
         names : list of str
             Its name.
         """
-        logits = self._logits(wavs, wav_lens, sample_rate)
-        return self._named(vote(logits.unsqueeze(1), self.hparams.activation))
+        _, logits = self._windowed(wavs, wav_lens, sample_rate)
+        activation = self.hparams.activation
+        said = [vote(x.unsqueeze(0), activation) for x in logits]
+        return self._named(torch.cat(said))
 
     forward = classify_batch
 
-    def classify_file(self, path, windows=None, overlap=None, batch_size=8):
-        """What is in a file of any length, rate and number of channels.
+    def classify_files(
+        self, files, windows=None, overlap=None, batch_size=BATCH, num_workers=0
+    ):
+        """What is in each of many files, of any length, rate and channels.
+
+        Batches are filled across files. A file that cannot be read is an
+        answer with an ``error``.
+
+        Arguments
+        ---------
+        files : list of str
+            Audio files.
+        windows : int, optional
+            Take at most so many windows of a file, from the start; 1 is what
+            recipes test that do not cut windows.
+        overlap : float, optional
+            Fraction of a window that the next one repeats; by default that of
+            the run.
+        batch_size : int
+            Windows at a time.
+        num_workers : int
+            Processes that read files.
+
+        Returns
+        -------
+        iterator of speechbrain_petl.inference.answers.Answer
+            In the order of the files, each as soon as it is known.
+        """
+        model = self.mods["fbank"].samples, self.hparams.overlap
+        data = FileWindows(files, *model, windows, overlap)
+        how = self.hparams.activation, batch_size, num_workers
+        return answers(self.predict, data, *how)
+
+    def classify_file(self, path, windows=None, overlap=None, batch_size=BATCH):
+        """What is in a file.
 
         A file that is longer than the input of the model is cut into windows,
         which vote.
@@ -206,27 +260,20 @@ class AudioClassifier(Pretrained):
         ---------
         path : str or os.PathLike
             An audio file.
-        windows : int, optional
-            Take at most so many windows, from the start; 1 is what recipes
-            test that do not cut windows.
-        overlap : float, optional
-            Fraction of a window that the next one repeats; by default that of
-            the run.
-        batch_size : int
-            Windows at a time.
+        windows, overlap, batch_size
+            As for ``classify_files``.
 
         Returns
         -------
         probabilities, score, index, names
             As ``classify_batch``, for a batch of one.
         """
-        model = self.mods["fbank"].samples, self.hparams.overlap
-        batches = windows_of(path, *model, windows, overlap, batch_size)
-        logits = torch.cat([self._logits(*batch) for batch in batches])
-        logits = logits.unsqueeze(0)
-        return self._named(vote(logits, self.hparams.activation))
+        (said,) = self.classify_files([path], windows, overlap, batch_size)
+        if said.error:
+            raise InputError(said.error)
+        return self._named(said.probabilities.unsqueeze(0))
 
     def _named(self, probabilities):
-        score, index = probabilities.max(dim=1)
+        score, index = probabilities.to(self.device).max(dim=1)
         names = [self.hparams.labels[i] for i in index.tolist()]
-        return probabilities, score, index, names
+        return probabilities.to(self.device), score, index, names

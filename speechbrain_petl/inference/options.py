@@ -1,5 +1,6 @@
 """What the commands that read a model, or write a file, have in common."""
 
+import tempfile
 from pathlib import Path
 
 from ..errors import InputError
@@ -31,7 +32,14 @@ def check_file(path, option=""):
     option : str
         Its option on the command line, for the error message.
     """
-    if not Path(path).absolute().parent.is_dir():
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
         raise InputError(f"{option}{path}: there is no such folder")
     if Path(path).is_dir():
         raise InputError(f"{option}{path} is a folder: name a file")
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(
+            f"{option}{path}: nothing can be written there: {error.strerror}"
+        )
