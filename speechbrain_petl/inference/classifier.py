@@ -58,20 +58,7 @@ class AudioClassifier(Pretrained):
 
     @classmethod
     def from_run(cls, folder, base=None, merge=True, trust=False, **kwargs):
-        """The model that a finished run has tested.
-
-        Arguments
-        ---------
-        folder : str or os.PathLike
-            The output_folder of the run.
-        base, merge, trust, **kwargs
-            As for ``from_hparams``.
-
-        Returns
-        -------
-        AudioClassifier
-            Ready to use.
-        """
+        """The model that a finished run has tested; as ``from_hparams``."""
         return cls.of(read_run(folder, trust), base, merge, **kwargs)
 
     @classmethod
@@ -127,11 +114,6 @@ class AudioClassifier(Pretrained):
             A run or an adapter.
         base, merge, **kwargs
             As for ``from_hparams``; or ``base`` is the encoder, with its weights.
-
-        Returns
-        -------
-        AudioClassifier
-            Ready to use.
         """
         if not isinstance(base, torch.nn.Module):
             base = saved.base(base)
@@ -146,19 +128,8 @@ class AudioClassifier(Pretrained):
         return cls(modules, hparams, **kwargs)
 
     @torch.no_grad()
-    def predict(self, wavs, wav_lens):
-        """Embeddings and logits of what is no longer than a window.
-
-        Arguments
-        ---------
-        wavs, wav_lens : torch.Tensor
-            As ``waveforms.as_batch`` returns them.
-
-        Returns
-        -------
-        embeddings, logits : torch.Tensor
-            (batch, dim) and (batch, class), on the CPU.
-        """
+    def _predict(self, wavs, wav_lens):
+        """Embeddings and logits of windows (batch, sample), on the CPU."""
         wavs, wav_lens = wavs.to(self.device), wav_lens.to(self.device)
         with self.inference_ctx:
             embeddings = embed(self.mods, wavs, wav_lens)
@@ -168,13 +139,10 @@ class AudioClassifier(Pretrained):
     def _windowed(self, *clips):
         clips = as_batch(*clips)
         model = self.mods["fbank"].samples, self.hparams.overlap or 0.0
-        return predict_windows(self.predict, *clips, *model)
+        return predict_windows(self._predict, *clips, *model)
 
     def encode_batch(self, wavs, wav_lens=None, sample_rate=SAMPLE_RATE):
-        """The embeddings of a batch of clips.
-
-        A clip that is longer than the input of the model is cut into windows;
-        its embedding is their mean.
+        """The embeddings of a batch of clips; of windows, their mean.
 
         Arguments
         ---------
@@ -191,9 +159,7 @@ class AudioClassifier(Pretrained):
         return torch.stack([x.mean(dim=0) for x in embeddings]).to(self.device)
 
     def classify_batch(self, wavs, wav_lens=None, sample_rate=SAMPLE_RATE):
-        """What is in each clip of a batch.
-
-        The windows of a clip that is longer than the input of the model vote.
+        """What is in each clip of a batch; the windows of a long one vote.
 
         Arguments
         ---------
@@ -230,11 +196,10 @@ class AudioClassifier(Pretrained):
         files : list of str
             Audio files.
         windows : int, optional
-            Take at most so many windows of a file, from the start; 1 is what
-            recipes test that do not cut windows.
+            Take so many of a file, from the start; 1 is what recipes test
+            that do not cut windows.
         overlap : float, optional
-            Fraction of a window that the next one repeats; by default that of
-            the run.
+            Ratio of a window that the next one repeats, if not the run's.
         batch_size : int
             Windows at a time.
         num_workers : int
@@ -248,13 +213,10 @@ class AudioClassifier(Pretrained):
         model = self.mods["fbank"].samples, self.hparams.overlap
         data = FileWindows(files, *model, windows, overlap)
         how = self.hparams.activation, batch_size, num_workers
-        return answers(self.predict, data, *how)
+        return answers(self._predict, data, *how)
 
     def classify_file(self, path, windows=None, overlap=None, batch_size=BATCH):
-        """What is in a file.
-
-        A file that is longer than the input of the model is cut into windows,
-        which vote.
+        """What is in a file: ``classify_batch`` of one, whose windows vote.
 
         Arguments
         ---------

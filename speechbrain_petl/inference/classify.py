@@ -1,60 +1,36 @@
 """Name what is in sound files: sbpetl classify MODEL FILES.
 
 MODEL is a finished run, an adapter folder or a repository of one; of a folder
-among FILES, all sound files below it are taken.
+among FILES, all sound files below it are taken, and for - the names that are
+read from standard input, one a line.
 """
 
 import os
+import sys
+from contextlib import ExitStack
 
 from tqdm import tqdm
 
-from ..data.audio import check_audio
+from ..data.audio import SAMPLE_RATE
 from ..data.finding import find_audio
-from ..errors import ArgumentParser, printable
+from ..data.windows import MOST_OVERLAP
+from ..errors import ArgumentParser, InputError, printable
 from ..lobes.ast import merge_tokens
 from ..recipe.command_line import check_device
 from .classifier import AudioClassifier
-from .options import add_model, check_file
-
-
-def _classify(classifier, files, **options):
-    """A row for each file: id, predicted, and ``p(<label>)`` for each label.
-
-    As in a run's predictions.csv.
-    """
-    import pandas
-
-    rows = []
-    for file in tqdm(files, desc="classifying", disable=None):
-        probabilities, _, _, names = classifier.classify_file(file, **options)
-        values = probabilities[0].tolist()
-        labels = [f"p({label})" for label in classifier.hparams.labels]
-        row = {"id": file, "predicted": names[0]}
-        rows.append({**row, **dict(zip(labels, values))})
-    return pandas.DataFrame(rows)
-
-
-def _best(row, count):
-    """The likeliest labels of a file, as text.
-
-    >>> import pandas
-    >>> _best(pandas.Series({"id": "a.wav", "p(cat)": 0.125, "p(dog)": 0.8}), 1)
-    'dog 0.800'
-    """
-    found = row.filter(like="p(").astype(float).nlargest(count)
-    return ", ".join(f"{name[2:-1]} {p:.3f}" for name, p in found.items())
+from .options import add_model
+from .outputs import Failures, check_outputs, open_outputs
+from .segment_files import ENDINGS
+from .windows import BATCH
 
 
 def main(argv):
     """The command line: MODEL, FILES and options."""
     args = _parse(argv)
-    if args.csv:
-        check_file(args.csv, "--csv=")
+    check_outputs(args)
     if args.device:
         check_device(args.device)
-    files = find_audio(args.files)
-    for file in tqdm(files, desc="checking", leave=False, disable=None):
-        check_audio(file)
+    files = find_audio(_named(args.files))
     classifier = AudioClassifier.from_hparams(
         args.model,
         base=args.base,
@@ -63,29 +39,124 @@ def main(argv):
     )
     if args.token_merging:
         merge_tokens(classifier.mods["encoder"], args.token_merging)
-    table = _classify(
-        classifier, files, windows=args.windows, overlap=args.overlap
-    )
-    if args.csv:  # first: whoever reads what is printed may stop, as head does
-        table.to_csv(f"{args.csv}.part", index=False, float_format="%.7g")
-        os.replace(f"{args.csv}.part", args.csv)
-    for _, row in table.iterrows():
-        print(printable(f"{row['id']}: {_best(row, args.top)}"))
+    try:
+        _classify(classifier, files, args)
+    except KeyboardInterrupt:
+        kept = ", --resume goes on" if args.csv or args.segments else ""
+        raise KeyboardInterrupt(f"stopped: what is written is whole{kept}")
+
+
+def _classify(classifier, files, args):
+    labels = classifier.hparams.labels
+    with ExitStack() as stack:
+        failures = Failures(args.errors, args.strict)
+        stack.enter_context(failures)
+        outputs, left = open_outputs(args, labels, files, stack)
+        answers = classifier.classify_files(
+            left,
+            windows=args.windows,
+            overlap=_overlap(classifier, args),
+            batch_size=args.batch_size,
+            num_workers=args.num_workers,
+        )
+        for answer in answers:
+            if answer.error:
+                failures.add(answer)
+                continue
+            for write in outputs:
+                write(answer)
+            line = f"{answer.file}: {_best(answer, labels, args.top)}"
+            if not _say(line) and not outputs:
+                return
+    failures.refuse(len(left))
+
+
+def _best(answer, labels, count):
+    """The likeliest labels of a file, as text.
+
+    >>> import torch
+    >>> from speechbrain_petl.inference.answers import Answer
+    >>> _best(Answer("a", logits=torch.tensor([[0.0, 2]])), ["cat", "dog"], 1)
+    'dog 0.881'
+    """
+    scores, best = answer.probabilities.topk(min(count, len(labels)))
+    pairs = zip(best.tolist(), scores.tolist())
+    return ", ".join(f"{labels[i]} {score:.3f}" for i, score in pairs)
+
+
+def _say(line):
+    """Print a line; whether anybody still reads, as head soon does not."""
+    try:
+        tqdm.write(printable(line))
+        sys.stdout.flush()
+        return True
+    except BrokenPipeError:
+        # neither the next line nor Python's own last flush may end in an error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+
+
+def _named(names):
+    """The names given, those of standard input in the place of -."""
+    for name in names:
+        if name == "-":
+            read = os.fsdecode(sys.stdin.buffer.read())
+            # those of find -print0, which may hold line ends
+            end = "\0" if "\0" in read else "\n"
+            yield from filter(None, (n.rstrip("\r") for n in read.split(end)))
+        else:
+            yield name
+
+
+def _overlap(classifier, args):
+    """Overlap of the windows that begin every so many seconds."""
+    if args.hop is None:
+        return args.overlap
+    window = classifier.mods["fbank"].samples / SAMPLE_RATE
+    least = (1 - MOST_OVERLAP) * window
+    if not least <= args.hop <= window:
+        raise InputError(
+            f"--hop={args.hop:g}: give {least:g} to {window:g} seconds, which "
+            "a window of this model lasts"
+        )
+    return 1 - args.hop / window
 
 
 def _parse(argv):
     parser = ArgumentParser(prog="sbpetl classify", description=__doc__)
     add = parser.add_argument
     add_model(parser)
-    add("files", nargs="+", help="sound files, or folders of them")
+    add("files", nargs="+", help="sound files, folders of them, or -")
     add("--top", type=int, default=3, help="labels to print for each file")
-    add("--csv", help="write the probabilities of all labels")
+    _add_outputs(parser)
     add("--windows", type=int, help="take so many from the start of a file")
     add("--overlap", type=float, help="fraction that windows have in common")
+    add("--hop", type=float, help="seconds from one window to the next")
     add("--token_merging", type=float, help="fraction of an AST's patches")
+    add("--batch_size", type=int, default=BATCH, help="windows at a time")
+    add("--num_workers", type=int, default=2, help="processes that read files")
     add("--device", help="such as cpu or cuda")
     args = parser.parse_args(argv)
-    for name in ("top", "windows"):
+    for name in ("top", "windows", "batch_size"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             parser.error(f"--{name}: give 1 or more")
+    if args.num_workers < 0:
+        parser.error("--num_workers: give 0 or more")
+    if args.hop is not None and args.overlap is not None:
+        parser.error("--hop and --overlap say the same: give one of them")
+    if args.threshold is not None and not 0 <= args.threshold <= 1:
+        parser.error("--threshold: give a probability from 0 to 1")
     return args
+
+
+def _add_outputs(parser):
+    add = parser.add_argument
+    add("--csv", help="write the probabilities of all labels")
+    add("--resume", action="store_true", help="skip the files that it has")
+    add("--errors", help="write a csv of the files that cannot be read")
+    add("--strict", action="store_true", help="stop at the first of these")
+    add("--segments", help="write what is when: a file, or a folder of them")
+    add("--format", choices=ENDINGS, help="of these, if not by its ending")
+    add("--threshold", type=float, help="all labels as likely in a segment")
+    add("--no_join", action="store_true", help="a segment for each window")
+    add("--embeddings", help="write an .npz: of files, or of segments' windows")

@@ -2,32 +2,10 @@
 
 import csv
 import io
-from pathlib import Path
 
 from ..errors import InputError
-from .options import check_file
 
 TEXT = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-
-
-def check_rows(path, option, resume=False):
-    """Refuse a csv that cannot be begun, before any long work.
-
-    Arguments
-    ---------
-    path : str
-        The file.
-    option : str
-        Its option on the command line, for the error message.
-    resume : bool
-        Whether what is there already is meant to be gone on with.
-    """
-    check_file(path, option)
-    if Path(path).exists() and not resume:
-        raise InputError(
-            f"{option}{path} is there already: --resume goes on with it, or "
-            "name another file"
-        )
 
 
 class CsvRows:

@@ -54,6 +54,27 @@ def format_of(path, chosen=None, option="--segments="):
     )
 
 
+def is_folder(path):
+    """Whether each sound is to get a file of its own.
+
+    Arguments
+    ---------
+    path : str
+        As it was given.
+
+    Returns
+    -------
+    bool
+        Also for a folder that is yet to be made.
+
+    Example
+    -------
+    >>> is_folder("labels/"), is_folder("labels.txt")
+    (True, False)
+    """
+    return os.path.isdir(path) or str(path).endswith(os.sep)
+
+
 class _LabelFile:
     """One file of labels, whole or not there."""
 
@@ -97,7 +118,8 @@ class LabelFiles:
     Arguments
     ---------
     path : str
-        A file; or a folder, in which each sound gets a file of its own.
+        A file; or a folder, or a name that ends as one, in which each sound
+        gets a file of its own.
     form : str
         "audacity" or "raven".
     files : list of str
@@ -116,7 +138,8 @@ class LabelFiles:
 
     def __init__(self, path, form, files):
         self.path, self.form, self.whole = Path(path), form, None
-        if self.path.is_dir():
+        if is_folder(path):
+            self.path.mkdir(exist_ok=True)
             names = Counter(Path(file).name for file in files)
             name, count = names.most_common(1)[0]
             if count > 1:

@@ -54,7 +54,7 @@ def find_segments(answer, labels, threshold=None, join=True):
     >>> spans, logits = [(0, 1), (1, 2), (2, 3)], torch.tensor([[9.0, 0]] * 3)
     >>> answer = Answer("a.wav", spans=spans, logits=logits)
     >>> find_segments(answer, ["dog", "cat"])
-    [Segment(start=0, end=3, label='dog', score=0.9998766183853149)]
+    [Segment(start=0, end=3, label='dog', score=0.9998767)]
     """
     probabilities = answer.window_probabilities
     if threshold is None and answer.activation == "sigmoid":
@@ -70,7 +70,7 @@ def find_segments(answer, labels, threshold=None, join=True):
         for first, last in _runs(windows, join):
             score = float(probabilities[first : last + 1, index].mean())
             ends = answer.spans[first][0], answer.spans[last][1]
-            found.append(Segment(*ends, label, score))
+            found.append(Segment(*ends, label, round(score, 7)))
     return sorted(found, key=lambda segment: (segment.start, -segment.score))
 
 

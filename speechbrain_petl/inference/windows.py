@@ -62,14 +62,16 @@ class FileWindows(IterableDataset):
     >>> import soundfile
     >>> path = getfixture("tmp_path") / "a.wav"
     >>> soundfile.write(path, [0.0] * 40000, 16000)
-    >>> found = FileWindows([path, "no.wav"], samples=16000)
+    >>> found = list(FileWindows([path, "no.wav"], samples=16000))
     >>> [(window.number, window.span) for window in found]
     [(0, (0.0, 1.0)), (0, (1.0, 2.0)), (0, (1.5, 2.5)), (1, (0.0, 0.0))]
-    >>> window.error
+    >>> found[-1].error
     'the audio file no.wav is missing. Copy or download it again.'
     """
 
-    def __init__(self, files, samples, trained=None, windows=None, overlap=None):
+    def __init__(
+        self, files, samples, trained=None, windows=None, overlap=None
+    ):
         self.files, self.samples, self.trained = files, samples, trained
         self.windows = windows
         self.overlap = (trained if overlap is None else overlap) or 0.0

@@ -42,8 +42,8 @@ def run_main(main):
     logging.raiseExceptions = False  # a log that is full costs no traceback
     try:
         main(sys.argv[1:])
-    except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(str(stop) or STOPPED, file=sys.stderr)
         sys.exit(130)  # as a shell's
     except Exception as error:
         said = _of_input(error) or _of_machine(error)

@@ -176,6 +176,12 @@ SBPETL = {  # command -> command lines
         *([R, F, f"--token_merging={v}"] for v in ("-1", "1", "2", "x", "nan")),
         *([R, F, f"--csv={v}"] for v in ("/nowhere/a.csv", "/proc/a.csv", "/", "")),
         *([R, F, f"--device={v}"] for v in ("gpu", "cuda:99", "12")),
+        *([R, F, f"--{o}={v}"] for v in ("0", "-1", "x", "nan") for o in ("hop", "batch_size")),
+        *([R, F, f"--{o}={v}"] for v in ("/nowhere/a", "/proc/a", "/", "")
+          for o in ("errors", "embeddings", "segments")),
+        [R, F, "--num_workers=-1"], [R, F, "--threshold=2"], [R, F, "--threshold=nan"],
+        [R, F, "--segments=a.doc"], [R, F, F, "--segments=a", "--format=x"],
+        [R, F, "--resume"], [R, F, "--hop=0.1", "--overlap=0.5"], [R, N, F, "--strict"],
         *([R, F, f"--base={v}"] for v in (N, L, "{text}")),
         ["{adapter}", "{broken}"], ["{adapter}", F, "--nothing"], ["a/b", F],
     ),

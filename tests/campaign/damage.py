@@ -112,6 +112,13 @@ def _names(line, name):
     return path.name in line or whole in line
 
 
+def _taken(file):
+    """What was written: the next command finds none of it."""
+    text = file.read_text()
+    file.unlink()
+    return text
+
+
 def scenes(folder):
     """A finished and an unfinished run, an adapter folder and a cache."""
     folder = Path(folder)
@@ -121,7 +128,7 @@ def scenes(folder):
 
     def classify(model):
         argv = ["classify", str(model), *map(str, clips), f"--csv={csv}"]
-        return sbpetl_command(argv), lambda e: {"csv": csv.read_text()}
+        return sbpetl_command(argv), lambda e: {"csv": _taken(csv)}
 
     run = folder / "results" / "lora" / "run"
     again = train_command(arguments(data, run, *OPTIONS))

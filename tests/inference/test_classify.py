@@ -1,5 +1,7 @@
 """The command that names what is in files."""
 
+import io
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +13,6 @@ import soundfile
 from finished_runs import clips_of_test
 from layouts import truncated_wav
 from speechbrain_petl import InputError, save_pretrained
-from speechbrain_petl.inference import classify
 from speechbrain_petl.inference.classify import main
 from speechbrain_petl.inference.reading import read_run
 from speechbrain_petl.inference.share import save_adapter
@@ -85,12 +86,12 @@ def test_options_reach_the_model(run, tmp_path, capsys):
     x *= np.linspace(0, 1, 40000)
     soundfile.write(tmp_path / "long.wav", x, 16000)
     said = set()
-    for more in ([], ["--windows=1"], ["--overlap=0.7"]):
-        path = tmp_path / "out.csv"
+    for more in ([], ["--windows=1"], ["--overlap=0.7"], ["--hop=0.4"]):
+        path = tmp_path / f"{len(said)}.csv"
         argv = [str(run), str(tmp_path / "long.wav"), f"--csv={path}"]
         main([*argv, "--device=cpu", *more])
         said.add(path.read_text())
-    assert len(said) == 3
+    assert len(said) == 4
     capsys.readouterr()
 
 
@@ -111,9 +112,7 @@ def test_an_adapter_folder_and_its_base(run, clips, tmp_path, capsys):
 
 def test_what_is_wrong_is_said_before_any_work(run, clips, tmp_path):
     """Nothing is classified, and no csv is written."""
-    missing, argv = tmp_path / "missing.wav", [str(run), str(clips)]
-    with pytest.raises(InputError, match="missing.wav is missing"):
-        main([*argv, str(missing)])
+    argv = [str(run), str(clips)]
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty holds no sound file"):
         main([*argv, str(tmp_path / "empty")])
@@ -125,27 +124,104 @@ def test_what_is_wrong_is_said_before_any_work(run, clips, tmp_path):
         main([*argv, "--device=gpu"])
     with pytest.raises(InputError, match="there is no folder nowhere"):
         main(["nowhere", str(clips)])
-    (clips / "z.wav").write_bytes(truncated_wav())
-    out = tmp_path / "out.csv"
-    with pytest.raises(InputError, match="z.wav is truncated"):
-        main([*argv, f"--csv={out}"])
-    assert not out.exists()
-    for wrong in ("--top=0", "--windows=0", "--top=x"):
+    (tmp_path / "there.csv").touch()
+    with pytest.raises(InputError, match="there.csv is there already: --resum"):
+        main([*argv, f"--csv={tmp_path / 'there.csv'}"])
+    with pytest.raises(InputError, match="--resume goes on with a csv: name"):
+        main([*argv, "--resume"])
+    for more in (["--embeddings=a.npz"], ["--segments=a.txt"]):
+        with pytest.raises(InputError, match="a.* is written whole, of all"):
+            main([*argv, "--resume", "--csv=a.csv", *more])
+    with pytest.raises(InputError, match="--segments=a.doc: give a name that"):
+        main([*argv, "--segments=a.doc"])
+    for hop in ("0", "-1", "9", "nan"):
+        with pytest.raises(InputError, match=f"--hop={hop}: give 0.00.* to 0"):
+            main([*argv, f"--hop={hop}"])
+    for wrong in ("--top=0", "--windows=0", "--top=x", "--threshold=2"):
         with pytest.raises(SystemExit):
             main([*argv, wrong])
 
 
-def test_the_csv_is_written_first(run, clips, tmp_path, monkeypatch):
-    """Whoever reads what is printed may stop, as `| head` does."""
+def test_whoever_reads_may_stop(run, clips, tmp_path, monkeypatch):
+    """As `| head` does: what is asked for is written, and there is no error."""
+    for more in ([], [f"--csv={tmp_path / 'out.csv'}"]):
+        read, write = os.pipe()
+        os.close(read)
+        with os.fdopen(write, "w") as closed:
+            monkeypatch.setattr(sys, "stdout", closed)
+            main([str(run), str(clips), "--device=cpu", *more])
+    assert len(pandas.read_csv(tmp_path / "out.csv")) == 3
 
-    def stop(*_):
-        raise BrokenPipeError
 
+def test_a_bad_file_is_a_row(run, clips, tmp_path, capsys):
+    """The others are named; at the end there is an error with the count."""
+    (clips / "bad.wav").write_bytes(truncated_wav())
+    missing, errors = str(tmp_path / "missing.wav"), tmp_path / "errors.csv"
+    argv = [str(run), str(clips / "bad.wav"), missing, str(clips)]
     out = tmp_path / "out.csv"
-    monkeypatch.setattr(classify, "print", stop, raising=False)
-    with pytest.raises(BrokenPipeError):
-        main([str(run), str(clips), f"--csv={out}", "--device=cpu"])
+    said = f"of . files .*bad.wav is truncated.*missing.* {errors} names all"
+    for of, again in ((5, []), (2, ["--resume"])):  # they may be mended by now
+        with pytest.raises(
+            InputError, match=said.replace("of .", f"2 of {of}")
+        ):
+            main([*argv, f"--csv={out}", f"--errors={errors}", *again])
+        table = pandas.read_csv(errors)
+        assert list(table["id"]) == argv[1:3] and len(table.columns) == 2
+        assert "missing.wav is missing" in table["error"][1]
+        assert len(pandas.read_csv(out)) == 3
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    out.unlink()
+    (clips / "bad.wav").unlink()
+    with pytest.raises(InputError, match="^the audio file .*missing.wav is mi"):
+        main([str(run), str(clips), missing, f"--csv={out}", "--strict"])
     assert len(pandas.read_csv(out)) == 3
+
+
+def test_a_job_goes_on(run, clips, tmp_path, capsys):
+    """Wherever a kill has cut the csv, its rows are those of one go."""
+    shutil.copy(clips / "b.WAV", clips / 'a "b",\nc.wav')
+    out = tmp_path / "out.csv"
+    argv = [str(run), str(clips), f"--csv={out}", "--device=cpu", "--resume"]
+    main(argv)
+    whole, lines = out.read_bytes(), len(capsys.readouterr().out.splitlines())
+    wanted = pandas.read_csv(out)
+    assert lines == len(wanted) == 4
+    head, *ends = [i + 1 for i, byte in enumerate(whole) if byte == 10]
+    for cut in (0, 5, head - 1, head, head + 9, *ends, len(whole) - 1):
+        out.write_bytes(whole[:cut])
+        main(argv)
+        pandas.testing.assert_frame_equal(pandas.read_csv(out), wanted)
+        capsys.readouterr()
+    main(argv)
+    assert capsys.readouterr().out == ""
+
+
+def test_another_csv_is_not_gone_on_with(run, clips, tmp_path):
+    """It stays as it is."""
+    out = tmp_path / "out.csv"
+    argv = [str(run), str(clips), f"--csv={out}", "--resume"]
+    out.write_text("id,predicted\n")
+    with pytest.raises(InputError, match="out.csv holds other columns than"):
+        main(argv)
+    assert out.read_text() == "id,predicted\n"
+    out.unlink()
+    main(argv)
+    with open(out, "a") as file:
+        file.write("d.wav,dog,0.5\n")
+    with pytest.raises(InputError, match="row 4 has 3 cells, .* is damaged"):
+        main(argv)
+
+
+def test_names_from_standard_input(run, clips, monkeypatch, capsys):
+    """One a line, or as find -print0 ends them."""
+    names = [str(clips / "b.WAV"), str(clips / "c.ogg")]
+    for end in ("\n", "\r\n", "\0"):
+        text = end.join([*names, ""]).encode()
+        stdin = io.TextIOWrapper(io.BytesIO(text))
+        monkeypatch.setattr(sys, "stdin", stdin)
+        main([str(run), "-", str(clips / "below"), "--device=cpu"])
+        printed = rows(capsys.readouterr().out)
+        assert list(printed) == [*names, str(clips / "below" / "a.flac")]
 
 
 @pytest.mark.slow

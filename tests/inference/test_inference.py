@@ -12,7 +12,7 @@ from finished_runs import RUNS, SPEECH, TAGS, clips_of_test, run_of, unseal
 from layouts import sound, truncated_wav
 from speechbrain_petl import AudioClassifier, InputError
 from speechbrain_petl.data.audio import read_audio
-from speechbrain_petl.inference import windows as inference_windows
+from speechbrain_petl.inference import answers
 from speechbrain_petl.training.predictions import PREDICTIONS
 from speechbrain_petl.training.results import RESULT
 from tiny_runs import methods_of
@@ -151,18 +151,44 @@ def test_the_last_sample(classifier, finished, tmp_path):
         torch.testing.assert_close(said, answers[length], rtol=0, atol=1e-6)
 
 
-def test_the_bar_shows_for_long_files(classifier, clip, monkeypatch):
-    """And only then, and only in a terminal."""
+@pytest.mark.parametrize("kind", ["ESC50", "BrazilianAccents", "wav2vec2"])
+def test_batches_fill_across_files(finished, kind, clip, tmp_path):
+    """Files of all lengths and rates together say what each says alone."""
+    classifier = load(finished(kind))
+    files = [
+        clip(f"{i}.wav", seconds, rate, 1 + i % 2)
+        for i, (seconds, rate) in enumerate(
+            [(0.3, 16000), (2.3, 44100), (0.02, 8000), (0.7, 22050)] * 3
+        )
+    ]
+    files.insert(5, tmp_path / "missing.wav")
+    for workers in (0, 2):
+        found = classifier.classify_files(
+            files, batch_size=6, num_workers=workers
+        )
+        found = list(found)
+        assert [answer.file for answer in found] == files
+        assert "missing.wav is missing" in found.pop(5).error
+        for answer in found:
+            alone = classifier.classify_file(answer.file)
+            wanted = torch.atleast_2d(answer.probabilities)
+            torch.testing.assert_close(alone[0], wanted, rtol=0, atol=2e-6)
+            assert answer.window_probabilities.shape[0] == len(answer.spans)
+
+
+def test_the_bar_counts_files(classifier, clip, monkeypatch):
+    """In a terminal, once it takes a moment."""
     shown = []
 
-    def bar(items, disable, **kwargs):
-        shown.append(disable)
-        return items
+    class Bar(answers.tqdm):
+        def __init__(self, **kwargs):
+            shown.append(kwargs)
+            super().__init__(**kwargs)
 
-    monkeypatch.setattr(inference_windows, "tqdm", bar)
-    classifier.classify_file(clip(seconds=7.0))
-    classifier.classify_file(clip(seconds=0.3))
-    assert shown == [None, True]
+    monkeypatch.setattr(answers, "tqdm", Bar)
+    classifier.classify_file(clip())
+    (how,) = shown
+    assert how["disable"] is None and how["total"] == 1 and how["delay"] == 1
 
 
 @pytest.mark.parametrize(
