@@ -12,6 +12,20 @@ NEEDS = """, of which it needs {frozen:,} frozen parameters with the SHA-256
 `{hash}`. Another base is refused"""
 NO_NEED = ", all of it learned anew. It needs no other weights"
 TASK = "audio-classification"
+STOCK = """
+SpeechBrain's own class opens it too{needing}:
+
+```python
+from speechbrain.inference.classifiers import EncoderClassifier
+
+classifier = EncoderClassifier.from_hparams(source="{name}")
+log_probabilities, score, index, names = classifier.classify_file("sound.wav")
+```
+"""
+NEEDING = {
+    True: ", without speechbrain_petl",
+    False: ", which imports speechbrain_petl",
+}
 CARD = """---
 {header}
 ---
@@ -40,7 +54,7 @@ from speechbrain_petl import AudioClassifier
 classifier = AudioClassifier.from_hparams("{name}"{argument})
 probabilities, score, index, names = classifier.classify_file("sound.wav")
 ```
-
+{stock}
 ## Base
 
 {base}{revision}{needs}. Its licence, and that of the data, come with the adapter.
@@ -51,7 +65,7 @@ probabilities, score, index, names = classifier.classify_file("sound.wav")
 """
 
 
-def model_card(saved, result, name, size):
+def model_card(saved, result, name, size, alone=None):
     """The text of the card.
 
     Arguments
@@ -64,6 +78,8 @@ def model_card(saved, result, name, size):
         How the adapter is to be loaded: a folder or a repository.
     size : int
         Bytes of its weights.
+    alone : bool, optional
+        Whether SpeechBrain opens it without this package; None if not at all.
 
     Returns
     -------
@@ -93,6 +109,9 @@ def model_card(saved, result, name, size):
             ", ".join(f"{k}: {v}" for k, v in run.items() if v is not None)
         ),
         name=name,
+        stock=""
+        if alone is None
+        else STOCK.format(name=name, needing=NEEDING[alone]),
         revision=f" at revision `{revision}`" if revision else "",
         needs=_needs(int(saved.metadata[SIZE]), saved.metadata[HASH]),
         labels=", ".join(map(escape_markdown, described["labels"])),
@@ -114,6 +133,8 @@ def _header(name, base, method, dataset, metrics):
         library_name="speechbrain",
         pipeline_tag=TASK,
         tags=["speechbrain", "speechbrain_petl", "adapter", method],
+        datasets=[dataset],
+        metrics=[score.metric_type for score in scores],
         eval_results=scores,
     )
     return data.to_yaml().strip()

@@ -111,7 +111,9 @@ def read_saved(source, trust=False, **fetching):
     Saved
         What was learned.
     """
-    if (Path(source).expanduser() / HPARAMS).is_file():
+    folder = Path(source).expanduser()
+    adapter = (folder / DESCRIPTION).is_file()  # has HPARAMS, too: see stock.py
+    if (folder / HPARAMS).is_file() and not adapter:
         return read_run(source, trust)
     return read_adapter(source, trust, **fetching)
 

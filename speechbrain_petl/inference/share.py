@@ -1,7 +1,7 @@
 """An adapter to give away: from a finished run to a folder, and to the hub.
 
 ``sbpetl share save RUN FOLDER`` writes what a run has learned, a description
-that runs no code, and a model card.
+that runs no code, a model card, and what stock SpeechBrain opens: see stock.py.
 ``sbpetl share push FOLDER NAME/REPOSITORY`` uploads them.
 """
 
@@ -13,6 +13,7 @@ import huggingface_hub
 
 from ..data.checksums import sealed
 from ..errors import ArgumentParser, InputError
+from ..recipe.settings import HYPERPARAMS
 from ..training.results import RESULT, read_result
 from ..weights.adapter_files import FORMAT, WEIGHTS, digest_of, read_weights
 from ..weights.kept_base import BASE
@@ -21,12 +22,14 @@ from .classifier import AudioClassifier
 from .model_card import model_card
 from .options import TRUST
 from .reading import DESCRIPTION, KEPT, read_run
+from .stock import PYTHON, WHOLE, write_stock
+from .stock_yaml import placed
 
 README = "README.md"
 FILES = (DESCRIPTION, WEIGHTS, README)
 
 
-def save_adapter(source, folder, name=None, base=None, trust=False):
+def save_adapter(source, folder, name=None, base=None, trust=False, whole=True):
     """Write an adapter folder and see that it loads.
 
     Arguments
@@ -41,6 +44,8 @@ def save_adapter(source, folder, name=None, base=None, trust=False):
         Where the pretrained weights are, if they have been moved.
     trust : bool
         Build classes of any package that the run's yaml names.
+    whole : bool
+        Write what stock SpeechBrain opens, the size of the whole model.
 
     Returns
     -------
@@ -67,7 +72,8 @@ def save_adapter(source, folder, name=None, base=None, trust=False):
     (folder / DESCRIPTION).write_text(
         json.dumps(saved.description, indent=1), encoding="utf-8"
     )
-    card = model_card(saved, result, name or folder.name, len(weights))
+    alone = write_stock(saved, folder, local) if whole else None
+    card = model_card(saved, result, name or folder.name, len(weights), alone)
     (folder / README).write_text(card, encoding="utf-8")
     AudioClassifier.from_hparams(folder, base=local, trust=trust)
     return folder
@@ -104,9 +110,18 @@ def push(folder, repository, private=False):
         api.upload_folder(
             repo_id=repository,
             folder_path=folder,
-            allow_patterns=[*FILES, BASE],  # whatever else lies there
+            # whatever else lies there
+            allow_patterns=[*FILES, BASE, *WHOLE, PYTHON],
             commit_message="An adapter of speechbrain_petl",
         )
+        stock = folder / HYPERPARAMS
+        if stock.is_file():  # which says where its python file is
+            text = placed(stock.read_text(encoding="utf-8"), repository)
+            api.upload_file(
+                repo_id=repository,
+                path_or_fileobj=text.encode(),
+                path_in_repo=HYPERPARAMS,
+            )
     # each version of the hub's client has its own network errors
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]
@@ -146,6 +161,11 @@ def main(argv):
     save.add_argument("--name", help="NAME/REPOSITORY, for the model card")
     save.add_argument("--base", help="the pretrained weights, if moved")
     save.add_argument("--trust", action="store_true", help=TRUST)
+    save.add_argument(
+        "--adapter_only",
+        action="store_true",
+        help="leave out what stock SpeechBrain opens, the whole model",
+    )
     upload = commands.add_parser("push", help="from a folder to the hub")
     upload.add_argument("folder", help="that save has written")
     upload.add_argument("repository", help="NAME/REPOSITORY")
@@ -155,7 +175,13 @@ def main(argv):
         print(push(args.folder, args.repository, args.private))
         return
     folder = save_adapter(
-        args.run, args.folder, args.name, args.base, args.trust
+        args.run,
+        args.folder,
+        args.name,
+        args.base,
+        args.trust,
+        whole=not args.adapter_only,
     )
-    for name in FILES:
+    written = FILES if args.adapter_only else (*FILES, HYPERPARAMS, *WHOLE)
+    for name in written:
         print(f"{folder / name}  {(folder / name).stat().st_size:,} bytes")

@@ -10,15 +10,15 @@ import torch
 from timm.layers import PatchDropout
 from timm.models.vision_transformer import Block
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 from speechbrain.nnet.adapters import replace_module
 
 from ..adapters.probe import WeightedLayers
 from ..errors import InputError
 from .checkpointing import check_level, checkpointed
-from .merging import CLASS_TOKENS, MergingBlocks
-from .sizes import shape_of
+from .merging import MergingBlocks
+from .mlp_checkpointed import MlpCheckpointedBlock
+from .sizes import CLASS_TOKENS, shape_of
 
 SIZES = {  # dim, depth, heads
     "tiny224": (192, 12, 3),
@@ -28,9 +28,10 @@ SIZES = {  # dim, depth, heads
 }
 PATCH = 16  # mels and frames that one patch spans
 NORM = partial(nn.LayerNorm, eps=1e-6)
+BLOCK = partial(Block, qkv_bias=True)
 
 
-class AST(nn.Module):
+class PlainAST(nn.Module):
     """Spectrogram (batch, frame, mel) to tokens (batch, token, dim).
 
     Token 0 and 1 are the class and the distillation token; the patches
@@ -51,23 +52,14 @@ class AST(nn.Module):
         Mels from one patch to the next; 16 is without overlap.
     tstride : int
         Frames from one patch to the next; 16 is without overlap.
-    patch_dropout : float
-        Ratio of the patches left out of each training step, drawn per clip
-        (https://arxiv.org/abs/2110.05069).
     dropout : float
         Dropout after the position embedding and inside the blocks.
-    gradient_checkpointing : bool or str
-        Keep no activations inside the blocks and compute them again in the
-        backward pass: less memory, more time, and on a CPU, where a Brain
-        then returns large blocks of memory, more still. "mlp" does so for the
-        feed-forwards only.
-    token_merging : float
-        Of the patches, how many the last block does without in evaluation, 0
-        to 0.9: see ``MergingBlocks``.
+    block : callable
+        Makes a block.
 
     Example
     -------
-    >>> encoder = AST((32, 2, 2), frames=100)
+    >>> encoder = PlainAST((32, 2, 2), frames=100)
     >>> encoder(torch.randn(3, 100, 128)).shape
     torch.Size([3, 110, 32])
     >>> encoder.grid
@@ -81,35 +73,14 @@ class AST(nn.Module):
         frames=1024,
         fstride=10,
         tstride=10,
-        patch_dropout=0.0,
         dropout=0.0,
-        gradient_checkpointing=False,
-        token_merging=0.0,
+        block=BLOCK,
     ):
         super().__init__()
         self.dim, depth, heads = shape_of(size, SIZES, "ast_size")
         self.input_shape = (frames, mels)
         self.strides = (fstride, tstride)
         self.grid = _grid(mels, frames, fstride, tstride)
-        self.gradient_checkpointing = check_level(gradient_checkpointing, "mlp")
-        # if set, forward takes the tokens that enter this block: see training/cache
-        self.start = None
-        self._make_embedding(dropout, patch_dropout)
-        make_block = partial(
-            MlpCheckpointedBlock if gradient_checkpointing == "mlp" else Block,
-            self.dim,
-            heads,
-            qkv_bias=True,
-            proj_drop=dropout,
-            norm_layer=NORM,
-        )
-        self.blocks = nn.Sequential(*(make_block() for _ in range(depth)))
-        if token_merging:
-            self.blocks = MergingBlocks(*self.blocks, ratio=token_merging)
-        self.norm = NORM(self.dim)
-        self._initialise()
-
-    def _make_embedding(self, dropout, patch_dropout):
         self.patch_embed = nn.ModuleDict(
             {"proj": nn.Conv2d(1, self.dim, PATCH, stride=self.strides)}
         )
@@ -118,11 +89,12 @@ class AST(nn.Module):
         tokens = CLASS_TOKENS + self.grid[0] * self.grid[1]
         self.pos_embed = nn.Parameter(torch.zeros(1, tokens, self.dim))
         self.pos_drop = nn.Dropout(dropout)
-        self.patch_drop = nn.Identity()
-        if patch_dropout:
-            self.patch_drop = PatchDropout(
-                patch_dropout, num_prefix_tokens=CLASS_TOKENS, ordered=True
-            )
+        options = {"proj_drop": dropout, "norm_layer": NORM}
+        self.blocks = nn.Sequential(
+            *(block(self.dim, heads, **options) for _ in range(depth))
+        )
+        self.norm = NORM(self.dim)
+        self._initialise()
 
     def _initialise(self):
         for parameter in (self.cls_token, self.dist_token, self.pos_embed):
@@ -138,13 +110,7 @@ class AST(nn.Module):
         (batch, token, dim), after the last LayerNorm. ``samples`` are not used:
         padding is silence to the AST, in its pretraining too.
         """
-        if self.start is None:
-            x, blocks = self.embed(spectrogram), self.blocks
-        else:
-            x, blocks = spectrogram, self.blocks[self.start :]
-        if self.gradient_checkpointing is True and self.training:
-            return self.norm(checkpointed(blocks, x))
-        return self.norm(blocks(x))
+        return self.norm(self.blocks(self.embed(spectrogram)))
 
     def embed(self, spectrogram):
         """Patches, class tokens and positions (batch, token, dim)."""
@@ -159,7 +125,75 @@ class AST(nn.Module):
         x = self.patch_embed["proj"](image).flatten(2).transpose(1, 2)
         first = torch.cat([self.cls_token, self.dist_token], dim=1)
         x = torch.cat([first.expand(len(x), -1, -1), x], dim=1)
-        return self.patch_drop(self.pos_drop(x + self.pos_embed))
+        return self.pos_drop(x + self.pos_embed)
+
+
+class AST(PlainAST):
+    """``PlainAST`` with what saves time and memory.
+
+    Arguments
+    ---------
+    size, mels, frames, fstride, tstride, dropout
+        As for ``PlainAST``.
+    patch_dropout : float
+        Ratio of the patches left out of each training step, drawn per clip
+        (https://arxiv.org/abs/2110.05069).
+    gradient_checkpointing : bool or str
+        Keep no activations inside the blocks and compute them again in the
+        backward pass: less memory, more time, and on a CPU, where a Brain
+        then returns large blocks of memory, more still. "mlp" does so for the
+        feed-forwards only.
+    token_merging : float
+        Of the patches, how many the last block does without in evaluation, 0
+        to 0.9: see ``MergingBlocks``.
+
+    Example
+    -------
+    >>> encoder = AST((32, 2, 2), frames=100, patch_dropout=0.5)
+    >>> encoder(torch.randn(3, 100, 128)).shape
+    torch.Size([3, 56, 32])
+    """
+
+    def __init__(
+        self,
+        size="base384",
+        mels=128,
+        frames=1024,
+        fstride=10,
+        tstride=10,
+        patch_dropout=0.0,
+        dropout=0.0,
+        gradient_checkpointing=False,
+        token_merging=0.0,
+    ):
+        level, block = check_level(gradient_checkpointing, "mlp"), BLOCK
+        if level == "mlp":
+            block = partial(MlpCheckpointedBlock, qkv_bias=True)
+        super().__init__(size, mels, frames, fstride, tstride, dropout, block)
+        self.gradient_checkpointing = level
+        # if set, forward takes the tokens that enter this block: see training/cache
+        self.start = None
+        self.patch_drop = nn.Identity()
+        if patch_dropout:
+            self.patch_drop = PatchDropout(
+                patch_dropout, num_prefix_tokens=CLASS_TOKENS, ordered=True
+            )
+        if token_merging:
+            self.blocks = MergingBlocks(*self.blocks, ratio=token_merging)
+
+    def forward(self, spectrogram, samples=None):
+        """As ``PlainAST``."""
+        if self.start is None:
+            x, blocks = self.embed(spectrogram), self.blocks
+        else:
+            x, blocks = spectrogram, self.blocks[self.start :]
+        if self.gradient_checkpointing is True and self.training:
+            return self.norm(checkpointed(blocks, x))
+        return self.norm(blocks(x))
+
+    def embed(self, spectrogram):
+        """As ``PlainAST``, without the patches that a step leaves out."""
+        return self.patch_drop(super().embed(spectrogram))
 
 
 def merge_tokens(encoder, ratio=0.5):
@@ -198,29 +232,6 @@ def merge_tokens(encoder, ratio=0.5):
     merging = MergingBlocks(*stack, ratio=ratio).train(stack.training)
     replace_module(ast, name, merging)
     return encoder
-
-
-class MlpCheckpointedBlock(Block):
-    """timm's block, which computes its feed-forward again in the backward pass.
-
-    Kept is what enters the feed-forward, not what is inside, four times as
-    wide.
-
-    Example
-    -------
-    >>> MlpCheckpointedBlock(32, num_heads=2)(torch.randn(3, 10, 32)).shape
-    torch.Size([3, 10, 32])
-    """
-
-    def forward(self, x):
-        """Tokens (batch, token, dim) to the same shape."""
-        x = x + self.drop_path1(self.ls1(self.attn(self.norm1(x))))
-        if self.training:
-            return x + checkpoint(self._feed_forward, x, use_reentrant=False)
-        return x + self._feed_forward(x)
-
-    def _feed_forward(self, x):
-        return self.drop_path2(self.ls2(self.mlp(self.norm2(x))))
 
 
 def _grid(mels, frames, fstride, tstride):

@@ -12,8 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..errors import InputError
-
-CLASS_TOKENS = 2  # the first ones, one of them for distillation, which stay
+from .sizes import CLASS_TOKENS
 
 
 class MergingBlocks(nn.Sequential):

@@ -4,6 +4,8 @@ from numbers import Integral
 
 from ..errors import InputError, did_you_mean
 
+CLASS_TOKENS = 2  # the first ones of the AST, one of them for distillation
+
 
 def shape_of(size, sizes, key="encoder_size", multiple=1):
     """Width, depth and number of heads.

@@ -11,8 +11,9 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from ..errors import InputError
-from ..lobes.ast import AST, CLASS_TOKENS
+from ..lobes.ast import AST
 from ..lobes.beats import BEATs
+from ..lobes.sizes import CLASS_TOKENS
 from ..lobes.wav2vec2 import Wav2Vec2
 from ..lobes.whisper import Whisper
 from .bundles import is_bundle

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional as F
 
-from ..lobes.ast import CLASS_TOKENS, PATCH
+from ..lobes.ast import PATCH
+from ..lobes.sizes import CLASS_TOKENS
 
 
 class Axis(NamedTuple):

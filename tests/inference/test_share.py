@@ -23,6 +23,7 @@ from speechbrain_petl.inference.share import (
     push,
     save_adapter,
 )
+from speechbrain_petl.inference.stock import PYTHON, WHOLE
 from speechbrain_petl.weights import kept_base
 from speechbrain_petl.weights.adapter_files import HASH, WEIGHTS
 
@@ -55,8 +56,12 @@ class FakeHub:
         """Copy the files that are allowed."""
         assert commit_message
         for path in sorted(Path(folder_path).rglob("*")):
-            if path.name in allow_patterns:
+            if any(path.match(pattern) for pattern in allow_patterns):
                 shutil.copy(path, self.folder / repo_id / path.name)
+
+    def upload_file(self, repo_id, path_or_fileobj, path_in_repo):
+        """Write one."""
+        (self.folder / repo_id / path_in_repo).write_bytes(path_or_fileobj)
 
     def download(self, repo_id, filename, revision=None, **kwargs):
         """The path of a file."""
@@ -111,6 +116,10 @@ def test_the_card(folder, finished):
     assert card.data.library_name == "speechbrain"
     assert card.data.pipeline_tag == "audio-classification"
     assert {"speechbrain_petl", "lora"} <= set(card.data.tags)
+    assert card.data.datasets == ["ESC-10"]
+    assert card.data.metrics == ["accuracy"]
+    assert "EncoderClassifier.from_hparams(source=" in card.text
+    assert "without speechbrain_petl" in card.text
     (accuracy,) = card.data.eval_results
     value = result["metrics"]["accuracy"]
     assert accuracy.metric_value == pytest.approx(value, rel=1e-5)
@@ -140,7 +149,8 @@ def test_a_local_base_is_asked_for(finished, tmp_path, capsys):
     run = on_base(finished, tmp_path, weights)
     main(["save", str(run), str(tmp_path / "shared")])
     printed = capsys.readouterr().out.splitlines()
-    sizes = [(tmp_path / "shared" / n).stat().st_size for n in FILES]
+    names = (*FILES, HPARAMS, *WHOLE)
+    sizes = [(tmp_path / "shared" / n).stat().st_size for n in names]
     assert [line.split()[1] for line in printed] == [f"{n:,}" for n in sizes]
     for name in FILES:
         assert b"secret" not in (tmp_path / "shared" / name).read_bytes()
@@ -196,7 +206,12 @@ def test_push_and_load(folder, hub):
     main(["push", str(folder), NAME, "--private"])
     assert hub.asked == [(NAME, True)]
     there = {path.name for path in (hub.folder / NAME).iterdir()}
-    assert there == {DESCRIPTION, WEIGHTS, README, kept_base.BASE}
+    (python,) = folder.glob(PYTHON)
+    stock = {HPARAMS, python.name, *WHOLE}
+    assert there == {DESCRIPTION, WEIGHTS, README, kept_base.BASE, *stock}
+    text = (hub.folder / NAME / HPARAMS).read_text()
+    assert f'pretrained_path: "{NAME}"\n' in text
+    assert text != (folder / HPARAMS).read_text()
     hub.asked.clear()
     assert torch.equal(said(NAME), said(folder))
     asked = {asked[1] for asked in hub.asked}

@@ -4,7 +4,8 @@ import pytest
 import torch
 from benchmarks.child import live_tensors
 from speechbrain_petl import AST, InputError
-from speechbrain_petl.lobes.ast import MlpCheckpointedBlock
+from speechbrain_petl.lobes import plain_block
+from speechbrain_petl.lobes.mlp_checkpointed import MlpCheckpointedBlock
 from timm.models.vision_transformer import Block
 
 TINY = (32, 2, 2)
@@ -116,6 +117,24 @@ def test_a_checkpointed_block_computes_as_timms(options):
         found.append([y, *(p.grad for p in block.parameters())])
     for a, b in zip(*found):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_the_plain_block_computes_as_timms(dropout):
+    """A training step of what leaves this package, bit by bit."""
+    torch.manual_seed(0)
+    norm = {"proj_drop": dropout, "norm_layer": torch.nn.LayerNorm}
+    theirs = Block(32, 2, qkv_bias=True, **norm).train()
+    ours = plain_block.Block(32, 2, **norm).train()
+    ours.load_state_dict(theirs.state_dict())
+    x, found = torch.randn(8, 10, 32), []
+    for block in (theirs, ours):
+        torch.manual_seed(1)
+        y = block(x)
+        y.square().sum().backward()
+        found.append([y, *(p.grad for p in block.parameters())])
+    for a, b in zip(*found):
+        assert torch.equal(a, b)
 
 
 def test_patch_dropout_in_training_only():

@@ -1,15 +1,16 @@
 """Every base.yaml and method file of the repository loads and exports."""
 
-import io
 import re
 
 import pytest
 from hyperpyyaml import load_hyperpyyaml, resolve_references
 from method_files import ROOT
 from ruamel.yaml import YAML
+from speechbrain_petl import InputError
 from speechbrain_petl.recipe.command_line import OPTIONS
-from speechbrain_petl.recipe.method_files import BASE, export
+from speechbrain_petl.recipe.method_files import BASE, export, main
 from speechbrain_petl.recipe.parsing import parse_recipe
+from speechbrain_petl.recipe.yaml_text import header_of
 
 FOLDERS = sorted(
     path.parent
@@ -136,9 +137,87 @@ def test_every_key_is_used(path):
         assert used or f"<{key}" in later or key in OPTIONS or key[:2] == "__"
 
 
-def test_comments_stay():
-    """Those of base.yaml say what a key means."""
-    text = export(ROOT / "recipes" / "ESC50" / "hparams" / "lora.yaml")
-    assert "# Data: the folder ESC-50-master" in text
-    tree = YAML().load(io.StringIO(text))
-    assert tree["method"] == "lora" and tree["lr"] == 0.005
+def comments_of(text):
+    """All comments behind the header, in their order."""
+    body = text[len(header_of(text)) :]
+    return re.findall(r"(?<!\S)#.*", body)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=path_id)
+def test_what_is_written_stays(method):
+    """Header and comments of both files, null, and what is not overridden."""
+    path = method.parent / BASE
+    base = (path if path.is_file() else path.parents[1] / BASE).read_text()
+    text, own = export(method), method.read_text()
+    assert text.startswith(header_of(own))
+    assert "beside this one" not in text and "* the speechbrain_petl" in text
+    assert comments_of(text) == comments_of(base)
+    for line in base[len(header_of(base)) :].splitlines():
+        if line and line.partition(":")[0] not in own:
+            assert f"\n{line}\n" in text
+
+
+COMMENTED = """\
+# For all: everything the methods share. Run one of the files beside this one.
+#
+# Authors
+
+seed: 1 # of all
+shots: null # of each class
+petl: # the method
+    wrap: {} # glob: wrapper
+    train: [] # globs
+
+# The end
+output_folder: !ref results/<seed>
+"""
+METHOD = """\
+# A method (a paper)
+seed: 2
+petl:
+    wrap: # only here
+        "*": !name:torch.nn.Identity
+    train: ["*"] # all
+"""
+FLAT = """\
+# A method (a paper)
+# For all
+#
+# Authors
+
+seed: 2 # of all
+shots: null # of each class
+petl: # the method
+    wrap: # only here
+        "*": !name:torch.nn.Identity
+    train: ["*"] # all
+
+# The end
+output_folder: !ref results/<seed>
+"""
+
+
+def test_comments_of_the_method_win(tmp_path):
+    (tmp_path / BASE).write_text(COMMENTED)
+    (tmp_path / "one.yaml").write_text(METHOD)
+    assert export(tmp_path / "one.yaml") == FLAT
+
+
+def test_a_whole_folder(tmp_path, capsys):
+    """Its files run by themselves; nothing is overwritten."""
+    recipe, folder = ROOT / "recipes" / "ESC50", tmp_path / "flat"
+    argv = [str(recipe), "--methods=linear,lora", f"--into={folder}"]
+    main(argv)
+    files = {str(p.relative_to(folder)) for p in folder.rglob("*.*")}
+    flat = {"hparams/linear.yaml", "hparams/lora.yaml"}
+    assert files == flat | {"README.md", "prepare.py", "train.py"}
+    lora = (folder / "hparams" / "lora.yaml").read_text()
+    assert lora == export(recipe / "hparams" / "lora.yaml")
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    with pytest.raises(InputError, match="is there already"):
+        main(argv)
+    with pytest.raises(InputError, match="no method file .*Did you mean lora"):
+        main([str(recipe), "--methods=lore", f"--into={tmp_path / 'other'}"])
+    with pytest.raises(InputError, match="add --into"):
+        main([str(recipe)])
+    assert not list(tmp_path.glob("other*"))
