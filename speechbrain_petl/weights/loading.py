@@ -4,7 +4,6 @@ Published weights of the AST come from https://github.com/YuanGongND/ast and, co
 from https://huggingface.co/MIT.
 """
 
-import math
 import re
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from safetensors.torch import save_file
 from ..errors import InputError
 from ..lobes.ast import AST
 from ..lobes.beats import BEATs
-from ..lobes.sizes import CLASS_TOKENS
 from ..lobes.wav2vec2 import Wav2Vec2
 from ..lobes.whisper import Whisper
 from .bundles import is_bundle
@@ -23,21 +21,11 @@ from .convert_ast import (
 )
 from .convert_speech import from_beats, from_wav2vec2
 from .convert_whisper import from_whisper
-from .positions import Axis, axes_of, resize_positions, square_axes
+from .fitting import STATED, fit_positions
+from .positions import axes_of
 from .sources import ACCEPTED, read_config, read_state
 
 FORMAT = "speechbrain_petl"
-# where a file states its axes: mels, mel stride, frames, frame stride
-STATED = {
-    "huggingface": (
-        *("num_mel_bins", "frequency_stride"),
-        *("max_length", "time_stride"),
-    ),
-    "ours": ("mels", "fstride", "frames", "tstride"),
-}
-# the published AST, for files that state nothing; their numbers of patches
-# (1212, 850, 657, 512) differ, so that the number tells the stride
-AUDIOSET_AXES = [(Axis(128, s), Axis(1024, s)) for s in (10, 12, 14, 16)]
 # class of an encoder -> (encoder, state, metadata) to a state of its names
 CONVERTERS = {
     Wav2Vec2: from_wav2vec2,
@@ -123,12 +111,7 @@ def _for_ast(encoder, state, metadata, file):
     _check_fit(state, encoder, file)
     if kind == "huggingface":
         metadata = read_config(file)
-    table = state["pos_embed"]
-    patches = table.shape[1] - CLASS_TOKENS
-    candidates = _axes_of_table(kind, metadata, patches, encoder)
-    old = _pick(candidates, patches, file)
-    state["pos_embed"] = resize_positions(table, old, axes_of(encoder))
-    return state
+    return fit_positions(encoder, state, kind, metadata, file)
 
 
 def save_pretrained(encoder, path):
@@ -215,29 +198,3 @@ def _few(names):
     more = len(names) - SHOWN
     shown = ", ".join(names[:SHOWN])
     return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _axes_of_table(kind, metadata, patches, encoder):
-    """What the axes of a position table may be, most likely first."""
-    wanted = axes_of(encoder)
-    if kind == "timm":
-        return [square_axes(math.isqrt(max(patches, 0)), wanted)]
-    if kind in STATED and all(name in metadata for name in STATED[kind]):
-        stated = [int(metadata[name]) for name in STATED[kind]]
-        mels, fstride, frames, tstride = stated
-        return [(Axis(mels, fstride), Axis(frames, tstride))]
-    return [*AUDIOSET_AXES, wanted]
-
-
-def _pick(candidates, patches, file):
-    """The axes that give this number of patches."""
-    for axes in candidates:
-        if axes[0].patches * axes[1].patches == patches:
-            return axes
-    grids = " or ".join(f"{m.patches} x {f.patches}" for m, f in candidates)
-    raise InputError(
-        f"{file} has positions for {patches} patches, but {grids} are "
-        "possible: keep its own config.json beside it if it is of Hugging "
-        "Face, else set `mels`, `frames`, `fstride` and `tstride` to those "
-        "it was trained with"
-    )
