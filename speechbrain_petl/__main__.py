@@ -42,6 +42,10 @@ COMMANDS = {  # name -> its module, and what it does
         "experiments.stats",
         "mean and deviation of the log-mel values of a data set",
     ),
+    "upstream": (
+        "experiments.upstream.command",
+        "branches of a SpeechBrain clone, one for each pull request",
+    ),
     "export": (
         "recipe.method_files",
         "a method file and its base.yaml to one self-contained yaml",

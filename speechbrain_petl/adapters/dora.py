@@ -44,7 +44,7 @@ class DoRA(LoRA):
         return self._stretch().unsqueeze(1) * self._updated_weight()
 
     def forward(self, x):
-        """(..., in_features) to (..., out_features)."""
+        """Inputs (*, in_features) to (*, out_features)."""
         y = super().forward(x)
         stretch = self._stretch()
         stretched = y * stretch

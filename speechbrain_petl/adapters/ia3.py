@@ -73,7 +73,7 @@ class IA3(nn.Module):
         return bias * self._outputs()
 
     def forward(self, x):
-        """(..., in_features) to (..., out_features)."""
+        """Inputs (*, in_features) to (*, out_features)."""
         if self.side == "input":
             return self.pretrained_module((x * self.scale[0]).to(x.dtype))
         y = self.pretrained_module(x)

@@ -80,7 +80,7 @@ class LoRA(nn.Module):
         return self.pretrained_module.bias
 
     def forward(self, x):
-        """(..., in_features) to (..., out_features)."""
+        """Inputs (*, in_features) to (*, out_features)."""
         inner, rows = self.pretrained_module, x.flatten(0, -2)
         # added in place, since a Linear keeps no output for its gradient
         plain = type(inner) is nn.Linear

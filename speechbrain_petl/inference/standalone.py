@@ -13,6 +13,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 STANDS_IN = {"timm.models.vision_transformer": "lobes.plain_block"}
+# of a docstring, from the first one to its end
+SECTIONS = r'\n\n    (Arguments|Returns|Example)\n    -+\n.*?\n    """'
 CHECKS = ("check_choice", "check_arguments", "check_count")
 WORDS = {  # as a regular expression -> what stands for it
     r"\bInputError\b": "ValueError",
@@ -21,7 +23,7 @@ WORDS = {  # as a regular expression -> what stands for it
 }
 
 
-def standalone(roots, header="", renamed=(), given=(), imports=()):
+def standalone(roots, header="", renamed=(), given=(), imports=(), brief=False):
     """The text of a module with some of this package's classes and functions.
 
     Arguments
@@ -36,6 +38,8 @@ def standalone(roots, header="", renamed=(), given=(), imports=()):
         Name of what is needed -> import line, where it is there already.
     imports : list of str
         Import lines that it has in any case.
+    brief : bool
+        Of functions that came along, keep what a docstring says at first.
 
     Returns
     -------
@@ -50,17 +54,21 @@ def standalone(roots, header="", renamed=(), given=(), imports=()):
     >>> [line for line in text.splitlines() if line.startswith("class")]
     ['class Bottleneck(nn.Module):']
     """
-    given, found, imports = dict(given), {}, set(imports)
+    found, imports = {}, set(imports)
     for root in roots:
         module, _, name = root.partition(":")
-        _collect(module, name, found, imports, given)
+        _collect(module, name, found, imports, dict(given))
     text, before = "", None
     for module, name in sorted(found, key=_place(found)):
         node = _read(module).definitions[name]
         if node is before:  # the second name of one line
             continue
         both = {type(node), type(before)} == {ast.Assign}
-        text += f"{'' if both else chr(10) * 2}{found[module, name]}\n"
+        text += "" if both else "\n\n"
+        short = brief and f"{module}:{name}" not in roots
+        text += (
+            _brief(node, found[module, name]) if short else found[module, name]
+        ) + "\n"
         before = node
     for name, other in dict(renamed).items():
         text = re.sub(rf"\b{name}\b", other, text)
@@ -166,6 +174,13 @@ def _text(source, node):
     text = "\n".join(kept)
     for pattern, other in WORDS.items():
         text = re.sub(pattern, other, text)
+    return text
+
+
+def _brief(node, text):
+    """A function without the sections of its docstring."""
+    if isinstance(node, ast.FunctionDef):
+        text = re.sub(SECTIONS, '\n    """', text, count=1, flags=re.S)
     return text
 
 

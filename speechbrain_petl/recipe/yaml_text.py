@@ -68,6 +68,33 @@ def overlay(text, other):
     return text
 
 
+def entry(text, *names):
+    """What is written of one entry of a mapping, its comment included.
+
+    Arguments
+    ---------
+    text : str
+        A mapping, in yaml.
+    *names : str
+        Its key, and those of the mappings inside.
+
+    Returns
+    -------
+    str
+        In yaml, not indented.
+
+    Example
+    -------
+    >>> entry("petl:\\n    wrap: {} # none\\n", "petl", "wrap")
+    'wrap: {} # none'
+    """
+    mapping = _Text(text)
+    for name in names[:-1]:
+        mapping = mapping.inner(name)
+    column = mapping.entries[names[-1]][0].start_mark.column
+    return mapping.entry(names[-1]).replace("\n" + " " * column, "\n")
+
+
 class _Text:
     """A mapping of a text, with where its entries are."""
 

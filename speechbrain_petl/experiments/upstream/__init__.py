@@ -1,0 +1,1 @@
+"""From this package to pull requests for speechbrain/speechbrain."""

@@ -1,0 +1,95 @@
+"""``sbpetl upstream SPEECHBRAIN``: pull requests that SpeechBrain's own CI passes.
+
+Makes a branch for each, one upon the other, in a clone of
+speechbrain/speechbrain, runs there what its CI runs, and writes the texts.
+"""
+
+import os
+from pathlib import Path
+
+from ...errors import ArgumentParser, InputError, check_choice
+from .branches import branches
+from .checks import run_all
+from .git import Checkout
+from .pull_request import pull_request
+from .tree import Tree
+
+METHODS = "linear,lora,bottleneck,conformer"
+
+
+def main(argv):
+    """Make the branches, check them, print a table.
+
+    Arguments
+    ---------
+    argv : list of str
+        The command line.
+    """
+    args = _parse(argv)
+    made = branches(args.root, args.methods.split(","))
+    names = [branch.name for branch in made]
+    only = args.only.split(",") if args.only else names
+    for name in only:
+        check_choice("--only", name, names)
+    last = max(names.index(name) for name in only)
+    checkout = Checkout(args.speechbrain, args.base)
+    texts = Path(args.texts)
+    failed = []
+    with checkout.tree() as folder:
+        parent = checkout.base
+        for branch in made[: last + 1]:
+            branch.make(folder)
+            commit, new = checkout.commit(
+                folder, branch.branch, parent, branch.title
+            )
+            changed = checkout.changed(commit, parent)
+            lines = sum(changed.values())
+            state = "new" if new else "as it was"
+            print(f"\n{branch.branch}: {lines} lines, {state}, {commit[:9]}")
+            if branch.name in only:
+                if not args.no_checks:
+                    failed += _check(Tree(folder, branch, changed))
+                _write_text(texts, branch)
+            parent = commit
+    if failed:
+        raise InputError(f"checks have failed: {'; '.join(failed)}")
+
+
+def _parse(argv):
+    parser = ArgumentParser(prog="sbpetl upstream", description=__doc__)
+    add = parser.add_argument
+    add("speechbrain", help="a clone of speechbrain/speechbrain")
+    add("--only", help="such as fix,adapters,ast,ESC50; default: all")
+    add("--methods", default=METHODS, help=f"of the recipes; {METHODS}")
+    add("--base", help="the branch to start from; default: develop")
+    add("--root", default=".", help="the clone of this project; default: here")
+    add("--texts", default="pull_requests", help="folder for the texts")
+    add("--no_checks", action="store_true", help="make the branches only")
+    return parser.parse_args(argv)
+
+
+def _check(tree):
+    """Run the checks of a branch; the names of those that fail."""
+    failed = []
+    for check in run_all(tree):
+        word = "FAIL" if check.failed else "pass"
+        counts = f"{check.passed:4} passed {check.failed:3} failed"
+        print(f"  {word}  {check.name:<18} {counts}", flush=True)
+        for line in check.lines if check.failed else ():
+            print(f"        {line}")
+        if check.failed:
+            failed.append(f"{tree.branch.name}: {check.name}")
+    return failed
+
+
+def _write_text(folder, branch):
+    """The text of the pull request, and whether it is ready."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{branch.branch}.md"
+    text, wanted = pull_request(branch)
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+    print(f"  {path}: {'not ready' if wanted else 'ready'}")
+    for line in wanted:
+        print(f"        {line}")
