@@ -1,9 +1,11 @@
 """What pip is told: dependencies, extras, the wheel, the range of versions."""
 
+import email
 import os
 import re
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -79,12 +81,43 @@ def elsewhere(python, *argv, **options):
     return done.stdout
 
 
+def build(folder):
+    """The wheel, made of the sdist, and what its metadata says."""
+    uv = ["-m", "uv", "build", "-q", "--out-dir", folder, ROOT]
+    elsewhere(sys.executable, *uv)
+    assert len(list(folder.glob("*.tar.gz"))) == 1
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as files:
+        (name,) = [n for n in files.namelist() if n.endswith("/METADATA")]
+        return wheel, email.message_from_bytes(files.read(name))
+
+
+@pytest.mark.slow
+def test_a_fresh_environment(tmp_path):
+    """The wheel with what it asks for and no more: a recipe of one's own."""
+    wheel, said = build(tmp_path)
+    for key in ("Author", "License-Expression", "Project-URL", "Classifier"):
+        assert said[key], key
+    assert not re.search(r"\]\((?!https?:|#)", said.get_payload())
+    uv = ["-m", "uv", "-q"]
+    venv = tmp_path / "venv"
+    elsewhere(sys.executable, *uv, "venv", venv)
+    python = venv / "bin" / "python"
+    elsewhere(sys.executable, *uv, "pip", "install", "-p", python, wheel)
+    elsewhere(python, "-m", PACKAGE, "new", "mine", cwd=tmp_path)
+    flat = [PACKAGE, "export", "mine", "--methods=lora", "--into=flat"]
+    elsewhere(python, "-m", *flat, cwd=tmp_path)
+    assert (tmp_path / "flat" / "hparams" / "lora.yaml").is_file()
+    extras = ("matplotlib", "submitit", "optuna", "transformers", "pytest")
+    code = "from importlib.util import find_spec; print(*map(find_spec, {}))"
+    found = elsewhere(python, "-c", code.format(extras), cwd=tmp_path)
+    assert found.split() == ["None"] * len(extras)
+
+
 @pytest.mark.slow
 def test_the_wheel_alone(tmp_path):
     """It holds the whole package, and its command runs without this clone."""
-    build = ["-m", "pip", "wheel", "--no-deps", "-q", "-w", tmp_path, ROOT]
-    elsewhere(sys.executable, *build)
-    (wheel,) = tmp_path.glob("*.whl")
+    wheel, _ = build(tmp_path)
     venv = tmp_path / "venv"
     elsewhere(sys.executable, "-m", "venv", "--without-pip", venv)
     python = venv / "bin" / "python"

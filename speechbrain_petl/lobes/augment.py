@@ -22,7 +22,7 @@ class Augment(nn.Module):
 
     Example
     -------
-    >>> chain = Augment([SpecAugment(mels=24, frames=80), Mixup(share=0.5)])
+    >>> chain = Augment([SpecAugment(mels=24, frames=80)])
     >>> x, targets = torch.randn(4, 100, 128), torch.eye(4)
     >>> [tuple(y.shape) for y in chain(x, targets)]
     [(4, 100, 128), (4, 4)]

@@ -13,6 +13,7 @@ from result_trees import (
     text_of,
 )
 from speechbrain_petl.errors import InputError
+from speechbrain_petl.experiments.report import command
 from speechbrain_petl.experiments.report.command import main
 from speechbrain_petl.experiments.report.published import Figure
 from speechbrain_petl.experiments.report.settings import defaults
@@ -144,6 +145,17 @@ def test_a_result_of_the_brain(tmp_path, esc50):
     pictures = sorted(recipe.glob("report/*.png"))
     kinds = [path.stem.rpartition("_")[2] for path in pictures]
     assert kinds == ["confusion", "learning", "tsne"]
+
+
+def test_without_matplotlib(tmp_path, capsys, monkeypatch):
+    """An extra: the tables are there, and a word about the pictures."""
+    recipe = make_recipe(tmp_path)
+    make_folds(recipe / "results", "lora", [0.5, 0.6])
+    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    main([str(recipe)])
+    printed = capsys.readouterr().out
+    assert "| lora |" in printed and "![" not in printed
+    assert printed.count("pip install 'speechbrain_petl[plots]'") == 1
 
 
 def test_without_scikit_learn(monkeypatch):

@@ -6,6 +6,7 @@ markers.
 """
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from ...errors import ArgumentParser, InputError, did_you_mean
@@ -13,10 +14,11 @@ from ...inference.escaping import escape_markdown
 from . import readme
 from .groups import make_tables
 from .markdown import as_markdown
-from .pictures import draw_all, draw_clips
 from .published import read_figures
 from .runs import find_runs
 from .settings import defaults
+
+NO_PICTURES = "no pictures: pip install 'speechbrain_petl[plots]' draws them"
 
 
 def main(argv):
@@ -34,16 +36,26 @@ def main(argv):
     embedded = _chosen(runs, options.embeddings)
     texts, words = [], []
     for table in make_tables(runs, problems, of_methods):
-        pictures, left_out = draw_all(table, folder)
-        if embedded in table.runs:
-            pictures.append(draw_clips(table, embedded, folder))
-        words += left_out
+        pictures, left_out = _draw(table, folder, embedded)
+        words += [word for word in left_out if word not in words]
         text = as_markdown(table, figures, bases, of_methods)
         links = "".join(f"\n\n{_link(p, w, recipe)}" for p, w in pictures)
         texts.append((table.common["dataset"], text + links))
     print("\n\n".join(text for _, text in texts), end="\n\n")
     for word in [*words, *readme.update(recipe / "README.md", texts)]:
         print(word)
+
+
+def _draw(table, folder, embedded):
+    """The pictures of a table, and why some are left out."""
+    if find_spec("matplotlib") is None:
+        return [], [NO_PICTURES]
+    from .pictures import draw_all, draw_clips
+
+    pictures, words = draw_all(table, folder)
+    if embedded in table.runs:
+        pictures.append(draw_clips(table, embedded, folder))
+    return pictures, words
 
 
 def _chosen(runs, folder):
