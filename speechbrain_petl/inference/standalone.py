@@ -19,7 +19,9 @@ CHECKS = ("check_choice", "check_arguments", "check_count")
 WORDS = {  # as a regular expression -> what stands for it
     r"\bInputError\b": "ValueError",
     r"\{did_you_mean\([^{}]*\)\}": "",
-    r", qkv_bias=True": "",  # the block in plain torch has it always
+    # the block in plain torch has it always
+    r"partial\(Block, qkv_bias=True\)": "Block",
+    r', "\s+"or wrap it in Shared\."': '."',
 }
 
 

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 from speechbrain_petl.experiments.upstream.branches import BEFORE, TUTORIAL
+from speechbrain_petl.experiments.upstream.datasets import DATASETS
 from speechbrain_petl.experiments.upstream.listed import COLUMNS
 
 import speechbrain
@@ -20,16 +21,19 @@ FILES = {
     "[tool.ruff.lint.isort]\n"
     'known-first-party = ["speechbrain"]\n'
     'known-third-party = ["torch", "torchaudio", "hyperpyyaml"]\n',
-    "recipes/ESC50/esc50_prepare.py": '"""Theirs."""\n\n\n'
-    "def prepare_esc50(**kwargs):\n"
-    '    """Writes manifests."""\n',
-    "tests/recipes/ESC50.csv": ",".join(COLUMNS) + "\n",
     "tests/utils/recipe_tests.py": '"""Theirs."""\n',
     "tests/unittests/README.md": "Theirs.\n",
     TUTORIAL: json.dumps(
         {"cells": [{"cell_type": "markdown", "source": [BEFORE]}]}, indent=1
     ),
 }
+
+
+for dataset in DATASETS:
+    module, _, function = dataset.prepare.partition(".")
+    text = f'"""Theirs."""\n\n\ndef {function}(**kwargs):\n    """Theirs."""\n'
+    FILES[f"recipes/{dataset.folder}/{module}.py"] = text
+    FILES[f"tests/recipes/{dataset.folder}.csv"] = ",".join(COLUMNS) + "\n"
 
 
 def git(folder, *argv):

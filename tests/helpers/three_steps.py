@@ -18,6 +18,7 @@ def losses_of(brain, dataset, stage):
     """The loss of each batch, and what it teaches."""
     brain.on_fit_start()
     brain.modules.train()
+    brain.nonfinite_count = 0
     brain.on_fit_batch_start = lambda batch, should_step: torch.manual_seed(
         brain.step
     )

@@ -89,8 +89,8 @@ def recipe_runs(tree):
 
 
 def _tails(folder):
-    """The last line of each recipe that has failed."""
-    for path in sorted(folder.rglob("stderr.txt")):
+    """The last line of each recipe that has failed; its errors are in the log."""
+    for path in sorted(folder.rglob("log.txt")):
         lines = path.read_text(errors="replace").splitlines()
         if not (path.parent / ".passed").exists():
             yield from lines[-1:]

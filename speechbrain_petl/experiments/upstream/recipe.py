@@ -2,7 +2,6 @@
 
 import ast
 import re
-import textwrap
 from pathlib import Path
 
 from ...errors import InputError
@@ -107,10 +106,15 @@ class Recipe:
             brain=brain.name,
             forward=_method(text, brain, "compute_forward"),
             objectives=_method(text, brain, "compute_objectives"),
-            prepare_call=_call(function, dataset.arguments),
-            path=dataset.path,
+            arguments="\n".join(
+                f'"{name}": hparams["{key or name}"],'
+                for name, key in dataset.arguments.items()
+            ),
+            path=dataset.path.replace("\n", "\n        "),
+            takes=", ".join(f'"{name}"' for name in dataset.takes),
+            names=", ".join(dataset.takes),
             label=dataset.label,
-            reader=dataset.reader,
+            ending=dataset.ending,
         )
 
     def hparams(self, method):
@@ -136,7 +140,7 @@ class Recipe:
             "hparams.txt",
             **own,
             header=header_of(text),
-            data=self.dataset.data,
+            data=self.dataset.lines,
             method=method,
             epochs=_plain(entry(text, "epochs")).partition(": ")[2],
             wrappers=_plain(wrap),
@@ -161,19 +165,6 @@ def _method(text, brain, name):
     for ours, theirs in STEPS.items():
         found = found.replace(ours, theirs)
     return found.rstrip("\n")
-
-
-def _call(function, arguments):
-    pairs = "".join(
-        f'            "{name}": hparams["{key}"],\n'
-        for name, key in arguments.items()
-    )
-    call = f"run_on_main(\n        {function},\n        kwargs={{\n"
-    return textwrap.indent(f"{call}{pairs}        }},\n    )", "    ", _first)
-
-
-def _first(line):
-    return line.startswith("run_on_main")
 
 
 def _plain(text):
