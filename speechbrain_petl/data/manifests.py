@@ -5,13 +5,12 @@ and the figures of a run mean.
 """
 
 import json
-import os
 from pathlib import Path
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 
 from ..errors import InputError
-from .writing import write_json
+from .writing import whole_file, write_json
 
 CHECKPOINTS, RESULT = "CKPT+*", "result.json"  # what a run leaves
 MILLISECONDS = 3  # decimal places of seconds
@@ -56,9 +55,8 @@ def write_labels(path, labels):
     if _holds_a_run(path.parent) and path.is_file():
         now = {k: {"index": v} for k, v in labels.lab2ind.items()}
         _refuse_others(path, _labels_of(path), now)
-    part = path.with_name(f"{path.name}.part")
-    labels.save(part)
-    os.replace(part, path)
+    with whole_file(path) as part:  # each process writes the same
+        labels.save(part)
 
 
 def _holds_a_run(folder):

@@ -2,6 +2,34 @@
 
 import json
 import os
+from contextlib import contextmanager
+
+
+@contextmanager
+def whole_file(path):
+    """Where to write a file that comes into its place when it is whole.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        The file. Other processes may write it at the same time.
+
+    Yields
+    ------
+    str
+        Beside it, a name of this process's own.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "labels.txt"
+    >>> with whole_file(path) as part:
+    ...     _ = open(part, "w").write("dog")
+    >>> path.read_text(), len(os.listdir(path.parent))
+    ('dog', 1)
+    """
+    part = f"{path}.{os.getpid()}.part"
+    yield part
+    os.replace(part, path)
 
 
 def write_json(path, tree):
@@ -22,7 +50,5 @@ def write_json(path, tree):
     ['train.json']
     """
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    part = f"{path}.{os.getpid()}.part"
-    with open(part, "w", encoding="utf-8") as file:
+    with whole_file(path) as part, open(part, "w", encoding="utf-8") as file:
         json.dump(tree, file, indent=1)
-    os.replace(part, path)
