@@ -8,6 +8,7 @@ import importlib
 import sys
 
 from .errors import ArgumentParser
+from .recipe.main import run_main
 
 COMMANDS = {  # name -> its module, and what it does
     "new": (
@@ -56,7 +57,6 @@ COMMANDS = {  # name -> its module, and what it does
 def main():
     """The command line: bad input is one line and exit code 1."""
     name = parse(sys.argv[1:])
-    from .recipe.main import run_main  # imports torch: --help is answered now
 
     def _main(argv):
         module = f"{__package__}.{COMMANDS[name][0]}"
