@@ -28,15 +28,15 @@ COMMANDS = {  # name -> its module, and what it does
         "results of runs to the tables and pictures of a recipe's README",
     ),
     "classify": (
-        "inference.classify",
+        "inference.commands.classify",
         "name what is in sound files, by a finished run or an adapter",
     ),
     "share": (
-        "inference.share",
+        "inference.commands.share",
         "a finished run to an adapter folder, and to the Hugging Face hub",
     ),
     "deploy": (
-        "inference.deploy",
+        "inference.commands.deploy",
         "a classifier to one graph, .onnx or .pt2, without this package",
     ),
     "stats": (

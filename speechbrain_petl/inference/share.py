@@ -1,9 +1,13 @@
+<<<<<<< HEAD
 """An adapter to give away: from a finished run to a folder, and to the hub.
 
 ``sbpetl share save RUN FOLDER`` writes what a run has learned, a description
 that runs no code, a model card, and what stock SpeechBrain opens: see stock.py.
 ``sbpetl share push FOLDER NAME/REPOSITORY`` uploads them.
 """
+=======
+"""An adapter to give away: from a finished run to a folder, and to the hub."""
+>>>>>>> 5bb1dcb (sbpetl X --help imports no torch: parsers in files of their own)
 
 import json
 import shutil
@@ -12,15 +16,18 @@ from pathlib import Path
 import huggingface_hub
 
 from ..data.checksums import sealed
+<<<<<<< HEAD
 from ..errors import ArgumentParser, InputError
 from ..recipe.settings import HYPERPARAMS
+=======
+from ..errors import InputError
+>>>>>>> 5bb1dcb (sbpetl X --help imports no torch: parsers in files of their own)
 from ..training.results import RESULT, read_result
 from ..weights.adapter_files import FORMAT, WEIGHTS, digest_of, read_weights
 from ..weights.kept_base import BASE
 from ..weights.sources import WEIGHT_FILES, looks_like_path
 from .classifier import AudioClassifier
 from .model_card import model_card
-from .options import TRUST
 from .reading import DESCRIPTION, KEPT, read_run
 from .stock import PYTHON, WHOLE, write_stock
 from .stock_yaml import placed
@@ -149,6 +156,7 @@ def _public(description):
         found = (Path(f).parent.name for f in cached if isinstance(f, str))
         revision = next(found, None)
     return {**description, "source": source, "revision": revision}
+<<<<<<< HEAD
 
 
 def main(argv):
@@ -185,3 +193,5 @@ def main(argv):
     written = FILES if args.adapter_only else (*FILES, HYPERPARAMS, *WHOLE)
     for name in written:
         print(f"{folder / name}  {(folder / name).stat().st_size:,} bytes")
+=======
+>>>>>>> 5bb1dcb (sbpetl X --help imports no torch: parsers in files of their own)
