@@ -80,7 +80,7 @@ class ShardStream(IterableDataset):
         return {
             "id": key,
             "sig": read_audio(io.BytesIO(audio), self.samples, name=name),
-            "shares": multi_hot(labels, len(self.index_of)),
+            "soft_targets": multi_hot(labels, len(self.index_of)),
         }
 
 
