@@ -17,9 +17,7 @@ def split_clips(clips, folds=5, fold=1, seed=1, tagging=False):
     ---------
     clips : list of dict
         As ``layouts.read_clips`` returns them.
-    folds : int
-        As for ``prepare_labelled``.
-    fold : int
+    folds, fold : int
         As for ``prepare_labelled``.
     seed : int
         Another seed deals otherwise.

@@ -92,9 +92,7 @@ class ShardPass(ShardStream):
 
     Arguments
     ---------
-    *args : tuple
-        As for ShardStream.
-    **kwargs : dict
+    *args, **kwargs
         As for ShardStream.
     """
 
@@ -125,9 +123,7 @@ class TrainStream(ShardStream):
 
     Arguments
     ---------
-    shards : dict
-        As for ShardStream.
-    classes : list of str
+    shards, classes
         As for ShardStream.
     counts : dict, optional
         Label -> number of clips that have it, to balance the classes.

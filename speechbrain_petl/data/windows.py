@@ -27,9 +27,7 @@ def cut(duration, window, overlap=0.0):
 
     Arguments
     ---------
-    duration : float
-        Seconds.
-    window : float
+    duration, window : float
         Seconds.
     overlap : float
         Ratio of a window that the next one repeats, up to 0.99.

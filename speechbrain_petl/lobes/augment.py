@@ -141,9 +141,7 @@ class RandomGain(nn.Module):
 
     Arguments
     ---------
-    low : float
-        dB.
-    high : float
+    low, high : float
         dB.
 
     Example
