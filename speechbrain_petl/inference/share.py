@@ -1,13 +1,4 @@
-<<<<<<< HEAD
-"""An adapter to give away: from a finished run to a folder, and to the hub.
-
-``sbpetl share save RUN FOLDER`` writes what a run has learned, a description
-that runs no code, a model card, and what stock SpeechBrain opens: see stock.py.
-``sbpetl share push FOLDER NAME/REPOSITORY`` uploads them.
-"""
-=======
 """An adapter to give away: from a finished run to a folder, and to the hub."""
->>>>>>> 5bb1dcb (sbpetl X --help imports no torch: parsers in files of their own)
 
 import json
 import shutil
@@ -16,12 +7,8 @@ from pathlib import Path
 import huggingface_hub
 
 from ..data.checksums import sealed
-<<<<<<< HEAD
-from ..errors import ArgumentParser, InputError
-from ..recipe.settings import HYPERPARAMS
-=======
 from ..errors import InputError
->>>>>>> 5bb1dcb (sbpetl X --help imports no torch: parsers in files of their own)
+from ..recipe.settings import HYPERPARAMS
 from ..training.results import RESULT, read_result
 from ..weights.adapter_files import FORMAT, WEIGHTS, digest_of, read_weights
 from ..weights.kept_base import BASE
@@ -34,6 +21,7 @@ from .stock_yaml import placed
 
 README = "README.md"
 FILES = (DESCRIPTION, WEIGHTS, README)
+STOCK_FILES = (HYPERPARAMS, *WHOLE)  # what stock SpeechBrain opens
 
 
 def save_adapter(source, folder, name=None, base=None, trust=False, whole=True):
@@ -156,42 +144,3 @@ def _public(description):
         found = (Path(f).parent.name for f in cached if isinstance(f, str))
         revision = next(found, None)
     return {**description, "source": source, "revision": revision}
-<<<<<<< HEAD
-
-
-def main(argv):
-    """The command line: ``save RUN FOLDER`` or ``push FOLDER NAME/REPOSITORY``."""
-    parser = ArgumentParser(prog="sbpetl share", description=__doc__)
-    commands = parser.add_subparsers(required=True, dest="command")
-    save = commands.add_parser("save", help="from a finished run to a folder")
-    save.add_argument("run", help="its output_folder")
-    save.add_argument("folder", help="to write")
-    save.add_argument("--name", help="NAME/REPOSITORY, for the model card")
-    save.add_argument("--base", help="the pretrained weights, if moved")
-    save.add_argument("--trust", action="store_true", help=TRUST)
-    save.add_argument(
-        "--adapter_only",
-        action="store_true",
-        help="leave out what stock SpeechBrain opens, the whole model",
-    )
-    upload = commands.add_parser("push", help="from a folder to the hub")
-    upload.add_argument("folder", help="that save has written")
-    upload.add_argument("repository", help="NAME/REPOSITORY")
-    upload.add_argument("--private", action="store_true")
-    args = parser.parse_args(argv)
-    if args.command == "push":
-        print(push(args.folder, args.repository, args.private))
-        return
-    folder = save_adapter(
-        args.run,
-        args.folder,
-        args.name,
-        args.base,
-        args.trust,
-        whole=not args.adapter_only,
-    )
-    written = FILES if args.adapter_only else (*FILES, HYPERPARAMS, *WHOLE)
-    for name in written:
-        print(f"{folder / name}  {(folder / name).stat().st_size:,} bytes")
-=======
->>>>>>> 5bb1dcb (sbpetl X --help imports no torch: parsers in files of their own)

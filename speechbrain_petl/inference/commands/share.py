@@ -1,7 +1,7 @@
 """An adapter to give away: from a finished run to a folder, and to the hub.
 
 ``sbpetl share save RUN FOLDER`` writes what a run has learned, a description
-that runs no code, and a model card.
+that runs no code, a model card, and what stock SpeechBrain opens: see stock.py.
 ``sbpetl share push FOLDER NAME/REPOSITORY`` uploads them.
 """
 
@@ -19,6 +19,11 @@ def main(argv):
     save.add_argument("--name", help="NAME/REPOSITORY, for the model card")
     save.add_argument("--base", help="the pretrained weights, if moved")
     save.add_argument("--trust", action="store_true", help=TRUST)
+    save.add_argument(
+        "--adapter_only",
+        action="store_true",
+        help="leave out what stock SpeechBrain opens, the whole model",
+    )
     upload = commands.add_parser("push", help="from a folder to the hub")
     upload.add_argument("folder", help="that save has written")
     upload.add_argument("repository", help="NAME/REPOSITORY")
@@ -30,7 +35,13 @@ def main(argv):
         print(share.push(args.folder, args.repository, args.private))
         return
     folder = share.save_adapter(
-        args.run, args.folder, args.name, args.base, args.trust
+        args.run,
+        args.folder,
+        args.name,
+        args.base,
+        args.trust,
+        whole=not args.adapter_only,
     )
-    for name in share.FILES:
+    stock = () if args.adapter_only else share.STOCK_FILES
+    for name in (*share.FILES, *stock):
         print(f"{folder / name}  {(folder / name).stat().st_size:,} bytes")
