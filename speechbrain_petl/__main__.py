@@ -8,6 +8,7 @@ import importlib
 import sys
 
 from .errors import ArgumentParser
+from .recipe.main import run_main
 
 COMMANDS = {  # name -> its module, and what it does
     "new": (
@@ -27,15 +28,15 @@ COMMANDS = {  # name -> its module, and what it does
         "results of runs to the tables and pictures of a recipe's README",
     ),
     "classify": (
-        "inference.classify",
+        "inference.commands.classify",
         "name what is in sound files, by a finished run or an adapter",
     ),
     "share": (
-        "inference.share",
+        "inference.commands.share",
         "a finished run to an adapter folder, and to the Hugging Face hub",
     ),
     "deploy": (
-        "inference.deploy",
+        "inference.commands.deploy",
         "a classifier to one graph, .onnx or .pt2, without this package",
     ),
     "stats": (
@@ -56,7 +57,6 @@ COMMANDS = {  # name -> its module, and what it does
 def main():
     """The command line: bad input is one line and exit code 1."""
     name = parse(sys.argv[1:])
-    from .recipe.main import run_main  # imports torch: --help is answered now
 
     def _main(argv):
         module = f"{__package__}.{COMMANDS[name][0]}"

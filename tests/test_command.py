@@ -65,12 +65,14 @@ def loaded(code):
     return set(modules), float(seconds)
 
 
-HELP = """
-from speechbrain_petl.__main__ import parse
-try:
-    parse(["--help"])
-except SystemExit:
-    pass
+HELPS = """
+from speechbrain_petl.__main__ import COMMANDS, main
+for argv in ([], *([name] for name in COMMANDS)):
+    sys.argv = ["sbpetl", *argv, "--help"]
+    try:
+        main()
+    except SystemExit:
+        pass
 """
 PARSE = """
 from speechbrain_petl import InputError, parse_recipe
@@ -84,7 +86,7 @@ HEAVY = {  # seconds each
 
 def test_what_is_not_used_is_not_imported():
     _, torch_alone = loaded("import torch")
-    modules, seconds = loaded(HELP)
+    modules, seconds = loaded(HELPS)
     assert not {"torch", "speechbrain", *HEAVY} & modules
     assert seconds < torch_alone
     both, seconds_of_both = loaded("import torch, speechbrain")

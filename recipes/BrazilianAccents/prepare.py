@@ -118,7 +118,7 @@ def _older(folder, split, name):
             if number:  # the first line may name the columns
                 problems.append(f"line {line}: {error}")
         else:
-            clips.append({**clip, "place": f"{path.name}, line {line}"})
+            clips.append({**clip, "where": f"{path.name}, line {line}"})
     refuse_all(str(path), problems)
     return clips
 
@@ -137,13 +137,13 @@ def _check(clips, labels, path):
         other = first.setdefault(clip["group"], clip)
         if label not in (labels or [label]) or not label:
             problems.append(
-                f"{clip['place']}: label={label} is not one of "
+                f"{clip['where']}: label={label} is not one of "
                 f"{', '.join(labels or ['the accents'])}"
             )
         if other["labels"] != clip["labels"]:
             problems.append(
-                f"{clip['place']}: speaker {clip['group']} has label {label}, "
-                f"but {other['labels'][0]} in {other['place']}"
+                f"{clip['where']}: speaker {clip['group']} has label {label}, "
+                f"but {other['labels'][0]} in {other['where']}"
             )
     refuse_all(path, problems)
 
@@ -180,8 +180,8 @@ def _deal(clips, ratios, seed, path):
         f"{len(SPLITS)} splits need one each: add speakers, or a column split"
     )
     refuse_all(path, few, remedy)
-    shares = {"train": 1 - sum(ratios.values()), **ratios}
-    part_of = deal({clip["id"]: clip for clip in clips}, shares, seed)
+    ratios = {"train": 1 - sum(ratios.values()), **ratios}
+    part_of = deal({clip["id"]: clip for clip in clips}, ratios, seed)
     return {s: [c for c in clips if part_of[c["id"]] == s] for s in SPLITS}
 
 

@@ -35,10 +35,10 @@ class AccentsBrain(PETLBrain):
     scores_training = False  # all windows would be kept
 
     def compute_forward(self, batch, stage):
-        """Class logits and the shares of the classes, both (batch, class)."""
+        """Class logits and the soft targets, both (batch, class)."""
         wavs, wav_lens = batch.to(self.device).sig
         samples = wav_lens * wavs.shape[1]
-        targets = batch.shares.data
+        targets = batch.soft_targets.data
         wavs, targets = self.modules.wave_augment(wavs, targets)
         features = self.modules.fbank(wavs, wav_lens)
         features, targets = self.modules.augment(features, targets)
@@ -49,7 +49,9 @@ class AccentsBrain(PETLBrain):
     def compute_objectives(self, predictions, batch, stage):
         """Cross entropy, weighted in training; counts the batch into the metrics."""
         logits, targets = predictions
-        self.score(logits, batch.shares.data, ids=batch.name, files=batch.file)
+        self.score(
+            logits, batch.soft_targets.data, ids=batch.name, files=batch.file
+        )
         training = stage == sb.Stage.TRAIN  # the others count clips
         weights = self.class_weights if training else None
         return weighted_cross_entropy(logits, targets, weights)

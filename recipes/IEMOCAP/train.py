@@ -29,10 +29,10 @@ class IEMOCAPBrain(PETLBrain):
     """Waveform -> log-mel -> adapted AST -> pooled tokens -> class."""
 
     def compute_forward(self, batch, stage):
-        """Class logits and the shares of the classes, both (batch, class)."""
+        """Class logits and the soft targets, both (batch, class)."""
         wavs, wav_lens = batch.to(self.device).sig
         samples = wav_lens * wavs.shape[1]
-        targets = batch.shares.data
+        targets = batch.soft_targets.data
         wavs, targets = self.modules.wave_augment(wavs, targets)
         features = self.modules.fbank(wavs, wav_lens)
         features, targets = self.modules.augment(features, targets)

@@ -106,10 +106,10 @@ def _read(path, root):
     for clip in table_clips(Path(path), root, beside=root):
         song = os.path.relpath(clip["wav"], root)
         for sample in clip["labels"]:
-            place = first.setdefault((song, sample), clip["place"])
-            if place != clip["place"]:
+            where = first.setdefault((song, sample), clip["where"])
+            if where != clip["where"]:
                 problems.append(
-                    f"{clip['place']}: {song} with {sample} is in {place} "
+                    f"{clip['where']}: {song} with {sample} is in {where} "
                     "already"
                 )
             samples_of.setdefault(song, []).append(sample)

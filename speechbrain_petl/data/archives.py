@@ -1,19 +1,16 @@
 """Fetch an archive once, check its sum, and unpack all of it or nothing."""
 
-import hashlib
 import os
 import shutil
 import tarfile
 import zipfile
 import zlib
-from functools import partial
 
 from speechbrain.utils.data_utils import download_file
 
 from ..errors import InputError
+from .checksums import sha256_of
 from .tables import is_inside
-
-_BLOCK = 1 << 20  # bytes
 
 
 def fetch_archive(url, folder, sha256=None):
@@ -43,8 +40,7 @@ def fetch_archive(url, folder, sha256=None):
     >>> (tmp / "clips").mkdir()
     >>> _ = (tmp / "clips" / "a.txt").write_text("a")
     >>> made = shutil.make_archive(str(tmp / "all"), "zip", tmp / "clips")
-    >>> sha256 = hashlib.sha256(open(made, "rb").read()).hexdigest()
-    >>> folder = fetch_archive(made, f"{tmp}/new/all", sha256)
+    >>> folder = fetch_archive(made, f"{tmp}/new/all", sha256_of(made))
     >>> os.listdir(folder)
     ['a.txt']
     """
@@ -108,11 +104,7 @@ def _check_inside(name):
 def _check_sum(archive, sha256, url):
     if sha256 is None:
         return
-    digest = hashlib.sha256()
-    with open(archive, "rb") as file:
-        for block in iter(partial(file.read, _BLOCK), b""):
-            digest.update(block)
-    found = digest.hexdigest()
+    found = sha256_of(archive)
     if found != sha256:
         raise InputError(
             f"{archive} has the sha256 sum {found}, not {sha256}: it is not "

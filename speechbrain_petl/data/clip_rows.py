@@ -30,7 +30,7 @@ def clip_of(row, folders, root):
     Returns
     -------
     dict
-        As ``layouts.read_clips`` returns it, but for "place".
+        As ``layouts.read_clips`` returns it, but for "where".
     """
     wav = _found(row["path"], folders, root)
     start, stop = (_seconds(row, name) for name in ("start", "stop"))

@@ -71,7 +71,7 @@ def rows_of(path, tagging=False, more=()):
     Returns
     -------
     list of tuple
-        (place, row): the row has "path", "labels" (a list), and what else
+        (where, row): the row has "path", "labels" (a list), and what else
         there is of OPTIONAL and more.
     """
     kind = path.suffix.lower()
@@ -115,8 +115,8 @@ def _rows_of_json_lines(path):
 def _renamed(row):
     """A row of json with our names, its label or labels as a list."""
     names = list(row)
-    place = find_columns(names, ["path", "label", *OPTIONAL], SYNONYMS)
-    row = {name: row[names[i]] for name, i in place.items()}
+    index_of = find_columns(names, ["path", "label", *OPTIONAL], SYNONYMS)
+    row = {name: row[names[i]] for name, i in index_of.items()}
     missing = [name for name in ("path", "label") if not row.get(name)]
     if missing:
         raise ValueError(f"has no {missing[0]}, but {', '.join(names)}")

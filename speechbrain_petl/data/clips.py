@@ -39,7 +39,7 @@ def write_clips(path, files, labels):
 
 
 class ClipDataset(torch.utils.data.Dataset):
-    """The clips of a table: ``id``, ``sig`` (sample,), ``shares`` (class,).
+    """The clips of a table: ``id``, ``sig`` (sample,), ``soft_targets`` (class,).
 
     Arguments
     ---------
@@ -78,7 +78,7 @@ class ClipDataset(torch.utils.data.Dataset):
         return {
             "id": os.path.splitext(os.path.basename(file))[0],
             "sig": read_audio(file, self.samples),
-            "shares": multi_hot(row["labels"], self.classes),
+            "soft_targets": multi_hot(row["labels"], self.classes),
         }
 
     def weights(self):

@@ -161,7 +161,7 @@ def classification_datasets(
 ):
     """Datasets of labelled clips.
 
-    Items are ``id``, ``sig`` (sample,), ``target`` (an int) and ``shares``
+    Items are ``id``, ``sig`` (sample,), ``target`` (an int) and ``soft_targets``
     (class,), the one-hot target that augmentation may mix. The label set is
     that of all manifests, in sorted order, so that it does not depend on the
     fold.
@@ -191,9 +191,11 @@ def classification_datasets(
             labels.encode_label, takes="label", provides="target"
         )
         one_hot = torch.eye(len(labels))  # a row for each class
-        shares = partial(operator.getitem, one_hot)
-        data.add_dynamic_item(shares, takes="target", provides="shares")
-        data.set_output_keys(["id", "sig", "target", "shares"])
+        soft_targets = partial(operator.getitem, one_hot)
+        data.add_dynamic_item(
+            soft_targets, takes="target", provides="soft_targets"
+        )
+        data.set_output_keys(["id", "sig", "target", "soft_targets"])
     return datasets, labels
 
 

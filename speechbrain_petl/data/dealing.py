@@ -17,9 +17,7 @@ def split_clips(clips, folds=5, fold=1, seed=1, tagging=False):
     ---------
     clips : list of dict
         As ``layouts.read_clips`` returns them.
-    folds : int
-        As for ``prepare_labelled``.
-    fold : int
+    folds, fold : int
         As for ``prepare_labelled``.
     seed : int
         Another seed deals otherwise.
@@ -45,7 +43,7 @@ def split_clips(clips, folds=5, fold=1, seed=1, tagging=False):
     """
     copies = _copies(clips)
     splits = {name: [] for name in ("train", *IN_TRAINING)}
-    without = [clip["place"] for clip in clips if not clip["split"]]
+    without = [clip["where"] for clip in clips if not clip["split"]]
     if 0 < len(without) < len(clips):
         raise InputError(
             f"{without[0]} and {len(without) - 1} others name no split, the "
@@ -154,9 +152,9 @@ def check_splits(splits):
     split_at = {c["id"]: s for s, chosen in splits.items() for c in chosen}
     problems = []
     for same in copies:
-        places = {split_at[clip["id"]]: clip["id"] for clip in same}
-        if len(places) > 1:
-            named = " and ".join(f"{i} in {s}" for s, i in places.items())
+        splits_of = {split_at[clip["id"]]: clip["id"] for clip in same}
+        if len(splits_of) > 1:
+            named = " and ".join(f"{i} in {s}" for s, i in splits_of.items())
             problems.append(f"{named} are the same sound")
         elif len({tuple(clip["labels"]) for clip in same}) > 1:
             logger.warning(

@@ -82,7 +82,7 @@ def _entry(clip):
 
 
 def _check_labels(clips, tagging, where):
-    several = [c["place"] for c in clips if len(c["labels"]) > 1]
+    several = [c["where"] for c in clips if len(c["labels"]) > 1]
     if several and not tagging:
         raise InputError(
             f"{where}: {len(several)} clips have several labels, such as "

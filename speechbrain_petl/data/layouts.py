@@ -38,7 +38,7 @@ def read_clips(data_folder, table=None, tagging=False):
     Returns
     -------
     list of dict
-        Sorted by "id", the path below data_folder. Each has "place", what an
+        Sorted by "id", the path below data_folder. Each has "where", what an
         error calls it, "wav", "labels", and "split", "group", "start" and
         "stop" (seconds) or None for these.
 
@@ -94,14 +94,14 @@ def table_clips(path, root, tagging=False, split=None, more=(), beside=None):
         )
     folders = [beside] if beside else [path.parent, root, *_folders(root)]
     clips, problems = [], []
-    for place, row in rows_of(path, tagging, more):
+    for where, row in rows_of(path, tagging, more):
         row["split"] = row.get("split") or split
         try:
             clip = clip_of(row, folders, root)
         except InputError as error:
-            problems.append(f"{place}: {error}")
+            problems.append(f"{where}: {error}")
             continue
-        clips.append({**clip, "place": f"{path.name}, {place}"})
+        clips.append({**clip, "where": f"{path.name}, {where}"})
     refuse_all(str(path), problems)
     return clips
 
@@ -123,8 +123,8 @@ def refuse_twice(clips, where):
             other = first.setdefault((key, clip[key], part), clip)
             if other is not clip:
                 problems.append(
-                    f"{clip['place']}: {key}={clip[key]} is that of "
-                    f"{other['place']} too"
+                    f"{clip['where']}: {key}={clip[key]} is that of "
+                    f"{other['where']} too"
                 )
                 break
     refuse_all(str(where), problems, "Keep one of them.")
@@ -163,7 +163,7 @@ def _of_classes(folders, folder, root, split):
     for inner in folders:
         for path in find_audio([inner]):
             row = {"path": path, "labels": [inner.name], "split": split}
-            clips.append({**clip_of(row, [root], root), "place": path})
+            clips.append({**clip_of(row, [root], root), "where": path})
     return clips
 
 

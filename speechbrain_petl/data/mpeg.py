@@ -48,10 +48,10 @@ def _counted(file):
     if any(name in first for name in _INDEXES):
         return None
     data = first[max(0, first.find(b"\xff")) :] + file.read()
-    total = place = 0
-    while frame := _frame(data[place : place + _HEAD]):
+    total = offset = 0
+    while frame := _frame(data[offset : offset + _HEAD]):
         length, samples = frame
-        place += length
+        offset += length
         total += samples
     return total
 

@@ -67,9 +67,7 @@ def rate_ratio(old_rate, new_rate):
 
     Arguments
     ---------
-    old_rate : int
-        Hz.
-    new_rate : int
+    old_rate, new_rate : int
         Hz.
 
     Returns

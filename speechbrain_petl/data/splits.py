@@ -44,7 +44,7 @@ def check_disjoint(splits, key, remedy):
                 )
 
 
-def deal(clips, shares, seed):
+def deal(clips, ratios, seed):
     """Deal clips out, groups undivided and each label in proportion.
 
     Greedy, as iterative stratification (https://doi.org/10.1007/
@@ -56,8 +56,8 @@ def deal(clips, shares, seed):
     ---------
     clips : dict
         Clip -> {"labels": list of str, "group": str}
-    shares : dict
-        Part -> its share of the clips.
+    ratios : dict
+        Part -> its fraction of the clips.
     seed : int
         Another seed deals otherwise.
 
@@ -92,16 +92,16 @@ def deal(clips, shares, seed):
 
     order = sorted(groups)
     random.Random(seed).shuffle(order)
-    filled = {part: Counter() for part in shares}
+    filled = {part: Counter() for part in ratios}
     part_of = {}
     for name in sorted(order, key=rank):
 
         def fill(part, labels=labels_of[name]):
             """How full of these labels a part is; of like ones the largest."""
             full = sum(filled[part][x] / total[x] for x in labels)
-            return round(full / shares[part], 6), -shares[part]
+            return round(full / ratios[part], 6), -ratios[part]
 
-        part = min(shares, key=fill)
+        part = min(ratios, key=fill)
         filled[part].update(labels_of[name])
         part_of |= dict.fromkeys(groups[name], part)
     return part_of

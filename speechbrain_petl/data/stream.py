@@ -80,7 +80,7 @@ class ShardStream(IterableDataset):
         return {
             "id": key,
             "sig": read_audio(io.BytesIO(audio), self.samples, name=name),
-            "shares": multi_hot(labels, len(self.index_of)),
+            "soft_targets": multi_hot(labels, len(self.index_of)),
         }
 
 
@@ -92,9 +92,7 @@ class ShardPass(ShardStream):
 
     Arguments
     ---------
-    *args : tuple
-        As for ShardStream.
-    **kwargs : dict
+    *args, **kwargs
         As for ShardStream.
     """
 
@@ -125,9 +123,7 @@ class TrainStream(ShardStream):
 
     Arguments
     ---------
-    shards : dict
-        As for ShardStream.
-    classes : list of str
+    shards, classes
         As for ShardStream.
     counts : dict, optional
         Label -> number of clips that have it, to balance the classes.

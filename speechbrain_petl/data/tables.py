@@ -38,8 +38,8 @@ def read_table(path, columns, optional=(), synonyms=None):
     """
     lines = read_cells(path)
     header = lines[0][1] if lines else []
-    place = find_columns(header, [*columns, *optional], synonyms)
-    missing = [column for column in columns if column not in place]
+    index_of = find_columns(header, [*columns, *optional], synonyms)
+    missing = [column for column in columns if column not in index_of]
     if missing:
         raise InputError(
             f"{path} has no column {', '.join(missing)}. Its first line names: "
@@ -49,7 +49,7 @@ def read_table(path, columns, optional=(), synonyms=None):
         raise InputError(f"{path} lists nothing below its column names")
     rows, problems = [], []
     for line, cells in lines[1:]:
-        row = {name: cells[i] for name, i in place.items() if i < len(cells)}
+        row = {name: cells[i] for name, i in index_of.items() if i < len(cells)}
         empty = [name for name in columns if not row.get(name)]
         if len(cells) != len(header):
             problems.append(
@@ -57,7 +57,9 @@ def read_table(path, columns, optional=(), synonyms=None):
                 "quote values that hold the delimiter"
             )
         elif empty:
-            problems.append(f"line {line}: {header[place[empty[0]]]} is empty")
+            problems.append(
+                f"line {line}: {header[index_of[empty[0]]]} is empty"
+            )
         rows.append((line, row))
     refuse_all(path, problems)
     return rows

@@ -27,9 +27,7 @@ def cut(duration, window, overlap=0.0):
 
     Arguments
     ---------
-    duration : float
-        Seconds.
-    window : float
+    duration, window : float
         Seconds.
     overlap : float
         Ratio of a window that the next one repeats, up to 0.99.
@@ -134,7 +132,7 @@ def windowed_datasets(
     """Datasets of windows, each of which knows its file.
 
     Items are ``id``, ``sig`` (sample,), ``name`` and ``file`` (that of the
-    file, and its number) and ``shares`` (class,): one-hot, or equal shares if
+    file, and its number) and ``soft_targets`` (class,): one-hot, or equal parts if
     the file has several labels. The label set is that of all manifests,
     sorted.
 
@@ -145,7 +143,7 @@ def windowed_datasets(
     labels_file, shots, seed
         As for ``dataio.read_manifests``.
     tagging : bool
-        ``shares`` are 1 for each label of a file.
+        ``soft_targets`` are 1 for each label of a file.
 
     Returns
     -------
@@ -163,9 +161,9 @@ def windowed_datasets(
             index.__getitem__, takes="file", provides="file_index"
         )
         data.add_dynamic_item(
-            partial(_shares, encoder=labels, tagging=tagging),
+            partial(_soft_targets, encoder=labels, tagging=tagging),
             takes="labels",
-            provides="shares",
+            provides="soft_targets",
         )
         data.set_output_keys(
             {
@@ -173,7 +171,7 @@ def windowed_datasets(
                 "sig": "sig",
                 "name": "file",
                 "file": "file_index",
-                "shares": "shares",
+                "soft_targets": "soft_targets",
             }
         )
     return datasets, labels
@@ -197,8 +195,10 @@ def class_weights(data, labels):
     torch.Tensor
         Weights (class,).
     """
-    shares = (_shares(e["labels"], labels) for e in data.data.values())
-    sizes = sum(shares).clamp(min=1)
+    soft_targets = (
+        _soft_targets(e["labels"], labels) for e in data.data.values()
+    )
+    sizes = sum(soft_targets).clamp(min=1)
     return sizes.sum() / (len(sizes) * sizes)
 
 
@@ -219,11 +219,13 @@ def clip_weights(data, labels, weights):
     torch.Tensor
         Weights (window,).
     """
-    shares = [_shares(e["labels"], labels) for e in data.data.values()]
-    return torch.stack(shares) @ weights
+    soft_targets = [
+        _soft_targets(e["labels"], labels) for e in data.data.values()
+    ]
+    return torch.stack(soft_targets) @ weights
 
 
-def _shares(names, encoder, tagging=False):
+def _soft_targets(names, encoder, tagging=False):
     targets = torch.tensor([encoder.encode_label(name) for name in names])
     hot = torch.nn.functional.one_hot(targets, len(encoder)).float()
     return hot.amax(0) if tagging else hot.mean(0)

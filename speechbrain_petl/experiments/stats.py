@@ -9,18 +9,9 @@ A table of clips (``data.clips``), such as AudioSet's, is a manifest too.
 import json
 import os
 
-import numpy as np
-import torch
 from tqdm import tqdm
 
-from speechbrain.processing.features import (
-    combine_gaussian_statistics,
-    gaussian_statistics,
-)
-
-from ..data.windows import read_window
 from ..errors import ArgumentParser, InputError, check_count
-from ..lobes.fbank import Fbank
 
 
 def statistics(manifest, mels=128):
@@ -38,7 +29,19 @@ def statistics(manifest, mels=128):
     tuple of float
         (mean, std)
     """
+    # here, so that --help waits for no torch
+    import torch
+
+    from speechbrain.processing.features import (
+        combine_gaussian_statistics,
+        gaussian_statistics,
+    )
+
+    from ..data.windows import read_window
+    from ..lobes.fbank import Fbank
+
     check_count("--mels", mels)
+    torch.set_num_threads(1)  # one clip at a time has no use for more
     fbank = Fbank(mels=mels)
     moments = 0, torch.tensor(0.0).double(), torch.tensor(0.0).double()
     for entry in tqdm(_entries(manifest), desc="reading"):
@@ -64,6 +67,8 @@ def _entries(manifest):
     """What is in a manifest, or the paths as bytes that a table has."""
     try:
         if str(manifest).endswith(".npy"):
+            import numpy as np
+
             return np.load(manifest, mmap_mode="r")["file"]
         with open(manifest, encoding="utf-8") as file:
             return json.load(file).values()
@@ -77,6 +82,5 @@ def main(argv):
     parser.add_argument("manifest", help="train.json of a run's save folder")
     parser.add_argument("--mels", type=int, default=128, help="mel filters")
     options = parser.parse_args(argv)
-    torch.set_num_threads(1)  # one clip at a time has no use for more
     mean, std = statistics(options.manifest, options.mels)
     print(f"mean: {mean:.7f}\nstd: {std:.7f}")

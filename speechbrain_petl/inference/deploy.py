@@ -1,10 +1,4 @@
-"""A classifier as one graph: sbpetl deploy MODEL FILE.
-
-FILE.onnx is for ONNX runtimes, FILE.pt2 for ``torch.export.load``. The graph
-takes any number of clips, and is checked against PyTorch before it is kept.
-The names of the labels are in it: in the metadata of an .onnx, in the extra
-file labels.json of a .pt2.
-"""
+"""A classifier as one graph, checked against PyTorch before it is kept."""
 
 import json
 import os
@@ -14,12 +8,11 @@ import torch
 from torch import nn
 
 from ..data.audio import SAMPLE_RATE
-from ..errors import ArgumentParser, InputError
+from ..errors import InputError
 from ..training.metrics.voting import vote
-from .classifier import AudioClassifier
 from .embed import embed
 from .graph_files import check_format, read_graph, write_graph
-from .options import add_model, check_file
+from .options import check_file
 
 BATCHES = (1, 5)  # that are checked
 TOLERANCE = 1e-4
@@ -93,7 +86,7 @@ def deploy(classifier, path, features=False):
         The largest difference of a probability from PyTorch's.
     """
     path = Path(path)
-    _check_writable(path)
+    check_writable(path)
     graph = _ClassifierGraph(classifier, features).eval()
     batch = torch.export.Dim("batch")
     inputs = graph.example(2)
@@ -118,7 +111,14 @@ def deploy(classifier, path, features=False):
     return worst
 
 
-def _check_writable(path):
+def check_writable(path):
+    """Refuse a graph that could not be written, before any long work.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        The file; its name ends in .onnx or .pt2.
+    """
     try:
         check_format(Path(path).suffix)
     except InputError as error:
@@ -140,25 +140,3 @@ def _check(graph, other, path):
             f"by up to {worst:.1g}"
         )
     return worst
-
-
-def main(argv):
-    """The command line: MODEL, FILE and options."""
-    parser = ArgumentParser(prog="sbpetl deploy", description=__doc__)
-    add = parser.add_argument
-    add_model(parser)
-    add("file", help="to write: its name ends in .onnx or .pt2")
-    add("--features", action="store_true", help="leave the front end out")
-    add("--no_merge", action="store_true", help="leave the adapter in place")
-    args = parser.parse_args(argv)
-    _check_writable(args.file)
-    classifier = AudioClassifier.from_hparams(
-        args.model,
-        base=args.base,
-        merge=not args.no_merge,
-        trust=args.trust,
-        run_opts={"device": "cpu"},
-    )
-    worst = deploy(classifier, args.file, args.features)
-    size = Path(args.file).stat().st_size
-    print(f"{args.file}: {size:,} bytes, within {worst:.1g} of PyTorch")

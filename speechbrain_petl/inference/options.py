@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..errors import InputError
 
+BATCH = 16  # windows at a time
 TRUST = "build classes of any package that the model names: of your own only"
 
 

@@ -1,9 +1,4 @@
-"""An adapter to give away: from a finished run to a folder, and to the hub.
-
-``sbpetl share save RUN FOLDER`` writes what a run has learned, a description
-that runs no code, a model card, and what stock SpeechBrain opens: see stock.py.
-``sbpetl share push FOLDER NAME/REPOSITORY`` uploads them.
-"""
+"""An adapter to give away: from a finished run to a folder, and to the hub."""
 
 import json
 import shutil
@@ -12,7 +7,7 @@ from pathlib import Path
 import huggingface_hub
 
 from ..data.checksums import sealed
-from ..errors import ArgumentParser, InputError
+from ..errors import InputError
 from ..recipe.settings import HYPERPARAMS
 from ..training.results import RESULT, read_result
 from ..weights.adapter_files import FORMAT, WEIGHTS, digest_of, read_weights
@@ -20,13 +15,13 @@ from ..weights.kept_base import BASE
 from ..weights.sources import WEIGHT_FILES, looks_like_path
 from .classifier import AudioClassifier
 from .model_card import model_card
-from .options import TRUST
 from .reading import DESCRIPTION, KEPT, read_run
 from .stock import PYTHON, WHOLE, write_stock
 from .stock_yaml import placed
 
 README = "README.md"
 FILES = (DESCRIPTION, WEIGHTS, README)
+STOCK_FILES = (HYPERPARAMS, *WHOLE)  # what stock SpeechBrain opens
 
 
 def save_adapter(source, folder, name=None, base=None, trust=False, whole=True):
@@ -149,39 +144,3 @@ def _public(description):
         found = (Path(f).parent.name for f in cached if isinstance(f, str))
         revision = next(found, None)
     return {**description, "source": source, "revision": revision}
-
-
-def main(argv):
-    """The command line: ``save RUN FOLDER`` or ``push FOLDER NAME/REPOSITORY``."""
-    parser = ArgumentParser(prog="sbpetl share", description=__doc__)
-    commands = parser.add_subparsers(required=True, dest="command")
-    save = commands.add_parser("save", help="from a finished run to a folder")
-    save.add_argument("run", help="its output_folder")
-    save.add_argument("folder", help="to write")
-    save.add_argument("--name", help="NAME/REPOSITORY, for the model card")
-    save.add_argument("--base", help="the pretrained weights, if moved")
-    save.add_argument("--trust", action="store_true", help=TRUST)
-    save.add_argument(
-        "--adapter_only",
-        action="store_true",
-        help="leave out what stock SpeechBrain opens, the whole model",
-    )
-    upload = commands.add_parser("push", help="from a folder to the hub")
-    upload.add_argument("folder", help="that save has written")
-    upload.add_argument("repository", help="NAME/REPOSITORY")
-    upload.add_argument("--private", action="store_true")
-    args = parser.parse_args(argv)
-    if args.command == "push":
-        print(push(args.folder, args.repository, args.private))
-        return
-    folder = save_adapter(
-        args.run,
-        args.folder,
-        args.name,
-        args.base,
-        args.trust,
-        whole=not args.adapter_only,
-    )
-    written = FILES if args.adapter_only else (*FILES, HYPERPARAMS, *WHOLE)
-    for name in written:
-        print(f"{folder / name}  {(folder / name).stat().st_size:,} bytes")

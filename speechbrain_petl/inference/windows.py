@@ -10,8 +10,7 @@ from speechbrain.utils.data_utils import batch_pad_right
 from ..data.audio import SAMPLE_RATE, check_audio, read_audio
 from ..data.windows import cut, read_window
 from ..errors import InputError
-
-BATCH = 16  # windows at a time
+from .options import BATCH
 
 
 @dataclass

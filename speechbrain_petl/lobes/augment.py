@@ -5,6 +5,8 @@ does nothing in evaluation. Steps for waveforms and for spectrograms are the
 same kind of thing: a recipe has one chain before the filterbank, one after it.
 """
 
+import warnings
+
 import torch
 from torch import nn
 from torchaudio.functional import mask_along_axis_iid
@@ -88,33 +90,42 @@ class Mixup(nn.Module):
 
     Arguments
     ---------
-    share : float
-        Share of the clips that are mixed.
+    prob : float
+        With which a clip is mixed.
     alpha : float
         Of the Beta distribution; large values mix evenly.
+    share : float, optional
+        What ``prob`` was called before.
 
     Example
     -------
-    >>> x, targets = Mixup(share=1.0)(torch.randn(4, 16000), torch.eye(4))
+    >>> x, targets = Mixup(prob=1.0)(torch.randn(4, 16000), torch.eye(4))
     >>> x.shape, targets.sum(1)
     (torch.Size([4, 16000]), tensor([1., 1., 1., 1.]))
     """
 
-    def __init__(self, share=0.5, alpha=10.0):
+    def __init__(self, prob=0.5, alpha=10.0, *, share=None):
         super().__init__()
-        if not 0 <= share <= 1 or alpha <= 0:
+        if share is not None:
+            warnings.warn(
+                f"Mixup: for `share: {share}` write `prob: {share}`",
+                FutureWarning,
+                stacklevel=2,
+            )
+            prob = share
+        if not 0 <= prob <= 1 or alpha <= 0:
             raise InputError(
-                f"Mixup: share={share} must lie between 0 and 1, and "
+                f"Mixup: prob={prob} must lie between 0 and 1, and "
                 f"alpha={alpha} above 0"
             )
-        self.share, self.alpha = share, alpha
+        self.prob, self.alpha = prob, alpha
 
     def forward(self, x, targets):
         """Anything (batch, ...) and targets (batch, class), both mixed."""
         size = len(x)
         alpha = torch.full((size,), float(self.alpha), device=x.device)
         weight = torch.distributions.Beta(alpha, alpha).sample()
-        mixed = torch.rand(size, device=x.device) < self.share
+        mixed = torch.rand(size, device=x.device) < self.prob
         weight = torch.where(mixed, weight, torch.ones_like(weight))
         other = torch.randperm(size, device=x.device)
         return tuple(
@@ -130,9 +141,7 @@ class RandomGain(nn.Module):
 
     Arguments
     ---------
-    low : float
-        dB.
-    high : float
+    low, high : float
         dB.
 
     Example

@@ -100,7 +100,7 @@ class Fbank(nn.Module):
     def forward(self, wavs, wav_lens=None):
         """Waveforms (batch, sample) to spectrograms (batch, frame, mel), fp32.
 
-        ``wav_lens`` are SpeechBrain's, shares of the longest (batch,).
+        ``wav_lens`` are SpeechBrain's, fractions of the longest (batch,).
         """
         out = self.log_mel(wavs[:, : self.samples])
         out = nn.functional.pad(out, (0, 0, 0, self.frames - out.shape[1]))

@@ -71,7 +71,7 @@ class LogMel(nn.Module):
     def forward(self, wavs, wav_lens=None):
         """Waveforms of 16 kHz (batch, sample) to spectrograms, fp32.
 
-        (batch, frame, mel); ``wav_lens`` are SpeechBrain's, shares of the
+        (batch, frame, mel); ``wav_lens`` are SpeechBrain's, fractions of the
         longest (batch,).
         """
         with torch.autocast(wavs.device.type, enabled=False):

@@ -52,7 +52,7 @@ class Waveform(nn.Module):
     def forward(self, wavs, wav_lens=None):
         """Waveforms (batch, sample), normalised, at most ``samples`` long.
 
-        ``wav_lens`` are SpeechBrain's, shares of the longest (batch,).
+        ``wav_lens`` are SpeechBrain's, fractions of the longest (batch,).
         """
         with torch.autocast(wavs.device.type, enabled=False):
             size, wavs = wavs.shape[1], wavs.float()[:, : self.samples]

@@ -1,23 +1,22 @@
-"""The folder of a run: its settings, its script, its log and who works in it.
+"""The folder of a run: its settings, its script and its log.
 
 Also the notes of a run: what prepare.py has warned of, for the result.json
 (clips that are left out, recordings in two splits, figures that no published
 one compares with).
 """
 
-import atexit
 import inspect
 import logging
 import os
 import shutil
-import socket
 import sys
 import traceback
 from datetime import date
 from functools import partial
+from importlib.metadata import distributions
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+import torch
 
 from speechbrain.core import DEFAULT_LOG_CONFIG
 from speechbrain.utils.distributed import (
@@ -25,22 +24,17 @@ from speechbrain.utils.distributed import (
     if_main_process,
     main_process_only,
 )
-from speechbrain.utils.logger import (
-    get_environment_description,
-    get_logger,
-    setup_logging,
-)
+from speechbrain.utils.logger import get_logger, setup_logging
 from speechbrain.utils.quirks import log_applied_quirks
+from speechbrain.utils.superpowers import run_shell
 
 from ..errors import InputError, printable
+from .locks import lock
 from .settings import HYPERPARAMS, settings_of
 
 # files whose folder is there before any work, wherever it is
 WRITTEN = ("result_file", "labels_file", "confusion_file")
 PREPARE = ("prepare", "segments", "twelve", "speechbrain_petl.data")
-LOCK, HOLDER = ".lock", ".locked_by"
-PATIENCE = 10  # seconds: loader workers outlive a killed process a little
-_HELD = {}  # path -> lock of this process, until its end
 
 logger = get_logger(__name__)
 
@@ -104,9 +98,21 @@ def _create(folder, hparams_file, overrides, run_opts, script):
     if script:
         shutil.copy(os.path.realpath(script), folder)
     _log_into(folder)
-    (folder / "env.log").write_text(
-        get_environment_description(), encoding="utf-8"
-    )
+    (folder / "env.log").write_text(_environment(), encoding="utf-8")
+
+
+def _environment():
+    """Python, its packages and the commit that is checked out.
+
+    SpeechBrain's asks whichever pip is found first, for a second.
+    """
+    packages = {f"{d.name}=={d.version}" for d in distributions()}
+    try:
+        commit = run_shell("git rev-parse HEAD")[0].decode().strip()
+    except OSError:
+        commit = "none"
+    versions = f"Python {sys.version}\ntorch {torch.__version__}"
+    return "\n".join([versions, f"commit {commit}", *sorted(packages), ""])
 
 
 def _log_into(folder):
@@ -159,39 +165,3 @@ def make_folders(settings):
                 lock(folder)
         except OSError as error:
             raise InputError(f"{key}={path} cannot be written: {error}")
-
-
-def lock(folder):
-    """Keep other processes out of a run's folder until this one ends.
-
-    Arguments
-    ---------
-    folder : str or os.PathLike
-        The output_folder; made if it is not there.
-    """
-    folder = Path(folder).absolute()
-    if folder in _HELD:
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    held = FileLock(folder / LOCK)
-    try:
-        held.acquire(timeout=PATIENCE)
-    except Timeout:
-        holder = folder / HOLDER
-        who = holder.read_text() if holder.is_file() else "another process"
-        raise InputError(f"{folder}: {who} is at work on this run")
-    if not _HELD:
-        atexit.register(unlock)
-    _HELD[folder] = held
-    (folder / HOLDER).write_text(
-        f"process {os.getpid()} of {socket.gethostname()}"
-    )
-
-
-def unlock():
-    """Let others into all folders that this process has locked."""
-    while _HELD:
-        folder, held = _HELD.popitem()
-        (folder / HOLDER).unlink(missing_ok=True)
-        held.release()
-        (folder / LOCK).unlink(missing_ok=True)

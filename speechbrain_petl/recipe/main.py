@@ -10,11 +10,10 @@ import traceback
 from pathlib import Path
 
 import ruamel.yaml
-import torch
 import yaml
 
 from ..errors import InputError, printable
-from .experiment import unlock
+from .locks import unlock
 
 STOPPED = "stopped: what is finished is kept, the same command again goes on"
 GOES_ON = "What is written so far is whole: the same command goes on from it."
@@ -52,9 +51,16 @@ def run_main(main):
         sys.exit(f"error: {printable(' '.join(said.split()))}")
     finally:
         unlock()
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-            gc.collect()  # ends its threads: one alive at exit may abort it
+        if "torch" in sys.modules:  # a --help has no use for it
+            _leave_process_group()
+
+
+def _leave_process_group():
+    from torch import distributed
+
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
+        gc.collect()  # ends its threads: one alive at exit may abort it
 
 
 def _of_input(error):

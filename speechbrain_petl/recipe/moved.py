@@ -21,6 +21,7 @@ CLASSES = {  # in yaml files and descriptions
 }
 ARGUMENTS = {  # of which class -> old -> new
     "speechbrain_petl.ClipMean": {"tokens_of": "encoder"},
+    "speechbrain_petl.Mixup": {"share": "prob"},
 }
 ADDED = {  # keys of base.yaml since then, whose defaults change nothing
     *("prepare", "dataio", "train_csv", "valid_csv", "test_csv"),

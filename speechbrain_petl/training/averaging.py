@@ -56,8 +56,8 @@ def load_average(checkpointer, names, count, max_key=None):
         with naming(*(checkpoint.path for checkpoint in found)):
             state = average_checkpoints(found, name)
         if isinstance(module, AdaptedEncoder):  # that is not its whole state
-            place = str(found[0].paramfiles[name])
-            module.load_adapter_state(state, source=place)
+            path = str(found[0].paramfiles[name])
+            module.load_adapter_state(state, source=path)
         else:
             module.load_state_dict(state)
     return sorted(checkpoint.meta["epoch"] for checkpoint in found)

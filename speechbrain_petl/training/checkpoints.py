@@ -124,13 +124,13 @@ def save_at_once(recoverable, path):
 
 
 @contextmanager
-def naming(*places):
+def naming(*folders):
     """Say which checkpoints they are that cannot be loaded inside.
 
     Arguments
     ---------
-    *places : pathlib.Path
-        Their folders.
+    *folders : pathlib.Path
+        Theirs.
     """
     try:
         yield
@@ -142,7 +142,7 @@ def naming(*places):
             raise
         reason = (str(error).splitlines() or [""])[0].split(". ")[0]
         raise InputError(
-            f"{', '.join(map(str, places))} cannot be loaded "
+            f"{', '.join(map(str, folders))} cannot be loaded "
             f"({type(error).__name__}: {reason}): delete it, and the run goes "
             "on from the one before"
         ) from error

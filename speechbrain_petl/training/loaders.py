@@ -9,33 +9,9 @@ import random
 from torch.utils.data import IterableDataset, Sampler
 
 import speechbrain as sb
-from speechbrain.dataio.sampler import ReproducibleRandomSampler
 
 from ..data.batches import dynamic_batches
 from ..errors import InputError
-
-
-def random_sampler(dataset, seed):
-    """The order of the training clips, unless a recipe has its own.
-
-    Arguments
-    ---------
-    dataset : torch.utils.data.Dataset
-        The training clips.
-    seed : int
-        Seeds the order, alike in every process.
-
-    Returns
-    -------
-    torch.utils.data.Sampler
-        Yields the indices of an epoch; ``set_epoch`` changes the order.
-
-    Example
-    -------
-    >>> sorted(random_sampler(range(4), seed=1))
-    [0, 1, 2, 3]
-    """
-    return ReproducibleRandomSampler(dataset, seed=seed)
 
 
 class DealtSampler(Sampler):

@@ -13,18 +13,14 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import IterableDataset
 
 import speechbrain as sb
+from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.distributed import ddp_broadcast, run_on_main
 
 from ..errors import InputError, check_arguments, check_count
 from ..weights.kept_base import keep_random_base
 from .allocator import set_allocator
 from .checkpoints import CheckpointInterval, naming
-from .loaders import (
-    loader_arguments,
-    random_sampler,
-    spare_step,
-    steps_per_epoch,
-)
+from .loaders import loader_arguments, spare_step, steps_per_epoch
 from .options import resolve_options
 from .precision import unfuse_attention, without_emulated_bf16
 from .steps import SteppingBrain
@@ -44,9 +40,7 @@ class ResumableBrain(SteppingBrain):
     seed : int
         Seeds the order of the clips, dropout and augmentation; the last two
         differently in every process.
-    hparams : dict, optional
-        As for ``speechbrain.Brain``.
-    run_opts : speechbrain.utils.run_opts.RunOptions or dict, optional
+    hparams, run_opts
         As for ``speechbrain.Brain``.
     **kwargs : dict
         ``opt_class`` and ``checkpointer``, as for ``speechbrain.Brain``.
@@ -82,9 +76,7 @@ class ResumableBrain(SteppingBrain):
             Of the result.json in it.
         epochs : int
             That the learning rate falls over.
-        select : str or None
-            As for ``whole_checkpoints.tidy_checkpoints``.
-        keep : int
+        select, keep
             As for ``whole_checkpoints.tidy_checkpoints``.
         """
         check_count("epoch_counter: limit", epochs)
@@ -168,7 +160,7 @@ class ResumableBrain(SteppingBrain):
         torch.utils.data.Sampler
             Yields the indices of an epoch; ``set_epoch`` changes the order.
         """
-        return random_sampler(dataset, seed)
+        return ReproducibleRandomSampler(dataset, seed=seed)
 
     def on_fit_start(self):
         """As SpeechBrain's, with BatchNorm as it is on a CPU.

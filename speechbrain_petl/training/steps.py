@@ -23,9 +23,7 @@ class SteppingBrain(sb.Brain):
 
     Arguments
     ---------
-    *args : tuple
-        As for ``speechbrain.Brain``.
-    **kwargs : dict
+    *args, **kwargs
         As for ``speechbrain.Brain``.
     """
 

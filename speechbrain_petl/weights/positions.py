@@ -115,9 +115,9 @@ def resize_positions(table, old, new):
         same_stride = Axis(after.length, before.stride)
         grid = _change_length(grid, dim, before.patches, same_stride.patches)
         if after.stride != before.stride:
-            places = torch.arange(after.patches).double()
-            places = places * after.stride / before.stride
-            grid = _sample(grid, dim, places)
+            at = torch.arange(after.patches).double()
+            at = at * after.stride / before.stride
+            grid = _sample(grid, dim, at)
     table = torch.cat([first, grid.flatten(2).transpose(1, 2)], dim=1)
     return table.float()
 
@@ -131,15 +131,15 @@ def _change_length(grid, dim, old, new):
     return F.interpolate(grid, size=size, mode="bilinear", align_corners=False)
 
 
-def _sample(grid, dim, places):
+def _sample(grid, dim, at):
     """Read one axis of (1, dim, mel, frame) at fractional patch numbers."""
     last = grid.shape[dim] - 1
     # the last new patch may lie up to one old stride beyond the last old one
-    places = places.clamp(max=last)
-    left = places.floor().long()
-    share = places - left
+    at = at.clamp(max=last)
+    left = at.floor().long()
+    weight = at - left
     return torch.lerp(
         grid.index_select(dim, left),
         grid.index_select(dim, (left + 1).clamp(max=last)),
-        share[:, None] if dim == 2 else share,
+        weight[:, None] if dim == 2 else weight,
     )

@@ -56,10 +56,10 @@ class SoundBrain(PETLBrain):
     class_weights = clip_weights = None
 
     def compute_forward(self, batch, stage):
-        """Logits and the shares of the classes, both (batch, class)."""
+        """Logits and the soft targets, both (batch, class)."""
         wavs, wav_lens = batch.to(self.device).sig
         samples = wav_lens * wavs.shape[1]
-        targets = batch.shares.data
+        targets = batch.soft_targets.data
         wavs, targets = self.modules.wave_augment(wavs, targets)
         features = self.modules.fbank(wavs, wav_lens)
         features, targets = self.modules.augment(features, targets)
@@ -70,7 +70,9 @@ class SoundBrain(PETLBrain):
     def compute_objectives(self, predictions, batch, stage):
         """Cross entropy, binary for tags; counts the batch into the metrics."""
         logits, targets = predictions
-        self.score(logits, batch.shares.data, ids=batch.name, files=batch.file)
+        self.score(
+            logits, batch.soft_targets.data, ids=batch.name, files=batch.file
+        )
         if self.activation == "sigmoid":
             return torch.nn.functional.binary_cross_entropy_with_logits(
                 logits, targets

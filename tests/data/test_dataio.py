@@ -152,7 +152,7 @@ def test_datasets(tmp_path):
     first = datasets["train"][0]
     assert first["id"] == "train0" and first["sig"].shape == (1600,)
     assert first["target"] == 2
-    assert first["shares"].tolist() == [0.0, 0.0, 1.0, 0.0]
+    assert first["soft_targets"].tolist() == [0.0, 0.0, 1.0, 0.0]
     assert len(datasets["train"]) == 3 and len(datasets["test"]) == 2
 
 

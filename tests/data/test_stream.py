@@ -74,7 +74,9 @@ def test_what_is_read_is_what_was_packed(shards):
         for i, key in enumerate(batch.id):
             level = batch.sig.data[i].mean().item()
             assert level == pytest.approx((int(key) + 1) / 100, abs=1e-4)
-            mine = [CLASSES[c] for c in batch.shares.data[i].nonzero()[:, 0]]
+            mine = [
+                CLASSES[c] for c in batch.soft_targets.data[i].nonzero()[:, 0]
+            ]
             assert mine == labels(int(key))
 
 

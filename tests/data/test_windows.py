@@ -76,8 +76,8 @@ def test_datasets(tmp_path):
     assert [i["id"][0] for i in items] == ["b", "b", "b", "a", "c"]
     assert [i["file"] for i in items] == [1, 1, 1, 0, 2]
     assert [len(i["sig"]) for i in items] == [8000, 8000, 8000, 8000, 4800]
-    assert items[-1]["shares"].tolist() == [0.5, 0.5]
-    assert items[0]["shares"].tolist() == [1.0, 0.0]
+    assert items[-1]["soft_targets"].tolist() == [0.5, 0.5]
+    assert items[0]["soft_targets"].tolist() == [1.0, 0.0]
     whole = read_audio(tmp_path / "b.wav")
     torch.testing.assert_close(items[2]["sig"], whole[11200:19200])
     weights = class_weights(datasets["train"], labels)

@@ -226,7 +226,9 @@ def test_padding_has_no_effect_on_what_is_predicted(recipe):
     )
     brain = SimpleNamespace(device="cpu", modules=modules)
     clips = [noise(8000), 0.1 * noise(4000, seed=1) + 0.1]
-    batch = PaddedBatch([{"sig": c, "shares": torch.eye(3)[0]} for c in clips])
+    batch = PaddedBatch(
+        [{"sig": c, "soft_targets": torch.eye(3)[0]} for c in clips]
+    )
     train = load_train(ROOT / "recipes" / recipe)
     (kind,) = (
         k

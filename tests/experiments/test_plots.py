@@ -17,8 +17,9 @@ from speechbrain_petl.experiments.plots import (
     draw_shots,
     draw_tradeoff,
 )
-from speechbrain_petl.experiments.report import find_runs, make_tables
+from speechbrain_petl.experiments.report.groups import make_tables
 from speechbrain_petl.experiments.report.pictures import draw_all
+from speechbrain_petl.experiments.report.runs import find_runs
 
 MODULES = ("confusion", "curves", "embeddings", "tradeoff")
 

@@ -13,7 +13,7 @@ from result_trees import (
     text_of,
 )
 from speechbrain_petl.errors import InputError
-from speechbrain_petl.experiments.report import command
+from speechbrain_petl.experiments.report import whole
 from speechbrain_petl.experiments.report.command import main
 from speechbrain_petl.experiments.report.published import Figure
 from speechbrain_petl.experiments.report.settings import defaults
@@ -151,7 +151,7 @@ def test_without_matplotlib(tmp_path, capsys, monkeypatch):
     """An extra: the tables are there, and a word about the pictures."""
     recipe = make_recipe(tmp_path)
     make_folds(recipe / "results", "lora", [0.5, 0.6])
-    monkeypatch.setattr(command, "find_spec", lambda name: None)
+    monkeypatch.setattr(whole, "find_spec", lambda name: None)
     main([str(recipe)])
     printed = capsys.readouterr().out
     assert "lora" in printed and ".png" not in printed

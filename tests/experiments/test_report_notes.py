@@ -3,7 +3,7 @@
 import numpy
 import pytest
 from result_trees import cells_of, make_folds, make_run, tables_of, text_of
-from speechbrain_petl.experiments.report import as_markdown
+from speechbrain_petl.experiments.report.markdown import as_markdown
 
 ACCURACY = "accuracy, %"
 

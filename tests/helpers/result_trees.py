@@ -4,11 +4,9 @@ import json
 import re
 from pathlib import Path
 
-from speechbrain_petl.experiments.report import (
-    as_markdown,
-    find_runs,
-    make_tables,
-)
+from speechbrain_petl.experiments.report.groups import make_tables
+from speechbrain_petl.experiments.report.markdown import as_markdown
+from speechbrain_petl.experiments.report.runs import find_runs
 
 SETTINGS = {
     "seed": 1,

@@ -13,7 +13,7 @@ import soundfile
 from finished_runs import clips_of_test
 from layouts import truncated_wav
 from speechbrain_petl import InputError, save_pretrained
-from speechbrain_petl.inference.classify import main
+from speechbrain_petl.inference.commands.classify import main
 from speechbrain_petl.inference.reading import read_run
 from speechbrain_petl.inference.share import save_adapter
 from speechbrain_petl.training.predictions import PREDICTIONS

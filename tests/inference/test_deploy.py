@@ -9,6 +9,7 @@ from finished_runs import RUNS, SPEECH, run_of
 from speechbrain_petl import AudioClassifier, InputError
 from speechbrain_petl.data.audio import SAMPLE_RATE
 from speechbrain_petl.inference import deploy
+from speechbrain_petl.inference.commands import deploy as command
 
 CPU = {"device": "cpu"}
 PT2, ONNX = ".pt2", ".onnx"
@@ -127,18 +128,18 @@ def test_places_that_cannot_be_written(finished, tmp_path, monkeypatch):
         ("no/a.pt2", "no/a.pt2: there is no such folder"),
     ):
         with pytest.raises(InputError, match=message):
-            deploy.main(["no model", str(tmp_path / name)])
+            command.main(["no model", str(tmp_path / name)])
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(InputError, match=r"pip install speechbrain_petl\[onnx"):
-        deploy.main(["no model", str(tmp_path / "a.onnx")])
+        command.main(["no model", str(tmp_path / "a.onnx")])
 
 
 @pytest.mark.slow
 def test_the_command(finished, tmp_path, capsys):
     """It says how large the file is and how near."""
     path = tmp_path / "a.pt2"
-    deploy.main([str(finished("ESC50")), str(path), "--features"])
+    command.main([str(finished("ESC50")), str(path), "--features"])
     printed = capsys.readouterr().out
     assert printed.startswith(f"{path}: {path.stat().st_size:,} bytes, within")
-    deploy.main([str(finished("ESC50")), str(path), "--no_merge"])
+    command.main([str(finished("ESC50")), str(path), "--no_merge"])
     check(load(finished("ESC50")), path, features=False)

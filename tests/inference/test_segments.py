@@ -11,7 +11,7 @@ from layouts import sound
 from speechbrain_petl import AudioClassifier, InputError
 from speechbrain_petl.data.audio import read_audio
 from speechbrain_petl.inference.answers import Answer
-from speechbrain_petl.inference.classify import main
+from speechbrain_petl.inference.commands.classify import main
 from speechbrain_petl.inference.segments import find_segments
 
 LABELS = ["dog", "cat"]

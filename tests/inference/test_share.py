@@ -10,19 +10,14 @@ import torch
 from finished_runs import run_of, unseal
 from huggingface_hub import ModelCard
 from speechbrain_petl import AudioClassifier, InputError, save_pretrained
+from speechbrain_petl.inference.commands.share import main
 from speechbrain_petl.inference.reading import (
     DESCRIPTION,
     HPARAMS,
     read_adapter,
     read_run,
 )
-from speechbrain_petl.inference.share import (
-    FILES,
-    README,
-    main,
-    push,
-    save_adapter,
-)
+from speechbrain_petl.inference.share import FILES, README, push, save_adapter
 from speechbrain_petl.inference.stock import PYTHON, WHOLE
 from speechbrain_petl.weights import kept_base
 from speechbrain_petl.weights.adapter_files import HASH, WEIGHTS

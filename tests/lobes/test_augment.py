@@ -35,7 +35,7 @@ def seeded():
 def test_mixup_mixes_targets_alike():
     """A clip that is all i and one that is all j become their target's mean."""
     targets = torch.eye(64)
-    x, mixed = Mixup(share=0.5, alpha=10)(targets.repeat(1, 3), targets)
+    x, mixed = Mixup(prob=0.5, alpha=10)(targets.repeat(1, 3), targets)
     assert torch.equal(x, mixed.repeat(1, 3))
     assert torch.allclose(mixed.sum(1), torch.ones(64))
     own = mixed.diagonal()
@@ -45,10 +45,10 @@ def test_mixup_mixes_targets_alike():
 
 def test_mixup_of_none_and_of_all():
     x, targets = torch.randn(32, 9), torch.eye(32)
-    assert torch.equal(Mixup(share=0.0)(x, targets)[0], x)
-    mixed = Mixup(share=1.0)(x, targets)[1].diagonal()
+    assert torch.equal(Mixup(prob=0.0)(x, targets)[0], x)
+    mixed = Mixup(prob=1.0)(x, targets)[1].diagonal()
     assert (mixed < 1).sum() >= 28  # but those that meet themselves
-    for wrong in ({"share": 1.5}, {"alpha": 0}):
+    for wrong in ({"prob": 1.5}, {"alpha": 0}):
         with pytest.raises(InputError, match="must lie between 0 and 1"):
             Mixup(**wrong)
 
@@ -137,9 +137,9 @@ def test_every_recipe_augments(script):
     calls = []
     order = "wave_augment fbank augment encoder pooling classifier".split()
     modules = SimpleNamespace(**{name: Step(calls, name) for name in order})
-    shares = SimpleNamespace(data=torch.eye(2))
+    soft_targets = SimpleNamespace(data=torch.eye(2))
     batch = SimpleNamespace(
-        sig=(torch.ones(2, 8), torch.ones(2)), shares=shares
+        sig=(torch.ones(2, 8), torch.ones(2)), soft_targets=soft_targets
     )
     batch.to = lambda device: batch
     brain = SimpleNamespace(modules=modules, device="cpu")

@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain_petl import (
     InputError,
     create_experiment_directory,
     parse_recipe,
 )
-from speechbrain_petl.recipe import experiment
+from speechbrain_petl.recipe import locks
 from speechbrain_petl.recipe.settings import HYPERPARAMS
 from speechbrain_petl.recipe.yaml_files import load_yaml
 
@@ -21,7 +22,7 @@ from speechbrain.utils.logger import get_logger
 
 HOLD = """
 import sys, time
-from speechbrain_petl.recipe.experiment import lock
+from speechbrain_petl.recipe.locks import lock
 lock(sys.argv[1])
 print("locked", flush=True)
 time.sleep(60)
@@ -32,7 +33,7 @@ time.sleep(60)
 def unlocked():
     """What a test has locked is free for the next."""
     yield
-    experiment.unlock()
+    locks.unlock()
 
 
 def begin(folder, *options, output="run"):
@@ -53,6 +54,7 @@ def test_the_stored_settings_load(folder):
     assert "run_options" not in stored
     assert (output / Path(__file__).name).is_file()  # the script
     assert "Beginning experiment!" in (output / "log.txt").read_text()
+    assert f"torch {torch.__version__}" in (output / "env.log").read_text()
 
 
 def test_names_in_the_log_are_text(folder):
@@ -155,7 +157,7 @@ def test_folders_are_there_before_any_work(folder):
 
 def test_two_processes_in_one_folder(folder, monkeypatch):
     """The second says which has it; once that is killed, it goes on."""
-    monkeypatch.setattr(experiment, "PATIENCE", 0.1)
+    monkeypatch.setattr(locks, "PATIENCE", 0.1)
     output = folder / "run"
     command = [sys.executable, "-c", HOLD, str(output)]
     first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -166,7 +168,7 @@ def test_two_processes_in_one_folder(folder, monkeypatch):
     first.wait()
     begin(folder)
     begin(folder)  # the same process again
-    experiment.unlock()
+    locks.unlock()
     assert not list(output.glob(".*"))
 
 

@@ -97,14 +97,31 @@ def test_classes_of_old_yaml_files(name, recwarn):
     assert bool(ours) != there
 
 
+# class -> an attribute that its old argument, in the yaml, decides on
+OF_OLD_ARGUMENTS = {
+    "ClipMean": ("tokens_of", "tokens_of: !ref <encoder.tokens_of>"),
+    "Mixup": ("prob", "share: 0.25"),
+}
+OF_NEW_ARGUMENTS = {
+    "ClipMean": "encoder: !ref <encoder>",
+    "Mixup": "prob: 0.25",
+}
+
+
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_arguments_of_old_yaml_files(name):
     """Today's class takes the old spelling, with a warning."""
+    own = name.rpartition(".")[2]
+    attribute, old = OF_OLD_ARGUMENTS[own]
     text = f"""
-encoder: !new:speechbrain_petl.Wav2Vec2 {{size: [32, 2, 2]}}
+encoder: !new:speechbrain_petl.Wav2Vec2
+    size: [32, 2, 2]
 old: !new:{name}
-    tokens_of: !ref <encoder.tokens_of>
+    {old}
+new: !new:{name}
+    {OF_NEW_ARGUMENTS[own]}
 """
-    with pytest.warns(FutureWarning, match="encoder: !ref <encoder>"):
+    with pytest.warns(FutureWarning, match=OF_NEW_ARGUMENTS[own]):
         loaded = load_hyperpyyaml(text)
-    assert loaded["old"].tokens_of == loaded["encoder"].tokens_of
+    wanted = getattr(loaded["new"], attribute)
+    assert getattr(loaded["old"], attribute) == wanted

@@ -34,7 +34,7 @@ MEASURES = {
 
 
 def predictions(seed=0, classes=CLASSES):
-    """Random windows of random files: logits, shares, file numbers.
+    """Random windows of random files: logits, targets, file numbers.
 
     The last class occurs nowhere but may be predicted.
     """
@@ -46,12 +46,12 @@ def predictions(seed=0, classes=CLASSES):
     return logits, one_hot(truth[files], classes).float(), files
 
 
-def sklearns(logits, shares, files):
+def sklearns(logits, targets, files):
     """The same figures by scikit-learn, file by file."""
     log_probs = logits.double().log_softmax(1).numpy()
     numbers = sorted(set(files.tolist()))
     scores = [log_probs[files.numpy() == n].mean(0) for n in numbers]
-    truth = [int(shares[files == n][0].argmax()) for n in numbers]
+    truth = [int(targets[files == n][0].argmax()) for n in numbers]
     predicted = [s.argmax() for s in scores]
     every = range(logits.shape[1])
     return {
@@ -63,11 +63,11 @@ def sklearns(logits, shares, files):
     }
 
 
-def compute(logits, shares, files, batch=16):
+def compute(logits, targets, files, batch=16):
     """All measures, counted in batches."""
     metrics = {name: PerFile(measure) for name, measure in MEASURES.items()}
     for part in zip(
-        logits.split(batch), shares.split(batch), files.split(batch)
+        logits.split(batch), targets.split(batch), files.split(batch)
     ):
         for metric in metrics.values():
             metric.update(*part)
@@ -97,8 +97,8 @@ def test_more_than_there_are_classes():
 def test_one_of_several_labels_is_enough():
     """A song that uses two samples is right with either."""
     scores = torch.tensor([[0.1, 0.9, 0.0], [0.9, 0.1, 0.0]])
-    shares = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]])
-    assert top(scores, shares) == 0.5 and top(scores, shares, k=2) == 1
+    targets = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5]])
+    assert top(scores, targets) == 0.5 and top(scores, targets, k=2) == 1
 
 
 def in_two_processes(rank, folder):
@@ -131,14 +131,14 @@ def test_two_processes_count_as_one(tmp_path):
 
 def test_state_survives_a_checkpoint():
     """A run that is resumed in mid-epoch goes on counting."""
-    logits, shares, files = predictions()
+    logits, targets, files = predictions()
     whole, first, second = PerFile(uar), PerFile(uar), PerFile(uar)
-    whole.update(logits, shares, files)
+    whole.update(logits, targets, files)
     first.persistent(True)
-    first.update(logits[:50], shares[:50], files[:50])
+    first.update(logits[:50], targets[:50], files[:50])
     second.persistent(True)
     second.load_state_dict(first.state_dict())
-    second.update(logits[50:], shares[50:], files[50:])
+    second.update(logits[50:], targets[50:], files[50:])
     assert second.compute() == whole.compute()
 
 

@@ -6,24 +6,8 @@ sqlite:///lora.db --range lr=1e-4:1e-2:log --range batch_size=8,16
 shares the study; started again, it goes on.
 """
 
-import shlex
-import time
-from pathlib import Path
-from textwrap import indent
-
-from tqdm import tqdm
-
-from ...errors import ArgumentParser, InputError
-from ...recipe.command_line import OPTIONS
-from ...recipe.parsing import check_recipe
-from ...recipe.settings import CHANGE_THE_RESULT, MAY_CHANGE
-from ..sweep.cells import working_in
+from ...errors import ArgumentParser
 from ..sweep.ending import stopped_once
-from ..sweep.job import JobFailed
-from .ranges import parse_range
-from .trials import Objective, finished, open_study, running
-
-POLL = 1.0  # seconds between looks at the trials of other processes
 
 
 def _parse(argv):
@@ -56,84 +40,10 @@ def _parse(argv):
     return parser.parse_known_args(argv)
 
 
-def _check(recipe, method, others, ranges):
-    """Ask train.py's parser about all that the search may ask of train.py."""
-    given = {o.partition("=")[0] for o in others}
-    with working_in(recipe):
-        check_recipe([method, *others])
-        for one in ranges:
-            if f"--{one.key}" in given or f"--{one.key}" == "--output_folder":
-                raise InputError(
-                    f"--range {one.key}=...: --{one.key} is given or the "
-                    "search's own; leave one out"
-                )
-            for value in one.ends:
-                check_recipe([method, *others, f"--{one.key}={value}"])
-
-
-def _optimize(study, objective, trials):
-    """Run trials until the study, other processes included, has enough."""
-    done = len(finished(study))
-    with tqdm(total=trials, initial=min(done, trials), unit="trial") as bar:
-
-        def _tell(study, trial):
-            scores = [t.value for t in finished(study) if t.value is not None]
-            bar.set_postfix_str(f"best {max(scores):.4f}" if scores else "")
-            if "failed" in trial.user_attrs:
-                bar.write(f"trial {trial.number} failed: {trial.params}")
-                bar.write(indent(trial.user_attrs["failed"], "    "))
-
-        while done < trials:
-            if done + len(running(study)) < trials:
-                study.optimize(objective, 1, callbacks=[_tell], catch=JobFailed)
-            else:
-                bar.set_postfix_str("waiting for the last of other processes")
-                time.sleep(POLL)
-            done = len(finished(study))
-            bar.n = min(done, trials)
-            bar.refresh()
-
-
-def _report(study, recipe, command):
-    """Print the best values as a command line."""
-    trials = finished(study)
-    scored = [t for t in trials if t.value is not None]
-    if not scored:
-        raise InputError(f"all {len(trials)} trials failed, see above")
-    best = max(scored, key=lambda t: t.value)
-    print(
-        f"Best of {len(trials)} trials ({len(trials) - len(scored)} failed): "
-        f"trial {best.number}, {best.user_attrs.get('metric', 'score')} "
-        f"{best.value:.4f} on validation. To train and test with it:"
-    )
-    values = [f"--{key}={value}" for key, value in best.params.items()]
-    words = ["python", *command, *values]
-    print(f"cd {shlex.quote(str(recipe))} && {shlex.join(words)}")
-
-
 @stopped_once()
 def main(argv):
     """The command line: a method file, and options; see ``--help``."""
     options, others = _parse(argv)
-    path = Path(options.method).absolute()
-    recipe = next(
-        (p for p in path.parents if (p / options.script).is_file()), 0
-    )
-    if not recipe:
-        raise InputError(f"{path}: there is no {options.script} above it")
-    method = str(path.relative_to(recipe))
-    ranges = [parse_range(text) for text in options.range]
-    _check(recipe, method, others, ranges)
-    free = MAY_CHANGE | OPTIONS.keys() - set(CHANGE_THE_RESULT)
-    common = [o for o in others if o[2:].partition("=")[0] not in free]
-    settings = [method, *sorted(common), *sorted(options.range)]
-    name = options.name or f"{recipe.name}-{path.stem}"
-    study = open_study(options.study, name, settings, ranges)
-    command = [options.script, method, *others]
-    objective = Objective(recipe, command, ranges, study)
-    try:
-        _optimize(study, objective, options.trials)
-    except KeyboardInterrupt:
-        print(f"{len(finished(study))} of {options.trials} trials are done.")
-        raise
-    _report(study, recipe, command)
+    from .whole import search  # imports torch
+
+    search(options, others)

@@ -7,13 +7,13 @@ from torchmetrics.utilities import dim_zero_cat
 class PerFile(Metric):
     """A measure over files, of which the batches hold windows.
 
-    Exact under torchrun however the windows are shared out: they are gathered
+    Exact under torchrun however the windows are dealt out: they are gathered
     before a file's log-probabilities are averaged.
 
     Arguments
     ---------
     measure : callable
-        Takes mean log-probabilities and true shares of the classes, both
+        Takes mean log-probabilities and soft targets, both
         (file, class), and returns a tensor.
     activation : str
         "softmax", or "sigmoid" for tags: mean probabilities.
@@ -22,9 +22,9 @@ class PerFile(Metric):
     -------
     >>> import torch
     >>> logits = torch.tensor([[0.0, 1.0], [5.0, 0.0], [0.0, 1.0]])
-    >>> shares = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    >>> targets = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     >>> metric = PerFile(top)
-    >>> metric.update(logits, shares, files=torch.tensor([7, 7, 9]))
+    >>> metric.update(logits, targets, files=torch.tensor([7, 7, 9]))
     >>> metric.compute()
     tensor(1.)
     """
@@ -34,32 +34,32 @@ class PerFile(Metric):
     def __init__(self, measure, activation="softmax"):
         super().__init__()
         self.measure, self.activation = measure, activation
-        for name in ("logits", "shares", "files"):
+        for name in ("logits", "targets", "files"):
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
-    def update(self, logits, shares, files):
-        """Count logits and shares (window, class), and files (window,)."""
+    def update(self, logits, targets, files):
+        """Count logits and soft targets (window, class), and files (window,)."""
         self.logits.append(logits)
-        self.shares.append(shares)
+        self.targets.append(targets)
         self.files.append(files.to(logits.device))
 
     def compute(self):
         """Whatever the measure returns."""
         numbers = dim_zero_cat(self.files).cpu()
-        _, place, windows = numbers.unique(
+        _, index, windows = numbers.unique(
             return_inverse=True, return_counts=True
         )
 
         def mean(x):
             """Over the windows of each file."""
             total = x.new_zeros(len(windows), x.shape[1])
-            return total.index_add_(0, place, x) / windows.unsqueeze(1)
+            return total.index_add_(0, index, x) / windows.unsqueeze(1)
 
         # in double precision no order of the windows moves a vote
         votes = _double(dim_zero_cat(self.logits))
         tags = self.activation == "sigmoid"
         votes = votes.sigmoid() if tags else votes.log_softmax(dim=1)
-        return self.measure(mean(votes), mean(dim_zero_cat(self.shares).cpu()))
+        return self.measure(mean(votes), mean(dim_zero_cat(self.targets).cpu()))
 
 
 def vote(logits, activation="softmax"):
@@ -100,15 +100,15 @@ def _double(x):
     return x.cpu().double()
 
 
-def top(scores, shares, k=1):
-    """Share of the files that have one of their classes among the k best.
+def top(scores, targets, k=1):
+    """Ratio of the files that have one of their classes among the k best.
 
     Arguments
     ---------
     scores : torch.Tensor
         Of the classes (file, class).
-    shares : torch.Tensor
-        True share of each class (file, class).
+    targets : torch.Tensor
+        Of each class (file, class).
     k : int
         1 for accuracy.
 
@@ -125,16 +125,16 @@ def top(scores, shares, k=1):
     (tensor(0.5000), tensor(1.))
     """
     best = scores.topk(min(k, scores.shape[1]), dim=1).indices
-    return (shares.gather(1, best) > 0).any(dim=1).float().mean()
+    return (targets.gather(1, best) > 0).any(dim=1).float().mean()
 
 
-def confusion(scores, shares):
+def confusion(scores, targets):
     """How many files of each class were taken for which.
 
     Arguments
     ---------
-    scores, shares : torch.Tensor
-        As for ``top``, the shares one-hot.
+    scores, targets : torch.Tensor
+        As for ``top``, the targets one-hot.
 
     Returns
     -------
@@ -149,17 +149,17 @@ def confusion(scores, shares):
             [0, 1]])
     """
     classes = scores.shape[1]
-    pairs = shares.argmax(1) * classes + scores.argmax(1)
+    pairs = targets.argmax(1) * classes + scores.argmax(1)
     return pairs.bincount(minlength=classes**2).view(classes, classes)
 
 
-def uar(scores, shares):
+def uar(scores, targets):
     """Unweighted average recall: the mean over the classes that occur.
 
     Arguments
     ---------
-    scores, shares : torch.Tensor
-        As for ``top``, the shares one-hot.
+    scores, targets : torch.Tensor
+        As for ``top``, the targets one-hot.
 
     Returns
     -------
@@ -172,18 +172,18 @@ def uar(scores, shares):
     >>> uar(torch.eye(2)[[0, 1, 1]], torch.eye(2)[[0, 0, 1]])
     tensor(0.7500)
     """
-    matrix = confusion(scores, shares)
+    matrix = confusion(scores, targets)
     files = matrix.sum(dim=1)
     return (matrix.diagonal()[files > 0] / files[files > 0]).mean()
 
 
-def macro_f1(scores, shares):
+def macro_f1(scores, targets):
     """Mean F1 over the classes that occur or are predicted.
 
     Arguments
     ---------
-    scores, shares : torch.Tensor
-        As for ``top``, the shares one-hot.
+    scores, targets : torch.Tensor
+        As for ``top``, the targets one-hot.
 
     Returns
     -------
@@ -196,6 +196,6 @@ def macro_f1(scores, shares):
     >>> macro_f1(torch.eye(2)[[0, 1, 1]], torch.eye(2)[[0, 0, 1]])
     tensor(0.6667)
     """
-    matrix = confusion(scores, shares)
+    matrix = confusion(scores, targets)
     either = matrix.sum(dim=0) + matrix.sum(dim=1)
     return (2 * matrix.diagonal()[either > 0] / either[either > 0]).mean()

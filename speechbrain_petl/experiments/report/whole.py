@@ -1,0 +1,77 @@
+"""A whole report: tables and pictures of a recipe's runs, into its README."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from ...errors import InputError, did_you_mean
+from ...inference.escaping import escape_markdown
+from . import readme
+from .groups import make_tables
+from .markdown import as_markdown
+from .published import read_figures
+from .runs import find_runs
+from .settings import defaults
+
+NO_PICTURES = "no pictures: pip install 'speechbrain_petl[plots]' draws them"
+
+
+def report(options):
+    """Read the results of a recipe, print its tables and write what shows them.
+
+    Arguments
+    ---------
+    options : argparse.Namespace
+        As ``command`` parses them.
+    """
+    recipe = Path(options.recipe)
+    bases, of_methods = defaults(recipe)
+    figures = read_figures(recipe)
+    results = options.results or recipe / "results"
+    folder = options.pictures or recipe / "report"
+    runs, problems = find_runs(results)
+    if not runs:
+        found = "".join(f"\n- {problem}" for problem in problems)
+        raise InputError(f"{results} holds no finished run{found}")
+    embedded = _chosen(runs, options.embeddings)
+    texts, words = [], []
+    for table in make_tables(runs, problems, of_methods):
+        pictures, left_out = _draw(table, folder, embedded)
+        words += [word for word in left_out if word not in words]
+        text = as_markdown(table, figures, bases, of_methods)
+        links = "".join(f"\n\n{_link(p, w, recipe)}" for p, w in pictures)
+        texts.append((table.common["dataset"], text + links))
+    print("\n\n".join(text for _, text in texts), end="\n\n")
+    for word in [*words, *readme.update(recipe / "README.md", texts)]:
+        print(word)
+
+
+def _draw(table, folder, embedded):
+    """The pictures of a table, and why some are left out."""
+    if find_spec("matplotlib") is None:
+        return [], [NO_PICTURES]
+    from .pictures import draw_all, draw_clips
+
+    pictures, words = draw_all(table, folder)
+    if embedded in table.runs:
+        pictures.append(draw_clips(table, embedded, folder))
+    return pictures, words
+
+
+def _chosen(runs, folder):
+    """The run whose embeddings are asked for; None if none are."""
+    if folder is None:
+        return None
+    for one in runs:
+        if one.folder.resolve() == Path(folder).resolve():
+            return one
+    raise InputError(
+        f"--embeddings={folder} is no finished run of the report."
+        + did_you_mean(str(folder), [str(one.folder) for one in runs])
+    )
+
+
+def _link(path, words, recipe):
+    """A picture in Markdown, relative to the README."""
+    words = escape_markdown(words)
+    return f"![{words}]({Path(os.path.relpath(path, recipe)).as_posix()})"

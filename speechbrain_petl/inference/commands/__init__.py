@@ -1,0 +1,1 @@
+"""Command lines: parsed before torch is imported, so that --help is quick."""
