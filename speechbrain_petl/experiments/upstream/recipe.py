@@ -16,6 +16,7 @@ STEPS = {
     "self.modules.pooling(tokens, samples)": "tokens.mean(dim=1)",
     "self.modules.encoder(features, samples)": "self.modules.encoder(features)",
     "        samples = wav_lens * wavs.shape[1]\n": "",
+    "batch.target": "batch.class_index",  # their samples have a column target
 }
 OURS = (  # entries of our yaml files that are taken as they are
     *("seed", "source", "ast_size", "frames", "mels", "mean", "std"),
@@ -60,10 +61,11 @@ class Recipe:
         found = {
             f"{folder}/train.py": self.script(),
             f"{folder}/README.md": self.listed.readme(),
-            f"{folder}/extra_requirements.txt": "".join(
-                f"{name}\n" for name in sorted(self.dataset.requirements)
-            ),
         }
+        if self.dataset.requirements:
+            names = sorted(self.dataset.requirements)
+            text = "".join(f"{name}\n" for name in names)
+            found[f"{folder}/extra_requirements.txt"] = text
         for name in self.methods:
             found[f"{folder}/hparams/{name}.yaml"] = self.hparams(name)
         return found
