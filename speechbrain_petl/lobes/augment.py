@@ -113,7 +113,9 @@ class Mixup(nn.Module):
         """Anything (batch, ...) and targets (batch, class), both mixed."""
         size = len(x)
         alpha = torch.full((size,), float(self.alpha), device=x.device)
-        weight = torch.distributions.Beta(alpha, alpha).sample()
+        # its check of alpha would wait for the device
+        beta = torch.distributions.Beta(alpha, alpha, validate_args=False)
+        weight = beta.sample()
         mixed = torch.rand(size, device=x.device) < self.share
         weight = torch.where(mixed, weight, torch.ones_like(weight))
         other = torch.randperm(size, device=x.device)

@@ -1,0 +1,148 @@
+"""What a step asks of a GPU, counted on tensors that hold nothing.
+
+Operations of products, bytes read and written, kernels, and the most memory
+that is alive at one time: of torch's fake tensors, by a dispatch mode. One
+kernel is counted for each operation that computes, and none for a view.
+"""
+
+import weakref
+from dataclasses import dataclass, field
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry, sdpa_flop_count
+
+PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "flash_attention")
+FREE = ("empty", "empty_like", "new_empty", "empty_strided", "detach")
+SDPA = "_scaled_dot_product_flash_attention_for_cpu"
+
+
+@dataclass
+class Call:
+    """One kernel."""
+
+    name: str
+    flops: float
+    dtype: torch.dtype
+    read: dict = field(default_factory=dict)  # storage -> bytes
+    written: dict = field(default_factory=dict)
+
+    @property
+    def product(self):
+        """Whether it is one of those that compile leaves alone."""
+        return self.flops > 0 or any(name in self.name for name in PRODUCTS)
+
+    @property
+    def bytes(self):
+        """Read and written."""
+        return sum(self.read.values()) + sum(self.written.values())
+
+
+class Counter(TorchDispatchMode):
+    """Notes every kernel, and how much memory is alive."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.kept = [], []
+        self.alive = self.most = 0
+        self.known = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        """Compute a shape and count."""
+        made = func(*args, **(kwargs or {}))
+        inputs, outputs = tensors((args, kwargs)), tensors(made)
+        for tensor in outputs:
+            self._born(tensor)
+        name = func.overloadpacket.__name__
+        if not (name in FREE or is_view(func)):
+            self._note(func, name, args, kwargs or {}, made, inputs, outputs)
+        return made
+
+    def _note(self, func, name, args, kwargs, made, inputs, outputs):
+        formula = flop_registry.get(func.overloadpacket)
+        flops = 0
+        if name.startswith(SDPA):
+            shapes = [tensor.shape for tensor in args[:4]]
+            flops = attention_flops(shapes, backward="backward" in name)
+        elif formula:
+            flops = formula(*args, **kwargs, out_val=made)
+        products = [tensor for tensor in outputs if tensor.is_floating_point()]
+        self.calls.append(
+            Call(
+                name,
+                flops,
+                products[0].dtype if products else torch.float32,
+                {storage(t): size_of(t) for t in inputs},
+                {storage(t): size_of(t) for t in outputs},
+            )
+        )
+
+    def _born(self, tensor):
+        """Count the memory of a tensor until it is gone."""
+        memory = tensor.untyped_storage()
+        key = memory._cdata
+        if key in self.known:
+            return
+        self.known.add(key)
+        size = memory.nbytes()
+        self.alive += size
+        self.most = max(self.most, self.alive)
+        weakref.finalize(memory, self._gone, key, size)
+
+    def _gone(self, key, size):
+        self.known.discard(key)
+        self.alive -= size
+
+
+def attention_flops(shapes, backward):
+    """Of fused attention: two products, and five to go back."""
+    query, key, value = shapes[1:] if backward else shapes[:3]
+    forward = sdpa_flop_count(query, key, value)
+    return forward * 5 // 2 if backward else forward
+
+
+def tensors(values):
+    """Those among some values."""
+    return [x for x in tree_leaves(values) if isinstance(x, torch.Tensor)]
+
+
+def storage(tensor):
+    """What tells its memory from another's."""
+    return tensor.untyped_storage()._cdata, tensor.storage_offset()
+
+
+def size_of(tensor):
+    """Bytes that are read or written: an expanded tensor is read once."""
+    sizes = [n for n, s in zip(tensor.shape, tensor.stride()) if s]
+    return torch.Size(sizes).numel() * tensor.element_size()
+
+
+def is_view(func):
+    """Whether an operation returns what it was given, and computes nothing."""
+    returns = func._schema.returns
+    alias = returns[0].alias_info if returns else None
+    return alias is not None and not alias.is_write
+
+
+def counted(make):
+    """Count the second step of a Trainer.
+
+    Arguments
+    ---------
+    make : callable
+        Returns a Trainer; called where all tensors are fake. Autocast is a
+        CPU's, whose rules are those of a GPU here.
+
+    Returns
+    -------
+    Counter
+        Of that step.
+    """
+    with FakeTensorMode():
+        trainer = make()
+        trainer.step()
+        with Counter() as counter:
+            trainer.step()
+    return counter
