@@ -68,7 +68,9 @@ class SemanticsBrain(PETLBrain):
         if stage == sb.Stage.TRAIN:
             mask = token_mask(self.tokens_in(batch), tokens.shape[1])
             emitted = log_probs.argmax(dim=-1).masked_fill(~mask, EOS)
-            return log_probs, torch.nn.functional.pad(emitted, (0, 1), value=EOS)
+            return log_probs, torch.nn.functional.pad(
+                emitted, (0, 1), value=EOS
+            )
         found = self.searchers[stage](states, wav_lens)[0]
         emitted = [torch.tensor([*tokens, EOS]) for tokens in found]
         return log_probs, pad_sequence(emitted, batch_first=True)

@@ -134,7 +134,7 @@ def test_bfloat16_autocast_is_finite(name):
 def test_gradient_checkpointing_changes_no_gradient(name):
     """With and without kept activations."""
     gradients = []
-    for checkpointing in (False, True, "mlp"):
+    for checkpointing in (False, True, "selective"):
         encoder = tiny_ast(gradient_checkpointing=checkpointing)
         torch.manual_seed(1)
         adapted = METHODS[name].adapt(encoder).train()

@@ -28,6 +28,7 @@ from .predict import predict
 ROWS = {
     "step": rows_step.lora_step,
     "bf16": rows_step.bf16_step,
+    "compiled": rows_step.compiled,
     "methods": rows_step.methods,
     "mixtures": rows_step.mixtures,
     "inference": rows_step.inference,
@@ -75,12 +76,14 @@ def parse():
     parser.add_argument("--blocks", type=int, default=12)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", help="cuda if there is one")
     parser.add_argument("--clips", help="ESC-50-master, for probe and epoch")
     options = parser.parse_args()
     options.json = options.json or (not options.quick and "benchmarks.json")
     if options.quick:
         options.blocks, options.batch, options.rounds = 2, 4, 1
-    options.device = "cuda" if torch.cuda.is_available() else "cpu"
+    cuda = "cuda" if torch.cuda.is_available() else "cpu"
+    options.device = options.device or cuda
     return options
 
 

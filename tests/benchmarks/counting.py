@@ -7,6 +7,7 @@ kernel is counted for each operation that computes, and none for a view.
 
 import weakref
 from dataclasses import dataclass, field
+from itertools import count
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -45,14 +46,16 @@ class Counter(TorchDispatchMode):
 
     def __init__(self):
         super().__init__()
-        self.calls, self.kept = [], []
+        self.calls = []
         self.alive = self.most = 0
-        self.known = set()
+        self.serial, self.serials = {}, count()  # address -> number, of each
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         """Compute a shape and count."""
         made = func(*args, **(kwargs or {}))
         inputs, outputs = tensors((args, kwargs)), tensors(made)
+        for tensor in inputs:
+            self._place(tensor)  # weights are there before
         for tensor in outputs:
             self._born(tensor)
         name = func.overloadpacket.__name__
@@ -74,25 +77,29 @@ class Counter(TorchDispatchMode):
                 name,
                 flops,
                 products[0].dtype if products else torch.float32,
-                {storage(t): size_of(t) for t in inputs},
-                {storage(t): size_of(t) for t in outputs},
+                {self._place(t): size_of(t) for t in inputs},
+                {self._place(t): size_of(t) for t in outputs},
             )
         )
+
+    def _place(self, tensor):
+        """What tells its memory from another's, also one that takes its place."""
+        address = tensor.untyped_storage()._cdata
+        number = self.serial.setdefault(address, next(self.serials))
+        return number, tensor.storage_offset()
 
     def _born(self, tensor):
         """Count the memory of a tensor until it is gone."""
         memory = tensor.untyped_storage()
-        key = memory._cdata
-        if key in self.known:
+        if memory._cdata in self.serial:
             return
-        self.known.add(key)
-        size = memory.nbytes()
-        self.alive += size
+        self._place(tensor)
+        self.alive += memory.nbytes()
         self.most = max(self.most, self.alive)
-        weakref.finalize(memory, self._gone, key, size)
+        weakref.finalize(memory, self._gone, memory._cdata, memory.nbytes())
 
-    def _gone(self, key, size):
-        self.known.discard(key)
+    def _gone(self, address, size):
+        self.serial.pop(address)
         self.alive -= size
 
 
@@ -106,11 +113,6 @@ def attention_flops(shapes, backward):
 def tensors(values):
     """Those among some values."""
     return [x for x in tree_leaves(values) if isinstance(x, torch.Tensor)]
-
-
-def storage(tensor):
-    """What tells its memory from another's."""
-    return tensor.untyped_storage()._cdata, tensor.storage_offset()
 
 
 def size_of(tensor):

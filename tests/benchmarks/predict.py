@@ -68,9 +68,7 @@ def merged(run, end, last_read):
     for call in run:
         read |= {k: n for k, n in call.read.items() if k not in written}
         written |= call.written
-    kept = {
-        k: n for k, n in written.items() if last_read.get(k, end) >= end
-    }
+    kept = {k: n for k, n in written.items() if last_read.get(k, end) >= end}
     return type(run[0])("fused", 0, run[0].dtype, read, kept)
 
 
@@ -143,7 +141,8 @@ def compare(rows, batch):
         "clips a second, LoRA": batch / ours["eager"] * 1000,
         "clips a second, LoRA, compiled": batch / ours["compiled"] * 1000,
         "HF + PEFT / ours": theirs["eager"] / ours["eager"],
-        "HF + PEFT / ours, both compiled": theirs["compiled"] / ours["compiled"],
+        "HF + PEFT / ours, both compiled": theirs["compiled"]
+        / ours["compiled"],
         "the papers' layout / ours": papers["eager"] / ours["eager"],
         "memory, ours / HF + PEFT": ours["memory"] / theirs["memory"],
     }.items():

@@ -73,7 +73,6 @@ def encoder_of(size):
 MAKERS = {
     "ours": Ours,
     "ours, checkpointing": partial(Ours, gradient_checkpointing=True),
-    "ours, checkpointing mlp": partial(Ours, gradient_checkpointing="mlp"),
     "ours, checkpointing selective": partial(
         Ours, gradient_checkpointing="selective"
     ),

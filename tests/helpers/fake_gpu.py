@@ -66,10 +66,8 @@ def faking():
 
 def autocast(dtype=torch.bfloat16):
     """That of a GPU; torch refuses to make one where there is none."""
-    with (
-        mock.patch.object(torch.cuda, "is_available", lambda: True),
-        mock.patch.object(torch.cuda, "is_bf16_supported", lambda: True),
-    ):
+    there = {"is_available": lambda: True, "is_bf16_supported": lambda: True}
+    with mock.patch.multiple(torch.cuda, **there):
         return torch.autocast("cuda", dtype)
 
 

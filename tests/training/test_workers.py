@@ -13,6 +13,7 @@ from method_files import ROOT
 from recipe_brains import ROWS
 from speechbrain_petl.data.shards import read_index
 from speechbrain_petl.data.stream import ShardPass, TrainStream
+from speechbrain_petl.training import loaders
 from speechbrain_petl.training.loaders import loader_arguments
 from tiny_shards import SETTINGS, make_shards
 from torch.utils.data import DataLoader
@@ -118,6 +119,32 @@ def test_which_stay(stage, tmp_path):
     chosen = {"num_workers": 2, "persistent_workers": False}
     made = loader_arguments(brain, data, stage, **chosen)
     assert made["persistent_workers"] is False
+
+
+@pytest.mark.parametrize(
+    "device, cores, processes, workers",
+    [
+        ("cpu", 16, 1, 0),
+        ("cuda", 2, 1, 1),
+        ("cuda", 16, 1, 8),
+        ("cuda", 16, 4, 3),
+        ("cuda", 1, 2, 1),
+    ],
+)
+def test_workers_for_the_machine(
+    device, cores, processes, workers, tmp_path, monkeypatch
+):
+    """And memory that a GPU copies from by itself; the yaml may say otherwise."""
+    monkeypatch.setattr(loaders, "usable_cores", lambda: cores)
+    brain = toy_brain(tmp_path)
+    brain.device_type, brain.processes = device, processes
+    for given in ({}, {"num_workers": None}):
+        made = loader_arguments(brain, vectors(4), sb.Stage.TRAIN, **given)
+        assert made["num_workers"] == workers
+        assert made.get("pin_memory", False) == (device == "cuda")
+    chosen = {"num_workers": 0, "pin_memory": False}
+    made = loader_arguments(brain, vectors(4), sb.Stage.TRAIN, **chosen)
+    assert made["num_workers"] == made["pin_memory"] == 0
 
 
 def pickled(value):
