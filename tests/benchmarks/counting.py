@@ -8,6 +8,7 @@ kernel is counted for each operation that computes, and none for a view.
 import weakref
 from dataclasses import dataclass, field
 from itertools import count
+from unittest import mock
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -17,6 +18,7 @@ from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm", "convolution", "flash_attention")
 FREE = ("empty", "empty_like", "new_empty", "empty_strided", "detach")
+FREE += ("_unsafe_view",)
 SDPA = "_scaled_dot_product_flash_attention_for_cpu"
 
 
@@ -59,7 +61,7 @@ class Counter(TorchDispatchMode):
         for tensor in outputs:
             self._born(tensor)
         name = func.overloadpacket.__name__
-        if not (name in FREE or is_view(func)):
+        if func.namespace == "aten" and not (name in FREE or is_view(func)):
             self._note(func, name, args, kwargs or {}, made, inputs, outputs)
         return made
 
@@ -128,22 +130,42 @@ def is_view(func):
     return alias is not None and not alias.is_write
 
 
-def counted(make):
+def emptied(module, device):
+    """The module with fake weights there; shared ones are no longer shared."""
+    for part in module.modules():
+        for name, value in list(part.named_parameters(recurse=False)):
+            made = torch.empty(value.shape, dtype=value.dtype, device=device)
+            made = torch.nn.Parameter(made, value.requires_grad)
+            part.register_parameter(name, made)
+        for name, value in list(part.named_buffers(recurse=False)):
+            made = torch.empty(value.shape, dtype=value.dtype, device=device)
+            setattr(part, name, made)
+    return module
+
+
+def counted(model, batch, precision):
     """Count the second step of a Trainer.
 
     Arguments
     ---------
-    make : callable
-        Returns a Trainer; called where all tensors are fake. Autocast is a
-        CPU's, whose rules are those of a GPU here.
+    model : torch.nn.Module
+        Its weights are lost.
+    batch : int
+        Clips.
+    precision : str
+        "bf16" for autocast, that of a CPU, whose rules are a GPU's here.
 
     Returns
     -------
     Counter
         Of that step.
     """
-    with FakeTensorMode():
-        trainer = make()
+    from .subjects import Trainer
+
+    # weights that are there already need not be moved, and cannot be
+    there = mock.patch.object(torch.nn.Module, "to", lambda self, device: self)
+    with there, FakeTensorMode(allow_non_fake_inputs=True):
+        trainer = Trainer(emptied(model, "cpu"), batch, "cpu", precision)
         trainer.step()
         with Counter() as counter:
             trainer.step()

@@ -7,7 +7,7 @@ Launching is not in it: the number of kernels says what that adds.
 import torch
 
 from .counting import counted
-from .subjects import BASE, MAKERS, METHODS, Trainer, encoder_of
+from .subjects import BASE, MAKERS, METHODS, encoder_of
 
 PRODUCTS = 798e12  # FLOP/s of a bf16 product of 8192 by 8192, on an H100
 COPIES = 3.0e12  # bytes/s read and written, on the same
@@ -75,12 +75,8 @@ def merged(run, end, last_read):
 def prediction(name, blocks=BASE[1], batch=BATCH):
     """A row of the table."""
     maker, precision = SUBJECTS[name]
-
-    def make():
-        encoder = encoder_of((BASE[0], blocks, BASE[2]))
-        return Trainer(MAKERS[maker](encoder), batch, "cpu", precision)
-
-    counter = counted(make)
+    model = MAKERS[maker](encoder_of((BASE[0], blocks, BASE[2])))
+    counter = counted(model, batch, precision)
     eager, bound = seconds(counter.calls)
     together = fused(counter.calls)
     compiled, _ = seconds(together)

@@ -26,11 +26,11 @@ QUICK = {
 }
 
 
-def every_row():
-    """All rows as parameters of a test, the quick ones first."""
+def every_row(quick=QUICK):
+    """All rows as parameters of a test; all but the quick ones are slow."""
     for row in ALL_ROWS:
         name = row["Hparam_file"].removesuffix(".yaml").split("/", 2)[1:]
-        marks = () if tuple(name) in QUICK else pytest.mark.slow
+        marks = () if tuple(name) in quick else pytest.mark.slow
         yield pytest.param(row, id="-".join(name), marks=marks)
 
 

@@ -6,7 +6,15 @@ finite, is ``SteppingBrain._wait``, once.
 
 import pytest
 import torch
-from fake_gpu import Crossing, Watch, autocast, fake, faking, forward_on_gpu
+from fake_gpu import (
+    Crossing,
+    Watch,
+    autocast,
+    emptied,
+    fake,
+    faking,
+    forward_on_gpu,
+)
 from recipe_brains import every_row
 from speechbrain_petl import Mixup, RandomGain, SpecAugment, TimeShift
 from speechbrain_petl.training.metrics.of_stages import LOT, StageMetrics
@@ -41,7 +49,7 @@ def take_step(brain, batch):
 
     brain._wait = wait
     with faking() as mode:
-        brain.modules.to_empty(device="cpu")
+        emptied(brain.modules, "cpu")
         brain.init_optimizers()
         brain.modules.train()
         brain.on_stage_start(Stage.TRAIN, 1)
@@ -54,8 +62,11 @@ def compute_on_gpu(brain, batch, stage):
     """Forward pass, loss and scores of a batch; the device of the loss."""
     brain.device = "cuda"
     with faking() as mode:
-        brain.modules.to_empty(device="cuda").train(stage == Stage.TRAIN)
+        emptied(brain.modules, "cuda").train(stage == Stage.TRAIN)
         brain.on_stage_start(stage, 1)
+        for name, value in vars(brain).items():  # such as weights of classes
+            if isinstance(value, torch.Tensor):
+                setattr(brain, name, value.to("cuda"))
         batch = fake(batch, mode)
         tensors = torch.utils._pytree.tree_leaves(list(vars(batch).values()))
         given = [leaf for leaf in tensors if isinstance(leaf, torch.Tensor)]
@@ -108,11 +119,12 @@ ELSEWHERE = {
 @pytest.mark.parametrize("name", [*PLANTED, *ELSEWHERE])
 def test_what_is_planted_is_found(name, tmp_path):
     """On the GPU all of it, in a whole step what waits."""
-    planted = Planted({**PLANTED, **ELSEWHERE}[name])
+    what = {**PLANTED, **ELSEWHERE}[name]
     with pytest.raises(WAITS):
-        forward_on_gpu(planted, torch.ones(2, 4))
+        forward_on_gpu(Planted(what), torch.ones(2, 4))
     if name in PLANTED:
-        brain = toy_brain(tmp_path, nn.Sequential(planted, nn.Linear(4, 2)))
+        net = nn.Sequential(Planted(what), nn.Linear(4, 2))
+        brain = toy_brain(tmp_path, net)
         batch = batch_of(brain, {"train": vectors(4)}, {"batch_size": 2})
         with pytest.raises(WAITS):
             take_step(brain, batch)
@@ -135,7 +147,8 @@ def test_augmentation(step, shape):
 def test_metrics_are_counted_in_lots(monkeypatch):
     """All the same: of the whole stage, and after it is forgotten."""
     lots = []
-    metrics = StageMetrics({"accuracy": MulticlassAccuracy(CLASSES)}, "cpu")
+    accuracy = MulticlassAccuracy(CLASSES, average="micro")
+    metrics = StageMetrics({"accuracy": accuracy}, "cpu")
     count_lot = metrics._count_lot
     monkeypatch.setattr(
         metrics,
