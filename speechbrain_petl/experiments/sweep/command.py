@@ -17,6 +17,7 @@ from .cells import HPARAMS, fold_count, plan, working_in
 from .ending import stopped_once
 from .local import LocalPool
 from .progress import report, run_all
+from .requeued import OF_A_NODE
 
 SUBMITIT = Path("results", ".sweep")  # in the recipe's folder
 
@@ -46,6 +47,7 @@ def _parse(argv):
     add("--executor", choices=["local", "slurm"], default="local")
     add("--jobs", type=_positive, help="at a time: 1, or 100 on Slurm")
     add("--gpus", type=int, help="for each run; with 2 or more, torchrun")
+    add("--nodes", type=_positive, default=1, help="for each run, on Slurm")
     add("--partition", help="of Slurm")
     add("--time", type=_positive, default=1440, help="minutes, on Slurm")
     add("--cpus", type=_positive, help="for each run, on Slurm")
@@ -87,6 +89,11 @@ def _cells_of(options, others):
 def _pool_of(options, on_cpu):
     """Where the jobs are to run; ``on_cpu`` if train.py leaves GPUs alone."""
     if options.executor == "local":
+        if options.nodes > 1:
+            raise InputError(
+                f"--nodes={options.nodes}: add --executor=slurm, this machine "
+                "is one"
+            )
         return LocalPool(options.jobs or 1, options.gpus, on_cpu)
     try:
         from .slurm import SlurmPool
@@ -103,14 +110,17 @@ def _pool_of(options, on_cpu):
     folder = SUBMITIT.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     jobs = options.jobs or 100
-    return SlurmPool(folder, jobs, options.time, options.gpus, **more)
+    size = options.gpus, options.nodes
+    return SlurmPool(folder, jobs, options.time, *size, **more)
 
 
 def _job_of(cell, script, pool):
     command = [sys.executable]
-    if pool.gpus > 1:
-        command += ["-m", "torch.distributed.run", "--standalone"]
-        command += [f"--nproc_per_node={pool.gpus}"]
+    if pool.gpus > 1 or pool.nodes > 1:
+        command += ["-m", "torch.distributed.run"]
+        several = [f"--nnodes={pool.nodes}", *OF_A_NODE]
+        command += several if pool.nodes > 1 else ["--standalone"]
+        command += [f"--nproc_per_node={pool.gpus or 1}"]
     command += [script, *cell.arguments, "--noprogressbar"]
     return pool.job_class(command, Path.cwd(), cell.folder, cell.result)
 

@@ -25,6 +25,7 @@ class LocalPool:
     []
     """
 
+    nodes = 1  # that a job has
     poll_seconds = 0.5
     job_class = Job
 
