@@ -8,12 +8,35 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest  # noqa: E402
 from layouts import make_esc50  # noqa: E402
+from method_files import ROOT  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def esc50(tmp_path_factory):
     """A generated ESC-50-master with the ten classes of ESC-10."""
     return make_esc50(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory):
+    """The repository's recipes, with tests/samples, where their flags are."""
+    from samples import write_samples
+
+    root = tmp_path_factory.mktemp("upstream")
+    (root / "recipes").symlink_to(ROOT / "recipes")
+    write_samples(root / "tests" / "samples")
+    return root
+
+
+@pytest.fixture
+def recipe_brain(samples, tmp_path, monkeypatch):
+    """What a row of the recipe lists would train: see recipe_brains.py."""
+    from recipe_brains import stopped
+
+    def get(row, *more):
+        return stopped(row, samples, tmp_path / "run", monkeypatch, more)
+
+    return get
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ from speechbrain_petl import (
     parse_recipe,
     run_main,
 )
+from speechbrain_petl.adapters.masks import token_mask
 from speechbrain_petl.data.text import (
     BOS,
     EOS,
@@ -37,7 +38,6 @@ from speechbrain_petl.training.metrics.sequence_metrics import (
 from torch.nn.utils.rnn import pad_sequence
 
 import speechbrain as sb
-from speechbrain.utils.data_utils import undo_padding
 from speechbrain.utils.distributed import run_on_main
 
 
@@ -66,11 +66,13 @@ class SemanticsBrain(PETLBrain):
         tokens = batch.tokens_bos.data
         log_probs = self.modules.decoder(tokens, states, wav_lens)
         if stage == sb.Stage.TRAIN:
-            tokens_lens = batch.tokens_eos.lengths
-            emitted = undo_padding(log_probs.argmax(dim=-1), tokens_lens)
-        else:
-            emitted = self.searchers[stage](states, wav_lens)[0]
-        emitted = [torch.tensor([*tokens, EOS]) for tokens in emitted]
+            mask = token_mask(self.tokens_in(batch), tokens.shape[1])
+            emitted = log_probs.argmax(dim=-1).masked_fill(~mask, EOS)
+            return log_probs, torch.nn.functional.pad(
+                emitted, (0, 1), value=EOS
+            )
+        found = self.searchers[stage](states, wav_lens)[0]
+        emitted = [torch.tensor([*tokens, EOS]) for tokens in found]
         return log_probs, pad_sequence(emitted, batch_first=True)
 
     def compute_objectives(self, predictions, batch, stage):
@@ -82,8 +84,12 @@ class SemanticsBrain(PETLBrain):
 
     def loss_items(self, batch):
         """The loss is a mean over tokens."""
+        return self.tokens_in(batch).sum()
+
+    def tokens_in(self, batch):
+        """Sub-words of each clip, with the end of the sequence (batch,)."""
         targets, tokens_lens = batch.tokens_eos
-        return int((tokens_lens * targets.shape[1]).round().sum())
+        return (tokens_lens * targets.shape[1]).round()
 
 
 def dataio_prep(hparams):

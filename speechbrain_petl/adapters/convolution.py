@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ..errors import InputError
 from .blocks import activation_of, zero_linear
+from .masked_norm import masked_batch_norm
 from .masks import apart, mask_of
 
 
@@ -142,10 +143,7 @@ class ConformerConvolution(nn.Module):
         mask = mask_of(x)
         if mask is None or not self.batch_norm.training:
             return self.batch_norm(x.transpose(1, 2)).transpose(1, 2)
-        normalised = self.batch_norm(x[mask])
-        y = normalised.new_zeros(x.shape)
-        y[mask] = normalised
-        return y
+        return masked_batch_norm(self.batch_norm, x, mask)
 
 
 class Depthwise(nn.Conv1d):

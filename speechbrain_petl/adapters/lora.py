@@ -82,6 +82,9 @@ class LoRA(nn.Module):
     def forward(self, x):
         """Inputs (*, in_features) to (*, out_features)."""
         inner, rows = self.pretrained_module, x.flatten(0, -2)
+        device = x.device.type
+        if torch.is_autocast_enabled(device):  # once, and not in each product
+            rows = rows.to(torch.get_autocast_dtype(device))
         # added in place, since a Linear keeps no output for its gradient
         plain = type(inner) is nn.Linear
         y = inner(rows) if plain else inner(x).flatten(0, -2).clone()

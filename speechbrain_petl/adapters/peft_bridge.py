@@ -51,6 +51,19 @@ class PEFT(nn.Module):
         # injected into this wrapper, so that the module itself is replaced
         peft.inject_adapter_in_model(config, self)
 
+    def train(self, mode=True):
+        """As of any module, but LoHa and LoKr without dropout draw no number.
+
+        To leave out a module they draw one on the CPU in each step, and branch.
+        """
+        super().train(mode)
+        for layer in self.modules():
+            dropouts = getattr(layer, "module_dropout", None)
+            if isinstance(dropouts, dict):
+                shares = *dropouts.values(), *layer.rank_dropout.values()
+                layer.training = mode and any(shares)
+        return self
+
     def forward(self, *args, **kwargs):
         """Whatever the module computes, tuned."""
         return self.pretrained_module(*args, **kwargs)

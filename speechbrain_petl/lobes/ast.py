@@ -17,7 +17,6 @@ from ..adapters.probe import WeightedLayers
 from ..errors import InputError
 from .checkpointing import check_level, checkpointed
 from .merging import MergingBlocks
-from .mlp_checkpointed import MlpCheckpointedBlock
 from .sizes import CLASS_TOKENS, shape_of
 
 SIZES = {  # dim, depth, heads
@@ -141,8 +140,8 @@ class AST(PlainAST):
     gradient_checkpointing : bool or str
         Keep no activations inside the blocks and compute them again in the
         backward pass: less memory, more time, and on a CPU, where a Brain
-        then returns large blocks of memory, more still. "mlp" does so for the
-        feed-forwards only.
+        then returns large blocks of memory, more still. "selective" keeps
+        what is dearest to compute, see ``checkpointed``.
     token_merging : float
         Of the patches, how many the last block does without in evaluation, 0
         to 0.9: see ``MergingBlocks``.
@@ -166,11 +165,8 @@ class AST(PlainAST):
         gradient_checkpointing=False,
         token_merging=0.0,
     ):
-        level, block = check_level(gradient_checkpointing, "mlp"), BLOCK
-        if level == "mlp":
-            block = partial(MlpCheckpointedBlock, qkv_bias=True)
-        super().__init__(size, mels, frames, fstride, tstride, dropout, block)
-        self.gradient_checkpointing = level
+        super().__init__(size, mels, frames, fstride, tstride, dropout)
+        self.gradient_checkpointing = check_level(gradient_checkpointing)
         # if set, forward takes the tokens that enter this block: see training/cache
         self.start = None
         self.patch_drop = nn.Identity()
@@ -187,8 +183,9 @@ class AST(PlainAST):
             x, blocks = self.embed(spectrogram), self.blocks
         else:
             x, blocks = spectrogram, self.blocks[self.start :]
-        if self.gradient_checkpointing is True and self.training:
-            return self.norm(checkpointed(blocks, x))
+        if self.gradient_checkpointing and self.training:
+            level = self.gradient_checkpointing
+            return self.norm(checkpointed(blocks, x, level=level))
         return self.norm(blocks(x))
 
     def embed(self, spectrogram):

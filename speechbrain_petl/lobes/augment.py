@@ -123,8 +123,7 @@ class Mixup(nn.Module):
     def forward(self, x, targets):
         """Anything (batch, ...) and targets (batch, class), both mixed."""
         size = len(x)
-        alpha = torch.full((size,), float(self.alpha), device=x.device)
-        weight = torch.distributions.Beta(alpha, alpha).sample()
+        weight = _beta(x, float(self.alpha))
         mixed = torch.rand(size, device=x.device) < self.prob
         weight = torch.where(mixed, weight, torch.ones_like(weight))
         other = torch.randperm(size, device=x.device)
@@ -134,6 +133,23 @@ class Mixup(nn.Module):
             )
             for y in (x, targets)
         )
+
+
+@torch.library.custom_op("speechbrain_petl::beta", mutates_args=())
+def _beta(x: torch.Tensor, alpha: float) -> torch.Tensor:
+    """A draw of Beta(alpha, alpha) for each clip (batch,).
+
+    torch.compile cannot look into torch's own.
+    """
+    alphas = torch.full((len(x),), alpha, device=x.device)
+    # a check of alpha would wait for the device
+    beta = torch.distributions.Beta(alphas, alphas, validate_args=False)
+    return beta.sample()
+
+
+@_beta.register_fake
+def _(x, alpha):
+    return x.new_empty(len(x), dtype=torch.float32)
 
 
 class RandomGain(nn.Module):

@@ -30,8 +30,8 @@ class Transformer(nn.Module):
         and BEATs.
     deep_norm : bool
         Whether the layers have the scaled residuals of BEATs.
-    gradient_checkpointing : bool
-        Keep no activations inside the layers.
+    gradient_checkpointing : bool or str
+        Keep no activations inside the layers, or few: see ``checkpointed``.
 
     Example
     -------
@@ -102,7 +102,8 @@ class Transformer(nn.Module):
             return first_of(y)
 
         if self.gradient_checkpointing and self.training:
-            return checkpointed(self.layers, x, _inside)
+            level = self.gradient_checkpointing
+            return checkpointed(self.layers, x, _inside, level)
         return _inside(self.layers, x)
 
 

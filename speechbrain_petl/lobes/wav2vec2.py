@@ -50,9 +50,9 @@ class Wav2Vec2(nn.Module):
         Where ``size`` is numbers, the name of SIZES that it is like.
     dropout : float
         Dropout of the input, of attention and inside the layers.
-    gradient_checkpointing : bool
+    gradient_checkpointing : bool or str
         Keep no activations inside the layers and compute them again in the
-        backward pass.
+        backward pass; "selective": few, see ``checkpointed``.
 
     Example
     -------

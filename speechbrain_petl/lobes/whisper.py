@@ -133,7 +133,8 @@ class Whisper(nn.Module):
                 return blocks(x)
 
         if self.gradient_checkpointing and self.training:
-            return checkpointed(self.blocks, x, _inside)
+            level = self.gradient_checkpointing
+            return checkpointed(self.blocks, x, _inside, level)
         return _inside(self.blocks, x)
 
     def tokens_of(self, samples):

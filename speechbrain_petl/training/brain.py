@@ -143,25 +143,23 @@ class PETLBrain(ResumableBrain):
         **more : dict
             What else they take, such as ``files`` of ``voting.PerFile``.
         """
-        predictions = predictions.detach().float()
+        # a copy: what CUDA graphs return, their next replay overwrites
+        predictions = predictions.detach().to(torch.float32, copy=True)
         if self.stage != sb.Stage.TRAIN:
-            self._count(predictions, targets, more)
+            self.metrics.count(predictions, targets, **more)
         elif self.scores_training:  # once the loss is known
             self.scored.append((predictions, targets, more))
         if self.stage == sb.Stage.TEST and self.predictions and ids:
             self.predictions.activation = self.activation
             self.predictions.add(ids, predictions, targets)
 
-    def _count(self, predictions, targets, more):
-        for name in self.metrics.scores:
-            self.metrics[name].update(predictions, targets, **more)
-
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
         """Count what is finite; save a checkpoint, if one is due."""
+        super().on_fit_batch_end(batch, outputs, loss, should_step)
         if self.loss_is_finite and not self.is_spare:
             self.metrics.count_loss(loss, self.loss_items(batch))
-            for scored in self.scored:
-                self._count(*scored)
+            for predictions, targets, more in self.scored:
+                self.metrics.count(predictions, targets, **more)
         self.scored = []
         if self.interval.is_due(between=should_step):
             with self.metrics.synced():  # the main process saves for all
@@ -169,6 +167,7 @@ class PETLBrain(ResumableBrain):
 
     def evaluate_batch(self, batch, stage):
         """As SpeechBrain's; counts the loss, and says where it is not finite."""
+        batch = batch.to(self.device, non_blocking=True)
         loss = super().evaluate_batch(batch, stage)
         if not torch.isfinite(loss):
             logger.warning(

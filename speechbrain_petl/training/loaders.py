@@ -4,6 +4,7 @@ One order of the training clips whatever the number of processes: with the same
 global batch, torchrun takes the same steps as one process.
 """
 
+import os
 import random
 
 from torch.utils.data import IterableDataset, Sampler
@@ -12,6 +13,8 @@ import speechbrain as sb
 
 from ..data.batches import dynamic_batches
 from ..errors import InputError
+
+MOST_WORKERS = 8  # of a process
 
 
 class DealtSampler(Sampler):
@@ -59,6 +62,53 @@ class DealtSampler(Sampler):
         """Each has another order."""
         if hasattr(self.sampler, "set_epoch"):
             self.sampler.set_epoch(epoch)
+
+
+def workers_for(device, processes=1):
+    """How many workers load clips for each process.
+
+    Where the device is a GPU: one for each core that a process does not need
+    itself, but no more than it can wait for. A CPU needs its cores for the
+    steps.
+
+    Arguments
+    ---------
+    device : str
+        "cuda", "cpu", ...
+    processes : int
+        On this machine.
+
+    Returns
+    -------
+    int
+        0 for none.
+
+    Example
+    -------
+    >>> workers_for("cpu")
+    0
+    """
+    if device == "cpu":
+        return 0
+    return max(1, min(usable_cores() // processes - 1, MOST_WORKERS))
+
+
+def usable_cores():
+    """How many cores this process may use.
+
+    Returns
+    -------
+    int
+        At least 1.
+
+    Example
+    -------
+    >>> usable_cores() > 0
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def spare_step(loader):
@@ -109,6 +159,10 @@ def loader_arguments(brain, dataset, stage, dynamic_batch=None, **loader):
     dict
         All of them.
     """
+    if loader.get("num_workers") is None:
+        loader["num_workers"] = workers_for(brain.device_type, brain.processes)
+    if brain.device_type == "cuda":
+        loader.setdefault("pin_memory", True)
     if loader.get("num_workers") and stage != sb.Stage.TEST:
         # a worker that is not forked imports everything when it starts
         loader.setdefault("persistent_workers", True)

@@ -2,12 +2,47 @@
 
 import platform
 
+import torch
+
 from speechbrain.utils.distributed import infer_device
 from speechbrain.utils.logger import get_logger
 
 from ..compat import cpu_has_bf16
 
 logger = get_logger(__name__)
+
+HALF = (7, 0)  # compute capability from which on fp16 is faster than fp32
+
+
+def precisions_of(device):
+    """What a run computes in that asks for nothing.
+
+    A GPU that has bf16 trains and tests in it. An older one trains in fp16,
+    whose overflows the gradient scaler notices, and tests in fp32, where
+    nobody would.
+
+    Arguments
+    ---------
+    device : str
+        Such as "cuda:0".
+
+    Returns
+    -------
+    dict
+        ``precision`` and ``eval_precision``.
+
+    Example
+    -------
+    >>> precisions_of("cpu")
+    {'precision': 'fp32', 'eval_precision': 'fp32'}
+    """
+    precision = eval_precision = "fp32"
+    if device.startswith("cuda"):
+        if torch.cuda.is_bf16_supported(including_emulation=False):
+            precision = eval_precision = "bf16"
+        elif torch.cuda.get_device_capability(device) >= HALF:
+            precision = "fp16"
+    return {"precision": precision, "eval_precision": eval_precision}
 
 
 def emulates_bf16():

@@ -4,6 +4,8 @@ n processes take the step of one; a step whose loss or gradient is not finite
 changes nothing, in any of them.
 """
 
+import math
+
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
@@ -81,7 +83,7 @@ class SteppingBrain(sb.Brain):
         """As SpeechBrain's; notes what may have to be put back or named."""
         if not self.clips:
             self.statistics.note()
-        self.batch = batch
+        self.batch = batch.to(self.device, non_blocking=True)
         self.clips += ids_of(batch)
         return super().fit_batch(batch)
 
@@ -91,26 +93,46 @@ class SteppingBrain(sb.Brain):
         return self.step == self.spare_step
 
     def check_loss_isfinite(self, loss):
-        """As SpeechBrain's; weighs the gradient by what the batch holds."""
-        self.loss_is_finite = bool(torch.isfinite(loss))
-        weight = 1.0
+        """Weigh the gradient by what the batch holds, by nan if its loss is.
+
+        That all processes leave the step out follows, and here nobody has to
+        wait for the device: see ``_wait``.
+        """
+        self.loss = loss.detach()
+        weight = torch.where(self.loss.isfinite(), 1.0, float("nan"))
+        if self.processes > 1:
+            items = 0 if self.is_spare else self.loss_items(self.batch)
+            mine = torch.zeros_like(weight) + items
+            total = ddp_all_reduce(mine.clone(), torch.distributed.ReduceOp.SUM)
+            weight = weight * self.processes * mine / total
+        loss.register_hook(lambda gradient: gradient * weight)
+
+    def _wait(self, *more):
+        """Wait for the device, the one time in a batch: is the loss finite?
+
+        Returns
+        -------
+        list of float
+            What else was asked for.
+        """
+        asked = torch.stack([value.float() for value in (self.loss, *more)])
+        loss, *more = asked.tolist()
+        self.loss_is_finite = math.isfinite(loss)
         if not self.loss_is_finite:
             self.suspects += ids_of(self.batch)
             self.nonfinite_count += 1
-            weight = float("nan")  # so that all processes leave the step out
         if self.nonfinite_count > self.nonfinite_patience:
             raise InputError(
                 f"the loss of the clips {', '.join(ids_of(self.batch))} is not "
                 f"finite, nor was that of {self.nonfinite_patience} batches "
                 "of this epoch before: give a lower lr, or mend the clips"
             )
-        if self.processes > 1:
-            items = 0 if self.is_spare else self.loss_items(self.batch)
-            mine = torch.as_tensor(items, device=self.device).float()
-            total = ddp_all_reduce(mine.clone(), torch.distributed.ReduceOp.SUM)
-            weight = weight * self.processes * mine / total
-        if self.processes > 1 or not self.loss_is_finite:
-            loss.register_hook(lambda gradient: gradient * weight)
+        return more
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step):
+        """Where no step is taken yet, nobody has waited for the batch."""
+        if not should_step:
+            self._wait()
 
     def optimizers_step(self):
         """Clip over all parameter groups, step, and move the schedule on.
@@ -122,7 +144,8 @@ class SteppingBrain(sb.Brain):
         parameters = [p for g in opt.param_groups for p in g["params"]]
         limit = self.max_grad_norm if self.max_grad_norm > 0 else float("inf")
         norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
-        finite, scaled = bool(torch.isfinite(norm)), self.scaler.is_enabled()
+        (norm,) = self._wait(norm)
+        finite, scaled = math.isfinite(norm), self.scaler.is_enabled()
         if not finite:
             self.statistics.put_back()
         if finite or scaled:

@@ -2,6 +2,7 @@
 """Speed and memory against what people would use instead, as one table.
 
 > python -m tests.benchmarks [--only ROW ...] [--quick] [--json FILE]
+> python -m tests.benchmarks --predict  # what an H100 would need, see predict.py
 
 Each pair is measured in turn in one process, with the same weights, batch,
 frames and optimizer, on the GPU if there is one; medians. The allocator is set
@@ -22,10 +23,12 @@ from speechbrain_petl.training.allocator import keep_large_blocks
 from tqdm import tqdm
 
 from . import rows_data, rows_files, rows_process, rows_step
+from .predict import predict
 
 ROWS = {
     "step": rows_step.lora_step,
     "bf16": rows_step.bf16_step,
+    "compiled": rows_step.compiled,
     "methods": rows_step.methods,
     "mixtures": rows_step.mixtures,
     "inference": rows_step.inference,
@@ -69,16 +72,19 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=ROWS, metavar="ROW")
     parser.add_argument("--quick", action="store_true", help="2 blocks")
+    parser.add_argument("--predict", action="store_true", help="run nothing")
     parser.add_argument("--json", help="benchmarks.json, or none if --quick")
     parser.add_argument("--blocks", type=int, default=12)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--device", help="cuda if there is one")
     parser.add_argument("--clips", help="ESC-50-master, for probe and epoch")
     options = parser.parse_args()
     options.json = options.json or (not options.quick and "benchmarks.json")
     if options.quick:
         options.blocks, options.batch, options.rounds = 2, 4, 1
-    options.device = "cuda" if torch.cuda.is_available() else "cpu"
+    cuda = "cuda" if torch.cuda.is_available() else "cpu"
+    options.device = options.device or cuda
     return options
 
 
@@ -100,6 +106,8 @@ def rows_of_others(options, report):
 def main():
     """Measure, print, and write the json."""
     options = parse()
+    if options.predict:
+        return predict(options)
     keep_large_blocks()
     report = {**surroundings(options.device), "rows": []}
     report["rows"] = rows_of_others(options, report)

@@ -19,7 +19,7 @@ def clips_of(options):
         return Path(options.clips)
     from layouts import make_esc50
 
-    return make_esc50(Path(tempfile.mkdtemp()))
+    return make_esc50(Path(tempfile.mkdtemp()), clips=1 if options.quick else 8)
 
 
 def source_of(size):
@@ -63,7 +63,9 @@ def clocked(brain):
     return Clocked
 
 
-def run(options, method, epochs, cache, size=PROBED, precision="fp32"):
+def run(
+    options, method, epochs, cache, size=PROBED, precision="fp32", workers=2
+):
     """Train without augmentation; seconds, accuracy, share of waiting."""
     from running import ESC50, load_train
 
@@ -71,7 +73,7 @@ def run(options, method, epochs, cache, size=PROBED, precision="fp32"):
     train.ESC50Brain = clocked(train.ESC50Brain)
     clips = clips_of(options)
     # a worker would take a core from the training
-    workers = 0 if cache or options.device == "cpu" else 2
+    workers = 0 if cache or options.device == "cpu" else workers
     with tempfile.TemporaryDirectory() as folder:
         arguments = [
             str(ESC50 / "hparams" / f"{method}.yaml"),
@@ -83,7 +85,7 @@ def run(options, method, epochs, cache, size=PROBED, precision="fp32"):
             f"--batch_size={BATCH}",
             "--esc10=True",
             "--augment=!new:speechbrain_petl.Augment",
-            f"--num_workers={workers}",
+            f"--num_workers={'null' if workers is None else workers}",
             "--ckpt_interval_minutes=60",
             f"--device={options.device}",
             f"--precision={precision}",

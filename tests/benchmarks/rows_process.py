@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from .measure import elsewhere
-from .rows_step import CHECKPOINTED, CHECKPOINTED_MLP, row
+from .rows_step import CHECKPOINTED, SELECTIVE, row
 from .subjects import BASE, MAKERS, encoder_of
 
 KINDS = {  # of memory; the allocator keeps more than live tensors need
@@ -32,7 +32,7 @@ def memory(options):
     """
     wanted = {
         "ours": "<= 0.8",
-        CHECKPOINTED_MLP: "",
+        SELECTIVE: "",
         CHECKPOINTED: "<= 0.4",
     }
     size = options.blocks, options.batch

@@ -10,11 +10,11 @@ from .measure import Product, in_turn, release, step_flops
 from .subjects import BASE, MAKERS, METHODS, Ours, Trainer, encoder_of
 
 PEERS = ("hf sdpa", "hf eager", "papers")
-CHECKPOINTED_MLP, CHECKPOINTED = (
-    "ours, checkpointing mlp",
+SELECTIVE, CHECKPOINTED = (
+    "ours, checkpointing selective",
     "ours, checkpointing",
 )
-CHECKPOINTING = (CHECKPOINTED_MLP, CHECKPOINTED)
+CHECKPOINTING = (SELECTIVE, CHECKPOINTED)
 
 
 def trainers(names, size, batch, device, precision="fp32"):
@@ -109,6 +109,27 @@ def bf16_step(options):
     del subjects
     release()
     return rows
+
+
+def compiled(options):
+    """The step in bf16 through torch.compile, ours and the best peer's."""
+    blocks, batch = options.blocks, options.batch
+    size, device = (BASE[0], blocks, BASE[2]), options.device
+    subjects = trainers(PEERS[:1] + ("ours",), size, batch, device, "bf16")
+    tokens = tokens_of(subjects["ours"])
+    for subject in subjects.values():
+        backend = "aot_eager" if options.quick else "inductor"
+        subject.model = torch.compile(subject.model, backend=backend)
+    rounds = options.rounds
+    times, rate = with_product(subjects, torch.bfloat16, device, rounds)
+    note = f"{blocks} blocks, batch {batch}, medians of {rounds}"
+    kind = "LoRA step bf16, compiled"
+    rows = against(kind, times, PEERS[:1], ">= 1.2", note)
+    share = step_flops(size[0], tokens, batch, blocks) / rate / times["ours"]
+    clips = f"{batch / times['ours']:.0f} clips a second"
+    del subjects
+    release()
+    return [*rows, row(f"{kind}: share of ceiling", share, 0.45, clips)]
 
 
 def methods(options):

@@ -73,7 +73,9 @@ def encoder_of(size):
 MAKERS = {
     "ours": Ours,
     "ours, checkpointing": partial(Ours, gradient_checkpointing=True),
-    "ours, checkpointing mlp": partial(Ours, gradient_checkpointing="mlp"),
+    "ours, checkpointing selective": partial(
+        Ours, gradient_checkpointing="selective"
+    ),
     "ours, patch dropout 0.5": partial(Ours, patch_dropout=0.5),
     "hf sdpa": lambda e: Logits(huggingface(e, "sdpa")),
     "hf eager": lambda e: Logits(huggingface(e, "eager")),
@@ -89,7 +91,7 @@ class Trainer:
         self.model = model.to(device).train()
         self.device, self.bf16 = device, precision == "bf16"
         trained = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(trained, lr=1e-4)
+        self.optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
         self.features = torch.randn(batch, FRAMES, MELS, device=device)
         self.targets = torch.randint(CLASSES, (batch,), device=device)
 

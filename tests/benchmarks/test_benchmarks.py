@@ -11,7 +11,9 @@ from method_files import ROOT
 
 from benchmarks import __main__ as command
 from benchmarks.__main__ import LIBRARIES, ROWS
+from benchmarks.counting import Call, counted
 from benchmarks.measure import step_flops
+from benchmarks.predict import COPIES, PRODUCTS, SUBJECTS, call_seconds, fused
 from benchmarks.subjects import MAKERS, Trainer, encoder_of
 
 # rows that take seconds; the others are run by hand
@@ -57,6 +59,57 @@ def test_subjects_train():
             name == "hf sdpa"  # whose head has a LayerNorm
             and count == 2 * 2 * 2 * 6 * 32 + 4 * 32 + (32 + 1) * 50
         )
+
+
+@pytest.mark.parametrize("precision, share", [("fp32", 4), ("bf16", 2)])
+def test_what_is_counted(precision, share):
+    """Products as counted by hand; one copy of a tensor; what is alive."""
+    size, batch = (64, 2, 2), 3
+    encoder = encoder_of(size)
+    tokens = encoder.pos_embed.shape[1]
+    counter = counted(MAKERS["ours"](encoder), batch, precision)
+    flops = sum(call.flops for call in counter.calls)
+    expected = step_flops(size[0], tokens, batch, size[1])
+    assert expected < flops < 1.5 * expected  # a tiny one has wide adapters
+    (gelu, _) = (call for call in counter.calls if call.name == "gelu")
+    assert gelu.bytes == 2 * share * batch * tokens * 4 * size[0]
+    kept = batch * tokens * size[0] * share * size[1]
+    assert 4 * kept < counter.most < 40 * kept
+    checkpointed = counted(
+        MAKERS["ours, checkpointing"](encoder), batch, precision
+    )
+    assert checkpointed.most < counter.most
+
+
+def test_what_is_fused():
+    """Between products; what nobody reads later is not written."""
+    half = torch.bfloat16
+    calls = [
+        Call("mm", 8, half, {"a": 4}, {"b": 4}),
+        Call("add", 0, half, {"b": 4, "c": 4}, {"d": 4}),
+        Call("mul", 0, half, {"d": 4}, {"e": 4}),
+        Call("mm", 8, half, {"e": 4}, {"f": 4}),
+    ]
+    first, run, last = fused(calls)
+    assert (first, last) == (calls[0], calls[3])
+    assert run.read == {"b": 4, "c": 4} and run.written == {"e": 4}
+    assert call_seconds(run) == 12 / COPIES
+    assert call_seconds(Call("mm", PRODUCTS, half)) == 1
+
+
+@pytest.mark.slow
+def test_predict():
+    """A row for each subject, and the ratios."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks", "--predict", "--quick"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    for name in SUBJECTS:
+        assert f"| {name} |" in done.stdout
+    assert "HF + PEFT / ours, both compiled: 1." in done.stdout
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import torch
 from layouts import truncated_wav
 from layouts_audioset import CLIPS, FILES, LABELS, NAMES, make_audioset, ytid
 from method_files import ROOT
-from running import torchrun, weights_of
+from running import assert_alike, result_of, torchrun, weights_of
 from speechbrain_petl import InputError, PETLBrain
 from speechbrain_petl.data.clips import NO_LABEL, ClipDataset, write_clips
 from tiny_runs import TINY, load_prepare, methods_of, train
@@ -326,6 +326,19 @@ def test_overfits(data, tmp_path):
     yaml = ["--wave_augment={steps: []}", "--augment={steps: []}"]
     result = train(NAME, data, tmp_path, *argv, *yaml, method="full")
     assert result["history"][-1]["train"]["loss"] < 0.1
+
+
+@pytest.mark.slow
+def test_two_processes_are_one(data, tmp_path):
+    """From a folder of clips; the last batch is not shared evenly."""
+    recipe = ROOT / "recipes" / NAME
+    plain = "--wave_augment={steps: []}", "--augment={steps: []}"
+    train(NAME, data, tmp_path / "1", *SMALL, *plain)  # batches of 8
+    argv = [f"{recipe}/hparams/lora.yaml", f"--output_folder={tmp_path / '2'}"]
+    argv += [f"--data_folder={data}", *TINY, *SMALL, *plain]
+    done = torchrun([*argv, "--batch_size=4"], recipe / "train.py")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert_alike(result_of(tmp_path / "2"), result_of(tmp_path / "1"))
 
 
 @pytest.mark.slow

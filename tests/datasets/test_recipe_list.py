@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from method_files import ROOT, method_files
 from recipe_rows import FOLDER, add_rows, in_recipes, listed, lists, rows_of
-from samples import write_samples
 
 LISTS = lists()
 
@@ -59,15 +58,6 @@ def test_rows_name_what_exists(path):
         for key in ("Script_file", "Data_prep_file", "Readme_file"):
             assert (ROOT / row[key]).is_file(), row[key]
         assert " " not in row["test_debug_checks"]
-
-
-@pytest.fixture(scope="session")
-def samples(tmp_path_factory):
-    """The repository's recipes, with tests/samples."""
-    root = tmp_path_factory.mktemp("upstream")
-    (root / "recipes").symlink_to(ROOT / "recipes")
-    write_samples(root / "tests" / "samples")
-    return root
 
 
 @pytest.mark.slow

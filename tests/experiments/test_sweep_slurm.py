@@ -85,6 +85,35 @@ def test_preempted(recipe):
         assert text.count("step 0") == 1 and text.count("$ ") == 2
 
 
+def on_two_nodes(recipe, pause):
+    """In a process of its own."""
+    more = "--nodes=2", "--gpus=0", "--device=cpu", f"--pause={pause}"
+    return in_a_fork(recipe, *SLURM[:1], "--folds=1", "--methods=lora", *more)
+
+
+@pytest.mark.slow
+def test_a_run_on_two_nodes(recipe):
+    """They find each other; preempted and queued again, they do so again."""
+    process = on_two_nodes(recipe, pause=1)
+    wait_for(lambda: list(recipe.rglob("steps/0")), seconds=120)
+    for pid, line in running(recipe):
+        if "train.py" in line or "submitit.core" in line:
+            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGUSR2)
+    process.join(90)
+    assert process.exitcode == 0
+    (script,) = scripts(recipe)
+    assert "#SBATCH --nodes=2\n" in script
+    text = log(recipe, "lora/fold1_seed1")
+    assert text.count("step 0") == 1 and text.count("$ ") == 2
+    assert text.count("--node_rank=0 --master_addr=localhost") == 2
+    assert result(recipe, "lora/fold1_seed1")["processes"] == "2"
+
+
+def test_this_machine_is_one_node(recipe):
+    assert "add --executor=slurm" in refusal(recipe, "--nodes=2")
+
+
 @pytest.mark.slow
 def test_a_sweep_that_was_left_is_joined(recipe):
     """The array goes on without it, and is not submitted twice."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import torch
-from method_files import MOVED_AT_START, NOT_CAPTURED, distinct_methods, petl_of
+from method_files import MOVED_AT_START, distinct_methods, petl_of
 from speechbrain_petl.adapters.adapted import AdaptedEncoder
 from speechbrain_petl.adapters.adapter import Adapter
 from speechbrain_petl.adapters.blocks import Bottleneck
@@ -34,7 +34,6 @@ class Method:
     wrap: dict
     train: list = field(default_factory=lambda: ["norm.*"])
     identity: bool = True  # the pretrained function at the start
-    captured: bool = True  # torch.compile(fullgraph=True) in training too
 
     def adapt(self, encoder):
         """Apply the method to an encoder."""
@@ -52,7 +51,6 @@ def of_file(path):
         lambda: petl_of(path)["wrap"],
         petl_of(path)["train"],
         identity=name not in MOVED_AT_START,
-        captured=name not in NOT_CAPTURED,
     )
 
 

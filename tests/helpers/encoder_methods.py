@@ -62,7 +62,7 @@ class Encoder:
             for glob, wrapper in method.wrap_of().items()
         }
         train = [self.glob(glob) for glob in method.train]
-        return Method(wrap, train, method.identity, method.captured)
+        return Method(wrap, train, method.identity)
 
     def glob(self, glob, options=()):
         """Its glob for one of the AST's."""

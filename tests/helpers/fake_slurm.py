@@ -91,14 +91,25 @@ def run(script, slots, *jobs):
 
 def start(script, job):
     number, _, index = job.partition("_")
-    env = {**os.environ, "SLURM_JOB_ID": number, "SLURM_NTASKS": "1"}
+    nodes = re.search(r"--nodes='?(\d+)", Path(script).read_text())
+    nodes = nodes[1] if nodes else "1"
+    env = {**os.environ, "SLURM_JOB_ID": number, "SLURM_NTASKS": nodes}
+    env |= {"SLURM_JOB_NUM_NODES": nodes, "SLURM_JOB_NODELIST": "localhost"}
     if index:
         env |= {"SLURM_ARRAY_JOB_ID": number, "SLURM_ARRAY_TASK_ID": index}
     return subprocess.Popen(["bash", script], env=env, start_new_session=True)
 
 
 def srun(*words):
-    """The command after the options, with its output where they say."""
+    """The command after the options, with its output where they say.
+
+    Once on each node, all of which are this machine.
+    """
+    node = 0
+    for other in range(1, int(os.environ["SLURM_NTASKS"])):
+        if not os.fork():
+            node = other
+            break
     words, options = list(words), {}
     while words[0].startswith("--"):
         option = words.pop(0)
@@ -107,11 +118,12 @@ def srun(*words):
     number = os.environ["SLURM_JOB_ID"]
     index = os.environ.get("SLURM_ARRAY_TASK_ID", "")
     path = options["--output"].replace("%A", number).replace("%a", index)
-    path = path.replace("%j", number).replace("%t", "0")
+    path = path.replace("%j", number).replace("%t", str(node))
     with open(path, "a") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    os.environ |= {"SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+    os.environ |= {"SLURM_PROCID": str(node), "SLURM_LOCALID": "0"}
+    os.environ["SLURM_NODEID"] = str(node)
     os.execvp(words[0], words)
 
 

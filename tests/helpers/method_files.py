@@ -18,8 +18,6 @@ MOVED_AT_START = {
 }
 # folders of method files -> the encoder whose sites they name
 ENCODERS = {"wav2vec2": "speech", "beats": "speech", "whisper": "whisper"}
-# PEFT's LoHa draws a number in each training step and branches on it
-NOT_CAPTURED = {"loha"}
 
 
 @lru_cache

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,6 +75,18 @@ def torchrun(argv, program=None, processes=2):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     launcher.append(f"--nproc_per_node={processes}")
     return run_elsewhere(argv, program, launcher)
+
+
+def assert_alike(result, other):
+    """A run of two processes has the figures of one."""
+    assert (result["processes"], other["processes"]) == (2, 1)
+    pairs = [(result["metrics"], other["metrics"])]
+    for epoch, expected in zip(result["history"], other["history"]):
+        pairs += [
+            (epoch[split], expected[split]) for split in ("train", "valid")
+        ]
+    for found, expected in pairs:
+        assert found == pytest.approx(expected, rel=1e-4, nan_ok=True)
 
 
 def result_of(output):

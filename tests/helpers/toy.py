@@ -8,6 +8,7 @@ from speechbrain_petl import PETLBrain
 from torch import nn
 from torchmetrics.classification import MulticlassAccuracy
 
+from speechbrain import Stage
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.utils.checkpoints import Checkpointer
 from speechbrain.utils.epoch_loop import EpochCounter
@@ -35,6 +36,19 @@ class ToyBrain(PETLBrain):
         return nn.functional.cross_entropy(predictions, batch.target)
 
 
+class Poisoned(ToyBrain):
+    """Some steps of training see clips that are not finite."""
+
+    steps = (2,)
+
+    def compute_forward(self, batch, stage):
+        """Logits."""
+        if stage == Stage.TRAIN and self.step in self.steps:
+            self.poisoned = batch.id
+            batch.x.data.fill_(float("nan"))
+        return super().compute_forward(batch, stage)
+
+
 def vectors(count, seed=0, classes=CLASSES):
     """A dataset of random vectors and targets."""
     generator = torch.Generator().manual_seed(seed)
@@ -52,6 +66,11 @@ def network(*middle):
     """Linear, whatever is given, Linear; the same at every call."""
     torch.manual_seed(1)
     return nn.Sequential(nn.Linear(DIM, 8), *middle, nn.Linear(8, CLASSES))
+
+
+def normalised():
+    """The same with statistics of its batches."""
+    return network(nn.BatchNorm1d(8), nn.ReLU())
 
 
 def toy_brain(folder, net=None, brain=ToyBrain, opt_class=None, **run_opts):

@@ -27,6 +27,8 @@ TRAIN = """\
 import json, os, sys, time
 from pathlib import Path
 
+if os.environ.get("RANK", "0") != "0":
+    sys.exit()
 STEPS = 3
 options = dict(a[2:].partition("=")[::2] for a in sys.argv[2:])
 method = Path(sys.argv[1]).stem
@@ -48,6 +50,7 @@ valid = 1 - abs(lr - 0.3)
 result = {
     "options": options,
     "launched by": [k for k in os.environ if k.endswith("PROCID")],
+    "processes": os.environ.get("WORLD_SIZE"),
     "threads": os.environ.get("OMP_NUM_THREADS"),
     "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
     "select": "accuracy",

@@ -120,7 +120,7 @@ def test_other_systems_are_left_alone(libc, monkeypatch):
     assert not libc.told
 
 
-@pytest.mark.parametrize("value", [False, "mlp", True])
+@pytest.mark.parametrize("value", [False, "selective", True])
 def test_a_brain_on_a_cpu_sets_it(value, tmp_path, monkeypatch):
     """A user who sets nothing gets it; who asks for small gets small."""
     calls = []

@@ -19,7 +19,6 @@ from running import (
     torchrun,
     weights_of,
 )
-from samples import write_samples
 from speechbrain_petl import AST, Augment, Fbank, Pooling
 from speechbrain_petl.data.audio import read_audio
 from speechbrain_petl.errors import InputError
@@ -198,14 +197,6 @@ def test_recipes_that_list_it():
     assert {path.stem for path in lists()} - {*LISTING} == {"AudioSet"}
     template = ROOT / "templates/audio_classification/hparams/base.yaml"
     assert "\ncache: null" in template.read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory):
-    """Tiny data of all recipes, where their flags expect it."""
-    root = tmp_path_factory.mktemp("samples")
-    write_samples(root / "tests" / "samples")
-    return root
 
 
 @pytest.mark.slow

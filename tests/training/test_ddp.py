@@ -13,8 +13,7 @@ from layouts import make_esc50
 from processes import PROCESSES, in_processes
 from running import arguments, result_of, run, torchrun, weights_of
 from speechbrain_petl.recipe.main import run_main
-from torch import nn
-from toy import ToyBrain, network, toy_brain, train
+from toy import ToyBrain, normalised, toy_brain, train
 
 GLOBAL_BATCH = 8
 PLAIN = ["--augment={steps: []}"]  # its draws depend on the process
@@ -136,11 +135,6 @@ def thread_names():
 def test_nothing_of_the_process_group_is_left_at_exit(tmp_path):
     """Its threads, alive while Python ends, can abort the process."""
     in_processes(trained_and_left, tmp_path)
-
-
-def normalised():
-    """A net with statistics of its batches."""
-    return network(nn.BatchNorm1d(8), nn.ReLU())
 
 
 def train_batches_of_two(folder, rank):

@@ -9,6 +9,7 @@ from benchmarks.peers import Logits, Plain, huggingface
 from benchmarks.subjects import Ours
 from running import result_of, run
 from speechbrain_petl.training import precision
+from speechbrain_petl.training.options import resolve_options
 from torch import nn
 from torch.nn import functional as F
 from toy import ToyBrain, toy_brain, train
@@ -194,6 +195,34 @@ def test_others_are_left_alone(options, monkeypatch):
     """fp32, and bf16 on a GPU."""
     monkeypatch.setattr(precision, "emulates_bf16", lambda: True)
     assert precision.without_emulated_bf16(options) == options
+
+
+@pytest.mark.parametrize(
+    "capability, expected",
+    [
+        ((9, 0), ("bf16", "bf16")),
+        ((8, 0), ("bf16", "bf16")),
+        ((7, 5), ("fp16", "fp32")),
+        ((6, 1), ("fp32", "fp32")),
+    ],
+)
+def test_what_a_gpu_computes_in(capability, expected, monkeypatch):
+    """Where nobody asks; who asks gets what he asks for."""
+    for name, value in {
+        "is_bf16_supported": lambda including_emulation: capability >= (8, 0),
+        "get_device_capability": lambda device: capability,
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    for run_opts, hparams in (
+        ({"device": "cuda:0"}, {}),
+        ({}, {"device": "cuda:0"}),
+    ):
+        options = resolve_options(run_opts, hparams)
+        assert (options["precision"], options["eval_precision"]) == expected
+        options = resolve_options({**run_opts, "precision": "fp32"}, hparams)
+        assert options["precision"] == "fp32"
+    options = resolve_options({"device": "cuda:0"}, {"precision": "fp32"})
+    assert options["precision"] == "fp32"
 
 
 def test_recipe_in_bf16(esc50, tmp_path, monkeypatch):

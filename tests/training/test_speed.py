@@ -71,7 +71,7 @@ def test_what_is_updated(esc50, tmp_path, monkeypatch):
     [
         ("patch_dropout", 0.25),
         ("gradient_checkpointing", True),
-        ("gradient_checkpointing", "mlp"),
+        ("gradient_checkpointing", "selective"),
         ("token_merging", 0.25),
     ],
 )

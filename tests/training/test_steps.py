@@ -9,7 +9,7 @@ import torch
 from processes import PROCESSES, in_processes
 from speechbrain_petl import InputError
 from torch import nn
-from toy import ToyBrain, network, toy_brain, train
+from toy import Poisoned, ToyBrain, network, normalised, toy_brain, train
 
 import speechbrain as sb
 
@@ -98,24 +98,6 @@ def test_both_groups_are_clipped(tmp_path):
     changes = [(p - b).flatten() for p, b in zip(net.parameters(), before)]
     assert torch.cat(changes).norm().item() == pytest.approx(0.01, rel=1e-3)
     assert all(change.any() for change in changes)
-
-
-class Poisoned(ToyBrain):
-    """Some steps of training see clips that are not finite."""
-
-    steps = (2,)
-
-    def compute_forward(self, batch, stage):
-        """Logits."""
-        if stage == sb.Stage.TRAIN and self.step in self.steps:
-            self.poisoned = batch.id
-            batch.x.data.fill_(float("nan"))
-        return super().compute_forward(batch, stage)
-
-
-def normalised():
-    """A net with statistics of its batches."""
-    return network(nn.BatchNorm1d(8), nn.ReLU())
 
 
 @pytest.mark.parametrize("factor", [1, 2])

@@ -10,12 +10,10 @@ from multiprocessing.reduction import ForkingPickler
 import pytest
 import torch
 from method_files import ROOT
-from recipe_rows import lists, rows_of
-from running import load_train
-from samples import write_samples
-from speechbrain_petl import PETLBrain
+from recipe_brains import ROWS
 from speechbrain_petl.data.shards import read_index
 from speechbrain_petl.data.stream import ShardPass, TrainStream
+from speechbrain_petl.training import loaders
 from speechbrain_petl.training.loaders import loader_arguments
 from tiny_shards import SETTINGS, make_shards
 from torch.utils.data import DataLoader
@@ -27,11 +25,6 @@ from speechbrain.dataio.batch import PaddedBatch
 SPAWN = "spawn"
 HEAVY = {"matplotlib", "pandas", "peft", "sklearn", "timm", "torchmetrics"}
 HEAVY |= {"torchvision", "transformers"}
-ROWS = {  # one for each script and kind of encoder: they share the datasets
-    (row["Script_file"], os.path.dirname(row["Hparam_file"])): row
-    for path in lists()
-    for row in rows_of(path)
-}
 
 
 @pytest.fixture(scope="module")
@@ -128,35 +121,30 @@ def test_which_stay(stage, tmp_path):
     assert made["persistent_workers"] is False
 
 
-@pytest.fixture(scope="module")
-def samples(tmp_path_factory):
-    """Tiny data of all recipes, where their flags expect it."""
-    root = tmp_path_factory.mktemp("samples")
-    write_samples(root / "tests" / "samples")
-    return root
-
-
-@pytest.fixture
-def recipe_data(samples, tmp_path, monkeypatch):
-    """The datasets and the loader's arguments of a row of the lists."""
-    given = []
-
-    def stop(brain, counter, datasets, loader, result, path):
-        given.extend([datasets, loader])
-        raise StopIteration
-
-    def get(row):
-        monkeypatch.chdir(samples)
-        monkeypatch.setattr(PETLBrain, "train_and_test", stop)
-        script = ROOT / row["Script_file"]
-        main = load_train(script.parent, script.name).main
-        argv = [str(ROOT / row["Hparam_file"])]
-        argv += [*row["test_debug_flags"].split(), "--device=cpu"]
-        with pytest.raises(StopIteration):
-            main([*argv, f"--output_folder={tmp_path / 'run'}"])
-        return given
-
-    return get
+@pytest.mark.parametrize(
+    "device, cores, processes, workers",
+    [
+        ("cpu", 16, 1, 0),
+        ("cuda", 2, 1, 1),
+        ("cuda", 16, 1, 8),
+        ("cuda", 16, 4, 3),
+        ("cuda", 1, 2, 1),
+    ],
+)
+def test_workers_for_the_machine(
+    device, cores, processes, workers, tmp_path, monkeypatch
+):
+    """And memory that a GPU copies from by itself; the yaml may say otherwise."""
+    monkeypatch.setattr(loaders, "usable_cores", lambda: cores)
+    brain = toy_brain(tmp_path)
+    brain.device_type, brain.processes = device, processes
+    for given in ({}, {"num_workers": None}):
+        made = loader_arguments(brain, vectors(4), sb.Stage.TRAIN, **given)
+        assert made["num_workers"] == workers
+        assert made.get("pin_memory", False) == (device == "cuda")
+    chosen = {"num_workers": 0, "pin_memory": False}
+    made = loader_arguments(brain, vectors(4), sb.Stage.TRAIN, **chosen)
+    assert made["num_workers"] == made["pin_memory"] == 0
 
 
 def pickled(value):
@@ -168,9 +156,9 @@ def pickled(value):
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=map("-".join, ROWS))
-def test_datasets_of_every_recipe_can_be_sent(row, recipe_data):
+def test_datasets_of_every_recipe_can_be_sent(row, recipe_brain):
     """To a worker that is not forked, with what collates them."""
-    datasets, loader = recipe_data(row)
+    _, datasets, loader = recipe_brain(row)
     for data in datasets.values():
         sent, collate = pickled((data, loader.get("collate_fn", PaddedBatch)))
         assert len(sent) == len(data)
@@ -179,9 +167,9 @@ def test_datasets_of_every_recipe_can_be_sent(row, recipe_data):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS.values(), ids=map("-".join, ROWS))
-def test_spawned_workers_of_every_recipe(row, recipe_data):
+def test_spawned_workers_of_every_recipe(row, recipe_brain):
     """They load what this process loads."""
-    datasets, loader = recipe_data(row)
+    _, datasets, loader = recipe_brain(row)
     data = datasets["valid"] if "valid" in datasets else datasets["train"]
     collate = loader.get("collate_fn", PaddedBatch)
     found = DataLoader(

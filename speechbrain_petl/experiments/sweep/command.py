@@ -36,6 +36,7 @@ def _parse(argv):
     add("--executor", choices=["local", "slurm"], default="local")
     add("--jobs", type=_positive, help="at a time: 1, or 100 on Slurm")
     add("--gpus", type=int, help="for each run; with 2 or more, torchrun")
+    add("--nodes", type=_positive, default=1, help="for each run, on Slurm")
     add("--partition", help="of Slurm")
     add("--time", type=_positive, default=1440, help="minutes, on Slurm")
     add("--cpus", type=_positive, help="for each run, on Slurm")

@@ -71,7 +71,7 @@ class Job:
                 if self.result.exists():
                     return
                 self.forget_failure()
-                print(f"\n$ {shlex.join(self.command)}", file=log, flush=True)
+                print(f"\n$ {shlex.join(self.words())}", file=log, flush=True)
                 code = self._train(log)
         if self.result.exists():
             return
@@ -95,7 +95,7 @@ class Job:
             return 0
         # a session of its own: Ctrl-C comes to us, and we stop it
         self.process = subprocess.Popen(
-            self.command,
+            self.words(),
             cwd=self.cwd,
             env=self._environment(),
             stdin=subprocess.DEVNULL,
@@ -110,6 +110,10 @@ class Job:
         except KeyboardInterrupt:
             self.stop()
             raise
+
+    def words(self):
+        """The command as it is started, list of str."""
+        return self.command
 
     def _environment(self):
         env = {**os.environ, **self.env}

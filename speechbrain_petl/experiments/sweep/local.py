@@ -25,10 +25,13 @@ class LocalPool:
     []
     """
 
+    nodes = 1  # that a job has
     poll_seconds = 0.5
     job_class = Job
 
     def __init__(self, slots, gpus=None, on_cpu=False):
+        from ...training.loaders import usable_cores
+
         self.visible = _visible_gpus()
         if (gpus or 0) > len(self.visible) and not on_cpu:
             raise InputError(
@@ -36,7 +39,7 @@ class LocalPool:
                 "--device=cpu for as many processes on the CPU"
             )
         self.gpus = min(1, len(self.visible)) if gpus is None else gpus
-        self.threads = max(1, _cores() // (slots * max(1, self.gpus)))
+        self.threads = max(1, usable_cores() // (slots * max(1, self.gpus)))
         self.free = list(range(slots))
         self.started = {}  # future -> its slot and job
         self.executor = ThreadPoolExecutor(slots)
@@ -99,10 +102,3 @@ def _visible_gpus():
     import torch
 
     return [str(n) for n in range(torch.cuda.device_count())]
-
-
-def _cores():
-    """Those that this process may use; on macOS and Windows all."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -3,13 +3,16 @@
 Only the standard library at the top, see ``job.py``.
 """
 
+import os
 import signal
 import time
 
 from .ending import signal_once
-from .job import Job
+from .job import LOG, Job
 
 GRACE = 600  # seconds that Slurm may leave between a warning and the end
+# options of torchrun whose values only a node knows
+OF_A_NODE = ("--node_rank", "--master_addr", "--master_port")
 
 
 class RequeuedJob(Job):
@@ -24,7 +27,22 @@ class RequeuedJob(Job):
         signal_once(signal.SIGINT)
         self.warned = False
         signal.signal(signal.SIGTERM, self._note)
-        super().__call__()
+        if int(os.environ.get("SLURM_NODEID", 0)) == 0:
+            return super().__call__()
+        # the first node has the lock and writes the result
+        with open(self.folder / LOG, "a", encoding="utf-8") as log:
+            self._train(log)
+
+    def words(self):
+        """The command; one for several nodes, with the way to the first."""
+        if OF_A_NODE[0] not in self.command:
+            return self.command
+        from submitit.helpers import TorchDistributedEnvironment
+
+        node = TorchDistributedEnvironment()
+        values = node.rank, node.master_addr, node.master_port
+        known = dict(zip(OF_A_NODE, values))
+        return [f"{w}={known[w]}" if w in known else w for w in self.command]
 
     def _note(self, signum, frame):
         self.warned = True

@@ -29,7 +29,9 @@ class SlurmPool:
     minutes : int
         Time limit; a run that reaches it is queued again and goes on.
     gpus : int, optional
-        For each job, by default one.
+        For each job, by default one; on each of its nodes.
+    nodes : int
+        For each job.
     **options : dict
         sbatch's, such as partition, cpus_per_task, account, mem.
     """
@@ -37,8 +39,8 @@ class SlurmPool:
     poll_seconds = 5
     job_class = requeued.RequeuedJob
 
-    def __init__(self, folder, slots, minutes, gpus=None, **options):
-        self.gpus = 1 if gpus is None else gpus
+    def __init__(self, folder, slots, minutes, gpus=None, nodes=1, **options):
+        self.gpus, self.nodes = 1 if gpus is None else gpus, nodes
         self.folder = folder
         named = {f"slurm_{key}": value for key, value in options.items()}
         try:
@@ -47,6 +49,8 @@ class SlurmPool:
                 slurm_array_parallelism=slots,
                 slurm_time=minutes,
                 slurm_gpus_per_node=self.gpus or None,
+                slurm_nodes=nodes,
+                slurm_ntasks_per_node=1,
                 slurm_job_name="sweep",
                 **named,
             )

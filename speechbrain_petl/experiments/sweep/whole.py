@@ -10,6 +10,7 @@ from .axes import axes_of, method_names
 from .cells import HPARAMS, fold_count, plan, working_in
 from .local import LocalPool
 from .progress import report, run_all
+from .requeued import OF_A_NODE
 
 SUBMITIT = Path("results", ".sweep")  # in the recipe's folder
 
@@ -64,6 +65,11 @@ def _cells_of(options, others):
 def _pool_of(options, on_cpu):
     """Where the jobs are to run; ``on_cpu`` if train.py leaves GPUs alone."""
     if options.executor == "local":
+        if options.nodes > 1:
+            raise InputError(
+                f"--nodes={options.nodes}: add --executor=slurm, this machine "
+                "is one"
+            )
         return LocalPool(options.jobs or 1, options.gpus, on_cpu)
     try:
         from .slurm import SlurmPool
@@ -80,14 +86,17 @@ def _pool_of(options, on_cpu):
     folder = SUBMITIT.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     jobs = options.jobs or 100
-    return SlurmPool(folder, jobs, options.time, options.gpus, **more)
+    size = options.gpus, options.nodes
+    return SlurmPool(folder, jobs, options.time, *size, **more)
 
 
 def _job_of(cell, script, pool):
     command = [sys.executable]
-    if pool.gpus > 1:
-        command += ["-m", "torch.distributed.run", "--standalone"]
-        command += [f"--nproc_per_node={pool.gpus}"]
+    if pool.gpus > 1 or pool.nodes > 1:
+        command += ["-m", "torch.distributed.run"]
+        several = [f"--nnodes={pool.nodes}", *OF_A_NODE]
+        command += several if pool.nodes > 1 else ["--standalone"]
+        command += [f"--nproc_per_node={pool.gpus or 1}"]
     command += [script, *cell.arguments, "--noprogressbar"]
     return pool.job_class(command, Path.cwd(), cell.folder, cell.result)
 

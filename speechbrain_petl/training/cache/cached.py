@@ -141,7 +141,7 @@ def _computed(brain, datasets, loader, blocks):
             data,
             loader.get("batch_size") or 1,
             sampler=range(brain.rank, len(data), brain.processes),
-            num_workers=loader.get("num_workers", 0),
+            num_workers=loader.get("num_workers") or 0,
             collate_fn=PaddedBatch,
         )
         hidden = not if_main_process() or brain.noprogressbar
