@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..errors import InputError
+from ..training.predictions import predicted
 from .options import check_file
 from .rows import CsvRows
 from .segment_files import CSV_COLUMNS, LabelFiles, format_of, is_folder
@@ -95,8 +96,8 @@ def open_outputs(args, labels, files, stack):
 def _row(answer, labels):
     """As in a run's predictions.csv."""
     values = answer.probabilities.tolist()
-    best = max(range(len(values)), key=values.__getitem__)
-    return [answer.file, labels[best], *(f"{p:.7g}" for p in values)]
+    said = predicted(values, labels, answer.activation)
+    return [answer.file, said, *(f"{p:.7g}" for p in values)]
 
 
 def _open_segments(args, files, stack, done):

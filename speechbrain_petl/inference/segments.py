@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch.nn.functional import one_hot
 
-TAG_THRESHOLD = 0.5  # of models of tags, which may find none or several
+from ..training.predictions import TAG_THRESHOLD
 
 
 @dataclass

@@ -149,6 +149,7 @@ class PETLBrain(ResumableBrain):
         elif self.scores_training:  # once the loss is known
             self.scored.append((predictions, targets, more))
         if self.stage == sb.Stage.TEST and self.predictions and ids:
+            self.predictions.activation = self.activation
             self.predictions.add(ids, predictions, targets)
 
     def _count(self, predictions, targets, more):

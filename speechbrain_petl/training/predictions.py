@@ -9,18 +9,51 @@ from speechbrain.utils.distributed import main_process_only
 
 PREDICTIONS = "predictions.csv"
 SEPARATOR = "|"  # between the labels of a clip that has several
+TAG_THRESHOLD = 0.5  # from which on a tag is predicted
+
+
+def predicted(probabilities, labels, activation="softmax"):
+    """What is predicted: the likeliest class, or all tags above a threshold.
+
+    Arguments
+    ---------
+    probabilities : list of float
+        Of the classes.
+    labels : list of str
+        Their names.
+    activation : str
+        "softmax", or "sigmoid" for tags.
+
+    Returns
+    -------
+    str
+        The cell of a predictions.csv.
+
+    Example
+    -------
+    >>> predicted([0.3, 0.7], ["cat", "dog"])
+    'dog'
+    >>> predicted([0.6, 0.7], ["cat", "dog"], "sigmoid")
+    'cat|dog'
+    """
+    if activation == "sigmoid":
+        pairs = zip(probabilities, labels)
+        return SEPARATOR.join(name for p, name in pairs if p >= TAG_THRESHOLD)
+    return labels[max(range(len(labels)), key=probabilities.__getitem__)]
 
 
 class Predictions:
     """What the classifier said of each clip, gathered over all processes.
 
     Rows of one id, the windows of a file, vote by their mean log-probability,
-    as in ``voting.PerFile``.
+    those of tags by their mean probability, as in ``voting.PerFile``.
 
     Arguments
     ---------
     labels : speechbrain.dataio.encoder.CategoricalEncoder
         The label set.
+    activation : str
+        "softmax", or "sigmoid" for tags.
 
     Example
     -------
@@ -33,8 +66,8 @@ class Predictions:
     [['a', 'cat', 'cat']]
     """
 
-    def __init__(self, labels):
-        self.labels = labels
+    def __init__(self, labels, activation="softmax"):
+        self.labels, self.activation = labels, activation
         self.reset()
 
     def reset(self):
@@ -53,7 +86,9 @@ class Predictions:
         targets : torch.Tensor
             Class indices (batch,), or shares of the classes (batch, class).
         """
-        votes = logits.detach().cpu().double().log_softmax(dim=1)
+        votes = logits.detach().cpu().double()
+        tags = self.activation == "sigmoid"
+        votes = votes.sigmoid() if tags else votes.log_softmax(dim=1)
         for name, vote, target in zip(ids, votes, targets.cpu()):
             self.scores.setdefault(name, []).append(vote)
             true = target.nonzero().flatten() if target.dim() else [target]
@@ -65,25 +100,24 @@ class Predictions:
         Returns
         -------
         pandas.DataFrame
-            Columns id, label, predicted, and ``p(<label>)`` for each label.
+            Columns id, label, predicted, and ``p(<label>)`` for each label;
+            several labels have | between them.
         """
         import pandas
 
-        name_of = self.labels.ind2lab
+        names = [self.labels.ind2lab[i] for i in range(len(self.labels))]
         rows = []
         for name in sorted(self.scores):
             mean = torch.stack(self.scores[name]).mean(dim=0)
+            tags = self.activation == "sigmoid"
+            values = (mean if tags else mean.softmax(dim=0)).tolist()
+            true = [str(names[i]) for i in self.truth[name]]
             rows.append(
                 {
                     "id": name,
-                    "label": SEPARATOR.join(
-                        str(name_of[i]) for i in self.truth[name]
-                    ),
-                    "predicted": name_of[int(mean.argmax())],
-                    **{
-                        f"p({name_of[i]})": p
-                        for i, p in enumerate(mean.softmax(dim=0).tolist())
-                    },
+                    "label": SEPARATOR.join(true),
+                    "predicted": predicted(values, names, self.activation),
+                    **{f"p({n})": p for n, p in zip(names, values)},
                 }
             )
         return pandas.DataFrame(rows)

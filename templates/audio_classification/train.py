@@ -142,7 +142,7 @@ def adapt(argv):
         {**hparams["modules"], "encoder": adapted, "classifier": classifier},
         metrics=metrics,
         select=next(iter(metrics)),
-        labels=None if tagging else labels,
+        labels=labels,
         hparams=hparams,
         run_opts=run_opts,
         **hparams["brain"],

@@ -21,7 +21,7 @@ import torch
 from speechbrain_petl.training.allocator import keep_large_blocks
 from tqdm import tqdm
 
-from . import rows_data, rows_process, rows_step
+from . import rows_data, rows_files, rows_process, rows_step
 
 ROWS = {
     "step": rows_step.lora_step,
@@ -38,6 +38,7 @@ ROWS = {
     "resampling": rows_data.resampling,
     "probe": rows_data.probe,
     "epoch": rows_data.epoch,
+    "classify": rows_files.classify,
 }
 SAME = ("cpu", "threads", "gpu", "versions")  # else no row is kept
 LIBRARIES = ("torch", "torchaudio", "timm", "transformers", "peft")

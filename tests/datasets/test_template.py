@@ -1,9 +1,12 @@
 """The template: own data without code, the demonstration, a recipe from it."""
 
 import json
+import shutil
 import sys
 
+import pandas
 import pytest
+from finished_runs import clips_of_test
 from labelled_sounds import (
     as_ast_json,
     as_audiofolder,
@@ -13,9 +16,12 @@ from labelled_sounds import (
     write_table,
 )
 from method_files import ROOT
-from running import load_train, run_elsewhere
-from speechbrain_petl import AudioClassifier, InputError
+from running import load_train, run_elsewhere, torchrun
+from speechbrain_petl import InputError
+from speechbrain_petl.experiments.sweep.command import main as sweep
+from speechbrain_petl.inference.classify import main as classify
 from speechbrain_petl.recipe.new import main as new
+from speechbrain_petl.training.predictions import PREDICTIONS
 from tiny_runs import TINY
 
 TEMPLATE = ROOT / "templates" / "audio_classification"
@@ -47,20 +53,82 @@ def test_every_layout_gives_the_same_result(tmp_path):
     assert set(results[0][0]) == {"loss", "accuracy", "UAR"}
 
 
-def test_tagging(tmp_path):
-    """Several labels in a cell: mAP, and probabilities of their own."""
-    data = make_labelled_sounds(tmp_path, as_folders)
+def make_tags(folder):
+    """Thirty sounds with two labels each."""
+    data = make_labelled_sounds(folder, as_folders)
     names = sorted(p.relative_to(data) for p in data.rglob("*.wav"))
     table = [
         (n, f"{n.parts[0]};{'odd' if i % 2 else 'even'}")
         for i, n in enumerate(names)
     ]
     write_table(data / "clips.csv", ["path", "labels"], table)
-    result = run(data, tmp_path / "run", "--tagging=True")
+    return data
+
+
+def test_tagging(tmp_path, capsys):
+    """Several labels in a cell: mAP, and probabilities of their own."""
+    result = run(make_tags(tmp_path), tmp_path / "run", "--tagging=True")
     assert set(result["metrics"]) == {"loss", "mAP"}
     assert result["select"] == "mAP" and 0 <= result["metrics"]["mAP"] <= 1
-    classifier = AudioClassifier.from_run(tmp_path / "run")
-    assert classifier.hparams.activation == "sigmoid"
+    table = pandas.read_csv(tmp_path / "run" / PREDICTIONS).fillna("")
+    clips = clips_of_test(tmp_path / "run")
+    assert set(table["id"]) == set(clips) and len(clips) == 6
+    for name, truth in zip(table["id"], table["label"]):
+        assert set(truth.split("|")) < {"cat", "dog", "owl", "odd", "even"}
+        assert clips[name].split("/")[-2] in truth.split("|")
+    columns = [c for c in table if c.startswith("p(")]
+    for said, *row in table[["predicted", *columns]].values:
+        tags = [c[2:-1] for c, p in zip(columns, row) if p >= 0.5]
+        assert said == "|".join(tags)
+    assert table["predicted"].ne("").any()
+    files, out = [clips[name] for name in table["id"]], tmp_path / "out.csv"
+    classify([str(tmp_path / "run"), *files, f"--csv={out}", "--device=cpu"])
+    ours = pandas.read_csv(out).fillna("")
+    assert list(ours["predicted"]) == list(table["predicted"])
+    assert (ours[columns] - table[columns]).abs().max(axis=None) < 2e-6
+    capsys.readouterr()
+
+
+@pytest.mark.slow
+def test_two_processes_tag_as_one(tmp_path):
+    """torchrun: the same figures and the same rows, each once."""
+    data = make_tags(tmp_path)
+    alone = ["--tagging=True", "--augment={steps: []}"]
+    one = run(data, tmp_path / "one", *alone)
+    argv = [str(TEMPLATE / "hparams" / "lora.yaml"), f"--data_folder={data}"]
+    argv += [f"--output_folder={tmp_path / 'two'}", *QUICK, *alone]
+    argv = [a for a in argv if a != "--device=cpu"] + ["--batch_size=4"]
+    done = torchrun(argv, TEMPLATE / "train.py")
+    assert done.returncode == 0, done.stderr
+    two = json.loads((tmp_path / "two" / "result.json").read_text())
+    assert two["processes"] == 2
+    assert two["metrics"] == pytest.approx(one["metrics"], rel=1e-4)
+    tables = [
+        pandas.read_csv(tmp_path / name / PREDICTIONS)
+        for name in ("one", "two")
+    ]
+    pandas.testing.assert_frame_equal(*tables, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_a_sweep_tests_on_every_clip_once(data, tmp_path):
+    """--folds=all, of own data without splits."""
+    recipe = shutil.copytree(
+        TEMPLATE,
+        tmp_path / "recipe",
+        ignore=shutil.ignore_patterns("results", "__pycache__"),
+    )
+    options = ["--methods=linear", "--folds=all", f"--data_folder={data}"]
+    with pytest.raises(SystemExit) as stop:
+        sweep([str(recipe), *options, "--folds=all", *QUICK])
+    assert stop.value.code == 0
+    results = sorted(recipe.rglob("result.json"))
+    assert len(results) == 5
+    tested = []
+    for fold, path in enumerate(results, start=1):
+        assert json.loads(path.read_text())["fold"] == fold
+        tested += pandas.read_csv(path.with_name(PREDICTIONS))["id"].tolist()
+    assert len(tested) == len(set(tested)) == 30
 
 
 @pytest.mark.parametrize("how", ["weights", "sampling"])

@@ -48,7 +48,7 @@ def draw_confusion(predictions, path, title=None):
         return f"no confusion matrix: {len(names)} classes are too many to read"
     table = pandas.concat(tables)
     if not set(table["label"]) | set(table["predicted"]) <= set(names):
-        return f"no confusion matrix: clips have several labels ({SEPARATOR})"
+        return f"no confusion matrix: clips have several labels ({SEPARATOR}) or none"
     counts = pandas.crosstab(table["label"], table["predicted"])
     matrix = counts.reindex(index=names, columns=names, fill_value=0)
     _draw(matrix.to_numpy(), names, path, title)
