@@ -18,8 +18,8 @@ FOLDS = dict.fromkeys(f"{split}_fold_nums" for split in SPLITS)
 WORDS = """\
 words_wanted: [
     backward, bed, bird, cat, dog, down, eight, five, follow, forward, four, go,
-    happy, house, learn, left, marvin, nine, no, off, on, one, right, seven,
-    sheila, six, stop, three, tree, two, up, visual, wow, yes, zero
+    happy, house, learn, left, marvin, nine, "no", "off", "on", one, right, seven,
+    sheila, six, stop, three, tree, two, up, visual, wow, "yes", zero
 ]
 """
 

@@ -16,6 +16,7 @@ STEPS = {
     "self.modules.pooling(tokens, samples)": "tokens.mean(dim=1)",
     "self.modules.encoder(features, samples)": "self.modules.encoder(features)",
     "        samples = wav_lens * wavs.shape[1]\n": "",
+    "batch.target": "batch.class_index",  # their samples have a column target
 }
 OURS = (  # entries of our yaml files that are taken as they are
     *("seed", "source", "ast_size", "frames", "mels", "mean", "std"),
