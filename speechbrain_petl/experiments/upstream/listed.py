@@ -14,6 +14,15 @@ COLUMNS = (
 FOR_PEOPLE = ("Result_url", "HF_repo", "performance")
 CHECKS = "train.py,train_log.txt,log.txt,env.log,hyperparams.yaml"
 
+EXTRA = """\
+## Installing Extra Dependencies
+
+```shell
+pip install -r extra_requirements.txt
+```
+
+"""
+
 
 class Listed:
     """A recipe as it is listed and described.
@@ -102,6 +111,7 @@ class Listed:
             methods="\n".join(said),
             data_folder=self.dataset.data_folder,
             folds=self.dataset.folds,
+            extra=EXTRA if self.dataset.requirements else "",
             results="\n".join(rows),
         )
 

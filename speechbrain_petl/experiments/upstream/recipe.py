@@ -61,10 +61,11 @@ class Recipe:
         found = {
             f"{folder}/train.py": self.script(),
             f"{folder}/README.md": self.listed.readme(),
-            f"{folder}/extra_requirements.txt": "".join(
-                f"{name}\n" for name in sorted(self.dataset.requirements)
-            ),
         }
+        if self.dataset.requirements:
+            names = sorted(self.dataset.requirements)
+            text = "".join(f"{name}\n" for name in names)
+            found[f"{folder}/extra_requirements.txt"] = text
         for name in self.methods:
             found[f"{folder}/hparams/{name}.yaml"] = self.hparams(name)
         return found
