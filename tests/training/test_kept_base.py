@@ -3,6 +3,7 @@
 import pytest
 import torch
 from running import arguments, run
+from safetensors.torch import load_file
 from speechbrain_petl import AudioClassifier, InputError
 from speechbrain_petl.inference.share import save_adapter
 from speechbrain_petl.weights.kept_base import BASE
@@ -60,6 +61,20 @@ def test_it_is_loaded_and_shared_with_it(esc50, tmp_path, another_torch):
     (output / "save" / BASE).write_bytes(content)
     with pytest.raises(InputError, match=f"{BASE} is damaged"):
         said(output)
+
+
+def test_the_base_of_what_has_not_begun_is_not_kept(esc50, tmp_path):
+    """A command that was refused, or killed at once, and another seed."""
+    argv = esc50, tmp_path / "run"
+    with pytest.raises(InputError, match="learning rate"):
+        run(*argv, "--lr=-1", "--seed=2")
+    run(*argv, "--epochs=1")
+    run(esc50, tmp_path / "another", "--epochs=1")
+    one, other = (
+        load_file(tmp_path / name / "save" / BASE)
+        for name in ("run", "another")
+    )
+    assert all(torch.equal(one[key], other[key]) for key in one)
 
 
 def test_what_others_have_is_not_kept(esc50, tmp_path):
