@@ -89,6 +89,13 @@ class ArgumentParser(argparse.ArgumentParser):
         defaults = {"allow_abbrev": False, "formatter_class": kept}
         super().__init__(**{**defaults, **kwargs})
 
+    def parse_known_args(self, args=None, namespace=None):
+        """As argparse's, but nothing may be empty: a path would be here."""
+        for word in args or ():
+            if not word or (word.startswith("--") and word.endswith("=")):
+                self.error(f"an argument is empty: {word or repr(word)}")
+        return super().parse_known_args(args, namespace)
+
     def error(self, message):
         """End the program.
 
@@ -97,7 +104,8 @@ class ArgumentParser(argparse.ArgumentParser):
         message : str
             What is wrong.
         """
-        self.exit(1, f"error: {message} (see {self.prog} --help)\n")
+        said = printable(f"{message} (see {self.prog} --help)")
+        self.exit(1, f"error: {said}\n")
 
 
 def did_you_mean(name, known, count=3):

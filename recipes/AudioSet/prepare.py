@@ -28,7 +28,11 @@ import numpy as np
 from segments import SETS, find_clips, read_classes, read_segments
 from speechbrain_petl import InputError
 from speechbrain_petl.data.audio import check_audio
-from speechbrain_petl.data.clips import NO_LABEL, write_clips
+from speechbrain_petl.data.clips import (
+    NO_LABEL,
+    refuse_other_clips,
+    write_clips,
+)
 from speechbrain_petl.data.writing import write_json
 from speechbrain_petl.errors import check_choice
 from tqdm import tqdm
@@ -93,11 +97,15 @@ def prepare_audioset(
         return tables
     segments = {s: read_segments(data_folder, s, classes) for s in sets}
     _check_disjoint(segments)
-    clips = _clips_of_sets(segments, clips_folder, save_folder)
+    clips, lines = _clips_of_sets(segments, clips_folder, save_folder)
+    parts = _splits([clips[s] for s in sets[:-1]], clips["eval"], valid_clips)
+    refuse_other_clips(save_folder, {split: parts[split] for split in tables})
     stamp = os.path.join(save_folder, STAMP)
     with suppress(FileNotFoundError):
         os.remove(stamp)  # of other tables, which are written over
-    parts = _splits([clips[s] for s in sets[:-1]], clips["eval"], valid_clips)
+    left_out = os.path.join(save_folder, LEFT_OUT)
+    with open(left_out, "w", encoding="utf-8") as file:
+        file.writelines(lines)
     for split, path in tables.items():
         write_clips(path, *parts[split])
     write_json(stamp, options)
@@ -160,7 +168,7 @@ def existing(ids, labels, found):
 
 
 def _clips_of_sets(segments, clips_folder, save_folder):
-    """Files and labels of each list; the others are reported."""
+    """Files and labels of each list; a line for each of the others."""
     found, clips, lines = find_clips(clips_folder), {}, []
     for name, (ids, labels) in segments.items():
         files, kept, left_out = existing(ids, labels, found)
@@ -178,12 +186,7 @@ def _clips_of_sets(segments, clips_folder, save_folder):
             )
         lines += [f"{name} {line}\n" for line in left_out]
         clips[name] = files, kept
-    os.makedirs(save_folder, exist_ok=True)
-    with open(
-        os.path.join(save_folder, LEFT_OUT), "w", encoding="utf-8"
-    ) as file:
-        file.writelines(lines)
-    return clips
+    return clips, lines
 
 
 def _splits(train_sets, test, valid_clips):

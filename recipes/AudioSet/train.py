@@ -10,6 +10,7 @@ Authors
  * the speechbrain_petl developers, 2026
 """
 
+import numpy as np
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from pack import is_packed, split_shards
@@ -24,7 +25,7 @@ from speechbrain_petl import (
     parse_recipe,
     run_main,
 )
-from speechbrain_petl.data.clips import ClipDataset
+from speechbrain_petl.data.clips import ClipDataset, refuse_other_clips
 from speechbrain_petl.data.manifests import write_labels
 from speechbrain_petl.data.stream import ShardPass, TrainStream
 from speechbrain_petl.training.metrics.tagging import (
@@ -83,7 +84,9 @@ def dataio_prep(hparams):
             raise InputError(f"{key}={value}: give a whole number, 1 or more")
     classes = read_classes(hparams["data_folder"])
     if is_packed(hparams["data_folder"]):
-        datasets = shard_datasets(hparams, classes)
+        datasets, counts = shard_datasets(hparams, classes)
+        counted = {k: data.shards for k, data in datasets.items()}
+        clips = {k: numbered(v) for k, v in {**counted, "": counts}.items()}
     else:
         tables = run_on_main(prepare_audioset, kwargs=hparams["prepare"])
         samples = hparams["fbank"].samples
@@ -91,12 +94,17 @@ def dataio_prep(hparams):
             split: ClipDataset(path, len(classes), samples)
             for split, path in tables.items()
         }
+        clips = {
+            split: (data.table["file"], data.table["labels"])
+            for split, data in datasets.items()
+        }
+    run_on_main(refuse_other_clips, [hparams["save_folder"], clips])
     run_on_main(save_labels, [classes.values(), hparams["labels_file"]])
     return datasets, classes
 
 
 def shard_datasets(hparams, classes):
-    """split -> stream of batches, from what pack.py has made."""
+    """split -> stream of batches, from what pack.py has made; labels' counts."""
     splits, counts = split_shards(
         hparams["data_folder"], hparams["train_set"], hparams["valid_clips"]
     )
@@ -114,7 +122,14 @@ def shard_datasets(hparams, classes):
         seed=hparams["seed"],
         **common,
     )
-    return datasets
+    return datasets, counts
+
+
+def numbered(counts):
+    """Shards, or labels, and how many clips each has: what they are told by."""
+    names = [name.split("/")[-2:] for name in sorted(counts)]
+    numbers = [counts[name] for name in sorted(counts)]
+    return np.array(["-".join(n) for n in names], dtype="S"), np.array(numbers)
 
 
 def main(argv):

@@ -85,8 +85,8 @@ def prepare_brazilian_accents(
     dict
         split -> path of its manifest.
     """
-    if isinstance(labels, str):
-        raise InputError(f"labels={labels} is no list: write [{labels}]")
+    if labels is not None and not (isinstance(labels, list) and labels):
+        raise InputError(f"labels={labels} lists no labels: write [ba, re]")
     given = {k: v for k, v in (tables or {}).items() if v is not None}
     if given:
         path = Path(data_folder)

@@ -101,8 +101,8 @@ def prepare_google_speech_commands(
         archive if download else None,
     )
     splits = _read_splits(root)
+    test_folder = _find_test(test_folder, root, download and task == 12, url)
     if task == 12:
-        test_folder = _find_test(test_folder, root, download, url)
         silence = silence_folder or os.path.join(save_folder, "silence")
         splits = twelve_classes(splits, root, test_folder, silence)
     remedy = "Take the official lists and archives, whole."

@@ -78,7 +78,7 @@ def prepare_sample_identification(
         split -> path of its manifest.
     """
     path = find_table(data_folder, pairs, "song,sample of the pairs")
-    root = Path(path).parent / songs
+    root = Path(path).parent / str(songs)
     samples_of = _read(path, root)
     if closed_set:
         splits = {"train": sorted(samples_of), "test": sorted(samples_of)}

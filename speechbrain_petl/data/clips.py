@@ -4,14 +4,17 @@ A row is the path of a file and its labels, about 100 bytes. What is read stays
 in the page cache, shared by all loader workers and processes.
 """
 
+import hashlib
 import os
 
 import numpy as np
 import torch
 
 from .audio import read_audio
+from .manifests import write_entries
 
 NO_LABEL = 0xFFFF  # fills the rows of clips with few labels
+ENTRIES = "clips.json"
 
 
 def write_clips(path, files, labels):
@@ -36,6 +39,27 @@ def write_clips(path, files, labels):
     with open(part, "wb") as file:
         np.save(file, table)
     os.replace(part, path)
+
+
+def refuse_other_clips(folder, splits):
+    """Refuse other clips, or other labels, than those of the run of a folder.
+
+    Which they are stands in its clips.json, wherever the tables are.
+
+    Arguments
+    ---------
+    folder : str or os.PathLike
+        The save_folder of a run.
+    splits : dict
+        split -> (names as bytes, their labels as a numpy.ndarray)
+    """
+    entries = {}
+    for split, (names, labels) in splits.items():
+        digest = hashlib.sha256(np.ascontiguousarray(labels))
+        for name in names.tolist():
+            digest.update(os.path.splitext(os.path.basename(name))[0] + b"\n")
+        entries[split] = {"clips": len(names), "sha256": digest.hexdigest()}
+    write_entries(os.path.join(folder, ENTRIES), entries)
 
 
 class ClipDataset(torch.utils.data.Dataset):

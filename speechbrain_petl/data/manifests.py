@@ -76,13 +76,33 @@ def _entries_of(path):
     return entries if known else None
 
 
-def _labels_of(path):
-    encoder = CategoricalEncoder()
+def read_labels(path):
+    """Read a label set.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        The file.
+
+    Returns
+    -------
+    speechbrain.dataio.encoder.CategoricalEncoder
+        The label set.
+    """
+    labels = CategoricalEncoder()
     try:
-        encoder.load(path)
-    except (OSError, ValueError, SyntaxError):
+        labels.load(path)
+    except (OSError, ValueError, SyntaxError, KeyError) as error:
+        raise InputError(f"the labels {path} cannot be read: {error}")
+    return labels
+
+
+def _labels_of(path):
+    try:
+        labels = read_labels(path)
+    except InputError:
         return None
-    return {k: {"index": v} for k, v in encoder.lab2ind.items()}
+    return {k: {"index": v} for k, v in labels.lab2ind.items()}
 
 
 def _refuse_others(path, old, new):

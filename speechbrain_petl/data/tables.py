@@ -80,6 +80,8 @@ def find_table(root, name, what):
     str
         Its absolute path.
     """
+    if not isinstance(name, str):
+        raise InputError(f"{name} is no name of a file, {what}")
     path = os.path.join(root, name)
     if os.path.isfile(path):
         return os.path.abspath(path)

@@ -3,6 +3,10 @@
 import json
 import os
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from ..errors import InputError
 
 
 @contextmanager
@@ -52,3 +56,33 @@ def write_json(path, tree):
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with whole_file(path) as part, open(part, "w", encoding="utf-8") as file:
         json.dump(tree, file, indent=1)
+
+
+def make_folder(path, option=""):
+    """Make a folder, and refuse one that takes no files.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        The folder; it may be there.
+    option : str
+        Its option on the command line, for the error message.
+
+    Returns
+    -------
+    pathlib.Path
+        The same.
+
+    Example
+    -------
+    >>> make_folder("/dev/null", "--pictures=")
+    Traceback (most recent call last):
+    speechbrain_petl.errors.InputError: --pictures=/dev/null: nothing can be written there: ...
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        raise InputError(f"{option}{path}: nothing can be written there: {error.strerror}")

@@ -8,8 +8,7 @@ and ``!name:`` are keys of it, as in ``{"!new:speechbrain_petl.AST": {"frames":
 import json
 from pathlib import Path
 
-from speechbrain.dataio.encoder import CategoricalEncoder
-
+from ..data.manifests import read_labels
 from ..errors import InputError
 from ..recipe.moved import renew
 from ..recipe.settings import LABELS, stored_labels
@@ -145,10 +144,5 @@ def _started_in(path, tree):
 
 def _labels(path, tree):
     """The names of the classes, wherever the run has been moved."""
-    file = stored_labels(path.parent, tree)
-    encoder = CategoricalEncoder()
-    try:
-        encoder.load(file)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise InputError(f"the labels {file} cannot be read: {error}")
-    return [str(encoder.ind2lab[i]) for i in range(len(encoder))]
+    labels = read_labels(stored_labels(path.parent, tree))
+    return [str(labels.ind2lab[i]) for i in range(len(labels))]

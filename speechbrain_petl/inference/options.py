@@ -1,8 +1,8 @@
 """What the commands that read a model, or write a file, have in common."""
 
-import tempfile
 from pathlib import Path
 
+from ..data.writing import make_folder
 from ..errors import InputError
 
 TRUST = "build classes of any package that the model names: of your own only"
@@ -37,9 +37,4 @@ def check_file(path, option=""):
         raise InputError(f"{option}{path}: there is no such folder")
     if Path(path).is_dir():
         raise InputError(f"{option}{path} is a folder: name a file")
-    try:
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise InputError(
-            f"{option}{path}: nothing can be written there: {error.strerror}"
-        )
+    make_folder(folder, option)

@@ -5,13 +5,17 @@ that runs no code, a model card, and what stock SpeechBrain opens: see stock.py.
 ``sbpetl share push FOLDER NAME/REPOSITORY`` uploads them.
 """
 
+import copy
 import json
 import shutil
 from pathlib import Path
 
 import huggingface_hub
 
+from speechbrain.utils.logger import get_logger
+
 from ..data.checksums import sealed
+from ..data.writing import make_folder
 from ..errors import ArgumentParser, InputError
 from ..recipe.settings import HYPERPARAMS
 from ..training.results import RESULT, read_result
@@ -24,6 +28,8 @@ from .options import TRUST
 from .reading import DESCRIPTION, KEPT, read_run
 from .stock import PYTHON, WHOLE, write_stock
 from .stock_yaml import placed
+
+logger = get_logger(__name__)
 
 README = "README.md"
 FILES = (DESCRIPTION, WEIGHTS, README)
@@ -52,10 +58,19 @@ def save_adapter(source, folder, name=None, base=None, trust=False, whole=True):
     pathlib.Path
         The folder.
     """
+    if name:
+        _check_name(name)
     saved = read_run(source, trust)
     result = read_result(Path(source).expanduser() / RESULT)
-    local = base or saved.description["source"]
-    keeps = bool(saved.base_file and saved.base_file.is_file())
+    kept = saved.base_file
+    keeps = bool(kept and kept.is_file())
+    if kept and not keeps:
+        logger.warning(
+            f"{kept} is missing: the adapter will load where torch draws the "
+            "same random weights"
+        )
+    encoder = saved.base(base)  # what is wrong is said before it is written
+    AudioClassifier.of(saved, copy.deepcopy(encoder))
     saved.description = sealed(
         {"format": FORMAT, **_public(saved.description), KEPT: keeps},
         DESCRIPTION,
@@ -64,18 +79,18 @@ def save_adapter(source, folder, name=None, base=None, trust=False, whole=True):
     folder = Path(folder).expanduser()
     if folder.is_file():
         raise InputError(f"{folder} is a file: name a folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     weights = (Path(source).expanduser() / WEIGHTS).read_bytes()
     (folder / WEIGHTS).write_bytes(weights)
     if keeps:
-        shutil.copyfile(saved.base_file, folder / BASE)
+        shutil.copyfile(kept, folder / BASE)
     (folder / DESCRIPTION).write_text(
         json.dumps(saved.description, indent=1), encoding="utf-8"
     )
     alone = write_stock(saved, folder, local) if whole else None
     card = model_card(saved, result, name or folder.name, len(weights), alone)
     (folder / README).write_text(card, encoding="utf-8")
-    AudioClassifier.from_hparams(folder, base=local, trust=trust)
+    AudioClassifier.from_hparams(folder, base=encoder, trust=trust)
     return folder
 
 
@@ -131,6 +146,13 @@ def push(folder, repository, private=False):
             "asks for the token of an account that may write there."
         ) from error
     return str(url)
+
+
+def _check_name(name):
+    try:
+        huggingface_hub.utils.validate_repo_id(name)
+    except huggingface_hub.errors.HFValidationError as error:
+        raise InputError(f"--name={name}: {error}")
 
 
 def _public(description):

@@ -67,6 +67,10 @@ class SpecAugment(nn.Module):
 
     def __init__(self, mels=24, frames=80, value=0.0):
         super().__init__()
+        if mels < 0 or frames < 0:
+            raise InputError(
+                f"SpecAugment: mels={mels} and frames={frames} must be 0 or more"
+            )
         self.mels, self.frames, self.value = mels, frames, value
 
     def forward(self, x, targets):
@@ -143,6 +147,8 @@ class RandomGain(nn.Module):
 
     def __init__(self, low=-6.0, high=6.0):
         super().__init__()
+        if not low <= high:
+            raise InputError(f"RandomGain: low={low} is above high={high}")
         self.low, self.high = low, high
 
     def forward(self, x, targets):
@@ -167,6 +173,8 @@ class TimeShift(nn.Module):
 
     def __init__(self, most):
         super().__init__()
+        if most < 0:
+            raise InputError(f"TimeShift: most={most} must be 0 or more")
         self.most = most
 
     def forward(self, x, targets):

@@ -65,6 +65,8 @@ class Fbank(nn.Module):
         check_choice("window", window, WINDOWS)
         if frames < 1:
             raise InputError(f"frames={frames}: a spectrogram has at least one")
+        if not std > 0:
+            raise InputError(f"std={std}: a deviation is above 0")
         self.frames, self.mean, self.std = frames, mean, std
         self.sample_rate = sample_rate
         self.window_size = round(WINDOW_SECONDS * sample_rate)

@@ -32,6 +32,7 @@ from speechbrain.utils.logger import (
 )
 from speechbrain.utils.quirks import log_applied_quirks
 
+from ..data.writing import make_folder
 from ..errors import InputError, printable
 from .settings import HYPERPARAMS, settings_of
 
@@ -148,17 +149,17 @@ def make_folders(settings):
     if not if_main_process():
         return
     output = Path(settings.get("output_folder") or ".")
-    for key in ("output_folder", *WRITTEN):
-        path = Path(settings.get(key) or ".")
-        try:
-            folder = path.parent if key in WRITTEN else path
-            if key in WRITTEN and folder.is_relative_to(output):
+    for key in filter(settings.get, ("output_folder", *WRITTEN)):
+        path = folder = Path(settings[key])
+        if key in WRITTEN:
+            folder = path.parent
+            if path.is_dir():
+                raise InputError(f"{key}={path} is a folder: name a file")
+            if folder.is_relative_to(output):
                 continue  # made by what writes there
-            folder.mkdir(parents=True, exist_ok=True)
-            if key == "output_folder" and settings.get(key):
-                lock(folder)
-        except OSError as error:
-            raise InputError(f"{key}={path} cannot be written: {error}")
+        make_folder(folder, f"{key}=")
+        if key == "output_folder":
+            lock(folder)
 
 
 def lock(folder):

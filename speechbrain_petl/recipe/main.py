@@ -6,23 +6,23 @@ import errno
 import gc
 import logging
 import sys
-import traceback
-from pathlib import Path
 
-import ruamel.yaml
 import torch
-import yaml
 
 from ..errors import InputError, printable
 from .experiment import unlock
+from .yaml_errors import about_yaml
 
 STOPPED = "stopped: what is finished is kept, the same command again goes on"
 GOES_ON = "What is written so far is whole: the same command goes on from it."
-YAML_ERRORS = ruamel.yaml.error.YAMLError, yaml.YAMLError
 REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "Make room"),
     **dict.fromkeys(
         (errno.EACCES, errno.EPERM, errno.EROFS), "Choose another folder"
+    ),
+    **dict.fromkeys(
+        (errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
+        "Choose another name",
     ),
 }
 # torch's own writer does not know why it could not write
@@ -46,7 +46,8 @@ def run_main(main):
         print(str(stop) or STOPPED, file=sys.stderr)
         sys.exit(130)  # as a shell's
     except Exception as error:
-        said = _of_input(error) or _of_machine(error)
+        said = str(error) if isinstance(error, InputError) else None
+        said = said or _of_machine(error) or about_yaml(error)
         if said is None:
             raise
         sys.exit(f"error: {printable(' '.join(said.split()))}")
@@ -55,19 +56,6 @@ def run_main(main):
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
             gc.collect()  # ends its threads: one alive at exit may abort it
-
-
-def _of_input(error):
-    """A line about bad input: ours, or HyperPyYAML's about a yaml file.
-
-    An error inside a class or function that a yaml names is its developer's.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    by_yaml = [Path(f.filename).parent.name == "hyperpyyaml" for f in frames]
-    of_yaml = by_yaml[-1] or (any(by_yaml) and isinstance(error, YAML_ERRORS))
-    if isinstance(error, InputError) or of_yaml:
-        return ": ".join(map(str, error.args))
-    return None
 
 
 def _of_machine(error):

@@ -12,7 +12,7 @@ import speechbrain as sb
 
 from ..errors import InputError, did_you_mean
 from .command_line import parse_arguments
-from .experiment import make_folders
+from .experiment import WRITTEN, make_folders
 from .method_files import base_of, override
 from .settings import refuse_other_settings, settings_of
 from .yaml_files import dump_yaml, load_yaml, read_yaml, tag_of
@@ -22,7 +22,12 @@ KINDS = {  # of a value in base.yaml -> what may replace it
     int: (int, "a whole number"),
     float: ((float, int), "a number"),
     dict: (dict, "a mapping, {key: value}"),
+    # what null and a list mean is for the one who takes it to say
+    str: ((str, list, type(None)), "a text, a number in quotes"),
 }
+SEEDS = range(1 << 32)  # SpeechBrain makes 0 of any other
+PATHS = ("_folder", "_file")  # how their keys end
+NEEDED = ("data_folder", "output_folder", "save_folder", *WRITTEN)
 
 
 def parse_recipe(argv):
@@ -99,6 +104,7 @@ def check_recipe(argv):
     _refuse_lost(known, overrides, base_file)
     text = dump_yaml(overrides)
     settings = load_yaml(settings_of(base_file, text, run_opts), base_file)
+    _check_settings(settings)
     return str(base_file), run_opts, text, settings
 
 
@@ -123,6 +129,18 @@ def _refuse_another_kind(key, value, default, base_file):
             f"{key}={'null' if value is None else value}: {base_file} has "
             f"{there} there, give {KINDS[kind][1]}"
         )
+
+
+def _check_settings(settings):
+    """Refuse what is no path and no seed, whatever it is made of."""
+    for key, value in settings.items():
+        given = "null" if value is None else value
+        text = isinstance(value, str) or (value is None and key not in NEEDED)
+        if key.endswith(PATHS) and not text:
+            raise InputError(f"{key}={given}: give a path, a number in quotes")
+        if key.endswith("seed") and isinstance(value, int):
+            if value not in SEEDS:
+                raise InputError(f"{key}={value}: give 0 to {SEEDS[-1]}")
 
 
 def _refuse_placeholders(base, overrides, base_file):

@@ -60,6 +60,9 @@ class ResumableBrain(SteppingBrain):
         options |= dict.fromkeys(INTERVALS, 0)
         others = {k: v for k, v in hparams.items() if k not in options}
         check_arguments(sb.Brain, modules, key="brain", **kwargs)
+        for name, module in modules.items():
+            if not isinstance(module, torch.nn.Module):
+                raise InputError(f"modules: {name}: {module} is no module")
         super().__init__(modules, hparams=others, run_opts=options, **kwargs)
         self.interval = CheckpointInterval(*every.values())
         if self.device_type == "cpu":
@@ -93,7 +96,8 @@ class ResumableBrain(SteppingBrain):
         checkpoints = self.checkpointer.checkpoints_dir
         run_on_main(tidy_checkpoints, [checkpoints, select, keep])
         if ENCODER in self.modules:
-            keep_random_base(self.modules[ENCODER], Path(path).parent)
+            begun = self.checkpointer.find_checkpoint() is not None
+            keep_random_base(self.modules[ENCODER], Path(path).parent, begun)
 
     def make_dataloader(
         self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs

@@ -21,7 +21,7 @@ FOLDER = "save"  # of a run folder: where it lies
 FORMAT = "speechbrain_petl base 1"
 
 
-def keep_random_base(encoder, folder):
+def keep_random_base(encoder, folder, begun):
     """Go on with the frozen weights of a run, if they were drawn at random.
 
     Arguments
@@ -31,6 +31,9 @@ def keep_random_base(encoder, folder):
         that no method adapts, stays as it is.
     folder : str or os.PathLike
         Of the run.
+    begun : bool
+        Whether something has been learned on the base that is there; if not,
+        it may be another seed's.
     """
     plain = getattr(encoder, "encoder", encoder)
     if getattr(plain, "pretrained", True) or not hasattr(
@@ -38,11 +41,11 @@ def keep_random_base(encoder, folder):
     ):
         return
     path = Path(folder) / FOLDER / BASE
-    run_on_main(keep_base, [encoder, path])
+    run_on_main(keep_base, [encoder, path, begun])
     load_base(encoder, path)
 
 
-def keep_base(encoder, path):
+def keep_base(encoder, path, begun=True):
     """Write the frozen weights once.
 
     Arguments
@@ -50,7 +53,9 @@ def keep_base(encoder, path):
     encoder : AdaptedEncoder
         With them.
     path : str or os.PathLike
-        The file; if it is there, it stays.
+        The file.
+    begun : bool
+        Whether the file stays, if it is there.
 
     Example
     -------
@@ -66,7 +71,7 @@ def keep_base(encoder, path):
     True
     """
     frozen = _frozen(encoder)
-    if Path(path).is_file() or not frozen:
+    if begun and Path(path).is_file() or not frozen:
         return
     tensors = {k: v.detach().cpu().contiguous() for k, v in frozen.items()}
     part = Path(f"{path}.part")

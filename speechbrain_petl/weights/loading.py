@@ -75,6 +75,8 @@ def load_pretrained(encoder, source, revision=None):
     encoder.pretrained = bool(source)  # else its weights are nobody else's
     if not encoder.pretrained:
         return encoder
+    if not isinstance(source, (str, Path)):
+        raise InputError(f"source={source}: give a name, a file or a folder")
     file, state, metadata = read_state(source, revision)
     if isinstance(encoder, AST):
         state = _for_ast(encoder, state, metadata, file)

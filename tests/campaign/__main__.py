@@ -2,8 +2,9 @@
 
 > python -m tests.campaign [kills|damage|inputs|hostile ...] [--rounds N] [--quick]
 
-Each part ends with a table, and with a json of what did not end as it should
-in the folder of --json.
+Each part ends with a table. What was tried is in campaign_<part>.jsonl: a
+campaign that was stopped goes on from there by the same command, and what did
+not end as it should is tried again. Delete the file to begin anew.
 """
 
 import argparse
@@ -17,47 +18,55 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "helpers"))
 
+FEW_FILES = ("adapter.safetensors", "labels.txt", "brain.ckpt", "result.json")
 
-def parts(quick, rounds):
-    """Name -> function of a folder that returns cases."""
+
+def parts(quick=False, rounds=100):
+    """Name -> function of a folder and a journal."""
     from . import damage, hostile, inputs, kills
 
-    few = ("adapter.safetensors", "labels.txt", "brain.ckpt", "result.json")
+    if not quick:
+        return {
+            "kills": lambda *to: kills.campaign(*to, rounds),
+            "damage": damage.campaign,
+            "inputs": inputs.campaign,
+            "hostile": hostile.campaign,
+        }
+    few = {"ways": ("cut", "flipped"), "only": lambda n: n.endswith(FEW_FILES)}
     return {
-        "kills": lambda f: kills.campaign(f, 3 if quick else rounds),
-        "damage": lambda f: damage.campaign(
-            f,
-            *((("cut", "flipped"), lambda n: n.endswith(few)) if quick else ()),
-        ),
-        "inputs": lambda f: inputs.campaign(f, every=20 if quick else 1),
+        "kills": lambda *to: kills.campaign(*to, 3),
+        "damage": lambda *to: damage.campaign(*to, **few),
+        "inputs": lambda *to: inputs.campaign(*to, every=20),
         "hostile": hostile.campaign,
     }
 
 
 def main(argv=None):
     """The command line; exit code 1 if anything ended as it should not."""
-    from .cases import table, write_failures
+    from .cases import Journal, table
+    from .forked import import_all
 
     parser = argparse.ArgumentParser("python -m tests.campaign")
     names = ["kills", "damage", "inputs", "hostile"]
     parser.add_argument("parts", nargs="*", help=f"of {', '.join(names)}")
     parser.add_argument("--rounds", type=int, default=100, help="of kills")
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--json", default=".", help="folder for the failures")
+    parser.add_argument("--journal", default=".", help="folder of the journals")
     args = parser.parse_args(argv)
     wrong = set(args.parts) - set(names)
     if wrong:
         parser.error(f"no such part: {', '.join(sorted(wrong))}")
-    failed = 0
+    import_all()
+    right = True
     for name in args.parts or names:
         started = time.monotonic()
+        journal = Journal(Path(args.journal) / f"campaign_{name}.jsonl")
         with tempfile.TemporaryDirectory() as folder:
-            cases = parts(args.quick, args.rounds)[name](folder)
-        path = Path(args.json) / f"campaign_{name}.json"
-        failed += write_failures(cases, path)
-        print(f"\n{name}, {time.monotonic() - started:.0f} s; failures: {path}")
-        print(table(cases), flush=True)
-    return bool(failed)
+            parts(args.quick, args.rounds)[name](folder, journal)
+        print(f"\n{name}, {time.monotonic() - started:.0f} s")
+        print(table(journal.cases), flush=True)
+        right = right and all(case.right for case in journal.cases)
+    return not right
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ RATE = (NAN, ".inf", "-1", "fast", "null", "[0.1]", "True")
 FLAG = ("2", "maybe", "null", "[True]")
 # option of a yaml -> values that it cannot have
 RECIPE = {
-    "seed": ("1.5", "one", NAN, "null", "-1", "1e30"),
+    "seed": ("1.5", "one", NAN, "null", "-1", "1e30", "4294967296", "[1]"),
     "epochs": COUNT,
     "batch_size": COUNT,
     "lr": RATE,
@@ -28,8 +28,8 @@ RECIPE = {
     "source": ("/nowhere/weights.pt", "12", "[a]", "{a: 1}", "README.md", "./"),
     "data_folder": ("/nowhere", "/dev/null", "/", "null", "12", "[a]"),
     "output_folder": ("/dev/null", "/dev/null/run", "/proc/run", "null", "[a]"),
-    "result_file": ("/nowhere/result.json", "/proc/result.json", "/"),
-    "labels_file": ("/nowhere/labels.txt", "/"),
+    "result_file": ("/dev/null/result.json", "/proc/result.json", "/", "12"),
+    "labels_file": ("/dev/null/labels.txt", "/proc/labels.txt", "/", "null"),
     "logger": ("wnadb", "12", "[tensorboard, x]", "{a: 1}"),
     "shots": ("0", "-1", "1.5", WORD, NAN),
     "cache": ("froze", "12", "[a]", "{a: 1}"),
@@ -40,11 +40,20 @@ RECIPE = {
     "group": ("nobody", "0", "null"),
     "method": ("null", "[a]"),
     "pooling": ("!new:speechbrain_petl.Pooling {mode: most}", "null", "5"),
-    "classifier": ("null", "5", "!name:torch.nn.Nothing", "!name:os.getpid"),
+    "classifier": (
+        "null",
+        "5",
+        "!name:torch.nn.Nothing",
+        "!name:os.getpid",
+        "!name:torch.nn.Linear {foo: 1}",
+        "!name:torch.nn.Conv2d",
+        "!name:torch.nn.Linear {bias: x, dtype: y}",
+        "!name:torch.nn.ReLU",
+    ),
     "opt_class": ("null", "5", "!name:torch.optim.Nothing", "{lr: x}"),
     "loader": ("{foo: 1}", "{batch_size: 0}", "null", "{num_workers: -1}"),
     "brain": ("{foo: 1}", "null", "{average: 0}", "{test_on: fest}"),
-    "modules": ("{encoder: null}", "null", "{fbank: null}"),
+    "modules": ("{pooling: null}", "null", "{fbank: null}", "{fbank: 5}", "5"),
     "checkpointer": ("null", "{checkpoints_dir: /dev/null}"),
     "augment": (
         "!new:speechbrain_petl.Augment {steps: 5}",
@@ -154,7 +163,9 @@ SBPETL = {  # command -> command lines
         *([M, "--study=sqlite:///{new}.db", f"--trials={v}", "--range=lr=1e-4,1e-2"]
           for v in ("0", "-1", "x", "1.5")),
         *([M, "--study=sqlite:///{new}.db", "--trials=1", f"--range={v}"]
-          for v in ("lr", "lr=", "lr=x,y", "lr=2,1", "nothing=1,2", "=1,2", "lr=0,0,log")),
+          for v in ("lr", "lr=", "lr=x,y", "lr=2:1", "nothing=1,2", "=1,2", "lr=0:1:log",
+                    "lr=1e-4:1e-2:lag", "lr=nan:1", "lr=1:inf", "batch_size=1.5:3",
+                    "batch_size=0,4", "epochs=0:2", "lr=1:2:log:x", "lr=1:", "seed=1,one")),
         *([M, f"--study={v}", "--trials=1", "--range=lr=1e-4,1e-2"]
           for v in ("", "x", "sqlite:////nowhere/a.db", "sqlite:////dev/null", "mysql://x")),
         [N, "--study=sqlite:///{new}.db", "--trials=1"],
@@ -209,3 +220,26 @@ SBPETL = {  # command -> command lines
         [], [N], [L], ["{text}"], ["{empty}"], [F], [M, "--nothing"], ["{recipe}"],
     ),
 }  # fmt: skip
+# what makes a command line right where only one of its words is bad, and what
+# ends well: nothing here may be refused
+REST = {
+    "sweep": ["--data_folder={data}", "{tiny}"],
+    "search": ["--data_folder={data}", "{tiny}"],
+}
+RIGHT = {
+    "sweep": ["{recipe}", "--methods=linear", "--seeds=1"],
+    "search": [
+        *(
+            M,
+            "--study=sqlite:///{new}.db",
+            "--trials=1",
+            "--range=lr=1e-4:1e-2",
+        ),
+    ],
+    "report": ["{recipe}", "--results={results}"],
+    "classify": [R, F],
+    "share": ["save", R, O],
+    "deploy": [R, "{new}.pt2"],
+    "stats": ["{manifest}"],
+    "export": [M],
+}

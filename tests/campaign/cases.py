@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 
@@ -14,7 +14,45 @@ class Case:
     name: str
     right: bool
     seen: str = ""
-    more: dict = field(default_factory=dict)
+
+
+class Journal:
+    """The cases so far, each a line of json, so that a campaign can go on.
+
+    What has ended right is not tried again; what has not, is.
+    """
+
+    def __init__(self, path=None, show=print):
+        self.path, self.show, self.known = path and Path(path), show, {}
+        if path and self.path.is_file():
+            for line in self.path.read_text(encoding="utf-8").splitlines():
+                case = Case(**json.loads(line))
+                self.known[case.kind, case.name] = case
+
+    def case(self, kind, name, attempt):
+        """The case of this name: what it was, or what attempt() returns.
+
+        attempt returns what is wrong, a list of str.
+        """
+        case = self.known.get((kind, name))
+        if case is None or not case.right:
+            problems = attempt()
+            case = Case(kind, name, not problems, "; ".join(problems))
+            self.known[kind, name] = case
+            self._write(case)
+        return case
+
+    def _write(self, case):
+        if not case.right:
+            self.show(f"{case.kind}: {case.name}: {case.seen}")
+        if self.path:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(asdict(case))}\n")
+
+    @property
+    def cases(self):
+        """All of them."""
+        return list(self.known.values())
 
 
 def table(cases):
@@ -28,13 +66,6 @@ def table(cases):
         name = kind or "all"
         lines.append(f"{name:{width}}  {len(of_kind):5}  {right:5}")
     return "\n".join(lines)
-
-
-def write_failures(cases, path):
-    """A json of what did not end as it should."""
-    failures = [asdict(case) for case in cases if not case.right]
-    Path(path).write_text(json.dumps(failures, indent=1), encoding="utf-8")
-    return len(failures)
 
 
 def snapshot(folder, ignored=()):

@@ -6,13 +6,14 @@ with where nothing is damaged.
 
 import os
 import random
+import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 from layouts import make_esc50
 from running import ROOT, arguments
 
-from .cases import Case
 from .forked import run_forked, sbpetl_command, train_command
 from .kills import die_at_operation
 from .outcomes import differences, outcome
@@ -75,34 +76,43 @@ class Scene:
             if path.is_file() and path.suffix != ".lock"
         )
 
-    def cases(self, ways=tuple(WAYS), files=None):
+    def damage(self, journal, ways, only):
         """Each file, damaged in each way, and each command after it."""
-        for name in files or self.files():
+        for name in filter(only, self.files()):
             for way in ways:
                 for command in self.commands:
-                    WAYS[way](self.folder / name)
-                    yield self._try(command, name, way)
-                    self.restore()
+                    journal.case(
+                        f"{self.subject}, {command}",
+                        f"{self.stable(name)} {way}",
+                        partial(self._problems, command, name, way),
+                    )
 
-    def _try(self, command, name, way):
+    def stable(self, name):
+        """The name of a file, in which no time stands."""
+        stamps = sorted({*re.findall(r"CKPT\+[\d+-]+", str(self.files()))})
+        for number, stamp in enumerate(stamps):
+            name = name.replace(f"{stamp}/", f"CKPT+{number}/")
+        return name
+
+    def _problems(self, command, name, way):
         program, seen = self.commands[command]
-        ended = run_forked(program)
-        kind = f"{self.subject}, {command}"
-        case = Case(kind, f"{name} {way}", True, ended.summary())
+        WAYS[way](self.folder / name)
+        try:
+            ended = run_forked(program)
+            found = None if ended.code else seen(ended)
+        finally:
+            self.restore()
         if ended.traceback:
-            case.right, case.seen = False, f"traceback, {case.seen}"
-        elif ended.code:
+            return ["traceback", ended.summary()]
+        if ended.code:
             lines = ended.lines
-            if len(lines) != 1 or not _names(lines[0], name):
-                case.right = False
-                case.seen = f"{len(lines)} lines, not named, {case.seen}"
-        else:
-            found = seen(ended)
-            other = differences(self.want[command], found)
-            said = f"{ended.out}{ended.err}{found.get('README', '')}"
-            if other and not _names(said, name):
-                case.right, case.seen = False, f"silently other {other}"
-        return case
+            named = len(lines) == 1 and _names(lines[0], name)
+            what = f"{len(lines)} lines, or not named"
+            return [] if named else [what, ended.summary()]
+        other = differences(self.want[command], found)
+        said = f"{ended.out}{ended.err}{found.get('README', '')}"
+        silent = other and not _names(said, name)
+        return [f"silently other {', '.join(other)}"] if silent else []
 
 
 def _names(line, name):
@@ -167,6 +177,7 @@ def scenes(folder):
         data,
         cached,
         "--cache=frozen",
+        "--augment=!new:speechbrain_petl.Augment",  # else nothing is frozen
         f"--cache_folder={cache}",
         method="linear",
     )
@@ -195,13 +206,7 @@ def _tables(readme):
     return {"README": readme.read_text()}
 
 
-def campaign(folder, ways=tuple(WAYS), only=None, show=print):
-    """All of them; a list of cases."""
-    cases = []
+def campaign(folder, journal, ways=tuple(WAYS), only=None):
+    """Each file that is wanted, or all, of all scenes."""
     for scene in scenes(folder):
-        files = [f for f in scene.files() if only is None or only(f)]
-        for case in scene.cases(ways, files):
-            cases.append(case)
-            if not case.right:
-                show(f"{case.kind}: {case.name}: {case.seen}")
-    return cases
+        scene.damage(journal, ways, only)

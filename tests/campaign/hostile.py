@@ -4,7 +4,6 @@ import io
 import json
 import os
 import pickle
-import re
 import shutil
 import stat
 import tarfile
@@ -21,9 +20,9 @@ from speechbrain_petl.data.checksums import KEY, SUMS
 from speechbrain_petl.data.shards import INDEX, read_index
 from speechbrain_petl.recipe.main import run_main
 
-from .cases import Case
 from .damage import OPTIONS
 from .forked import run_forked, sbpetl_command, train_command
+from .markup import interpreted
 
 TRACE = "EXECUTED"  # a file that a payload makes
 CALLS = (  # yaml that calls os.system, in the ways that yaml libraries know
@@ -45,8 +44,10 @@ WORDS = (  # labels and names that mean something where they are shown
     "`rm -rf` ```",
     "![x](http://x/y.png)",
     "{{ 7*7 }} {% raw %}",
+    "\x1b[2J\x1b]0;x\x07",
+    "\u202egnp.exe",
 )
-RAW = ("<script", "<img", "](javascript", "](http://x/y")
+HARMLESS = "harmless"
 
 
 class Payload:
@@ -62,8 +63,8 @@ class Payload:
 class Place:
     """A finished run, an adapter of it and half a run, to be spoilt."""
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    def __init__(self, folder, journal):
+        self.folder, self.journal = Path(folder), journal
         self.inside = self.folder / "in" / "side"
         self.inside.mkdir(parents=True)
         self.trace = self.folder / TRACE
@@ -98,7 +99,10 @@ class Place:
         return folder
 
     def attempt(self, kind, name, program, look=None):
-        """A Case: whether anything ran, or was written outside."""
+        """Whether anything ran, or was written outside, into the journal."""
+        self.journal.case(kind, name, lambda: self._problems(program, look))
+
+    def _problems(self, program, look):
         before = {p for p in self.folder.rglob("*") if self._outside(p)}
         ended = run_forked(program, cwd=self.inside)
         problems = [] if ended.code != -14 else ["endless"]
@@ -113,8 +117,7 @@ class Place:
             problems.append("traceback")
         if ended.code == 0 and look:
             problems += look()
-        seen = f"{'; '.join(problems)} ({ended.summary()})" if problems else ""
-        return Case(kind, name, not problems, seen)
+        return [*problems, ended.summary()] if problems else []
 
     def _outside(self, path):
         return not path.is_relative_to(self.inside)
@@ -138,7 +141,7 @@ def pickles(place):
         run = place.copy(place.run)
         for file in (run / "save").glob(f"CKPT+*/{name}"):
             torch.save(payload, file)
-        yield place.attempt("pickles", f"checkpoint {name}", place.again())
+        place.attempt("pickles", f"checkpoint {name}", place.again())
     for suffix in (".pt", ".pth", ".bin", ".safetensors"):
         for how in ("torch", "pickle"):
             file = place.inside / f"weights{suffix}"
@@ -153,15 +156,15 @@ def pickles(place):
                 f"--source={file}",
             )
             name = f"source {how} {suffix}"
-            yield place.attempt("pickles", name, train_command(argv))
+            place.attempt("pickles", name, train_command(argv))
             program = place.classify(place.run, f"--base={file}")
-            yield place.attempt("pickles", f"base {how} {suffix}", program)
+            place.attempt("pickles", f"base {how} {suffix}", program)
     for source in (place.run, place.adapter):
         spoilt = place.copy(source)
         torch.save(payload, spoilt / "adapter.safetensors")
         name = f"learned part of {source.name}"
-        yield place.attempt("pickles", name, place.classify(spoilt))
-    yield _cache(place)
+        place.attempt("pickles", name, place.classify(spoilt))
+    _cache(place)
 
 
 def _cache(place):
@@ -174,7 +177,7 @@ def _cache(place):
     shutil.rmtree(place.inside / "cached")
     for file in cache.glob("*.npy"):
         np.save(file, np.array([Payload(place.command)], dtype=object))
-    return place.attempt("pickles", "cache", train_command(argv))
+    place.attempt("pickles", "cache", train_command(argv))
 
 
 def calls(place):
@@ -198,11 +201,11 @@ def calls(place):
                 "again": place.again(),
             }.items():
                 what = f"{name}: {key}: {call.split()[0]}"
-                yield place.attempt("yaml", what, program)
+                place.attempt("yaml", what, program)
         run = place.copy(place.run)
         for meta in run.glob("save/CKPT+*/CKPT.yaml"):
             meta.write_text(f"{meta.read_text()}x: {text}\n")
-        yield place.attempt("yaml", f"CKPT.yaml: {call}", place.again())
+        place.attempt("yaml", f"CKPT.yaml: {call}", place.again())
     for tag in (
         *("!new:os.system", "!new:subprocess.Popen", "!apply:os.system"),
         *("!new:speechbrain_petl.inference.share.push", "!name:builtins.exec"),
@@ -214,11 +217,11 @@ def calls(place):
             described[key] = {tag: [place.command]}
             (folder / "adapter.json").write_text(json.dumps(described))
             name = f"adapter.json {key}: {tag}"
-            yield place.attempt("yaml", name, place.classify(folder))
+            place.attempt("yaml", name, place.classify(folder))
     for label in (f"__import__('os').system('{place.command}')", "lambda: 1"):
         run = place.copy(place.run)
         (run / "save" / "labels.txt").write_text(f"{label} => 0\n")
-        yield place.attempt("yaml", f"labels.txt {label}", place.classify(run))
+        place.attempt("yaml", f"labels.txt {label}", place.classify(run))
 
 
 def _recipe(place):
@@ -236,22 +239,20 @@ def archives(place):
         for suffix in (".tar", ".tar.gz", ".zip"):
             made = place.inside / f"archive{suffix}"
             _write(made, name)
-            yield place.attempt(
-                "archives", f"{suffix} {name}", _unpack(place, made)
-            )
+            place.attempt("archives", f"{suffix} {name}", _unpack(place, made))
     for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE):
         for target in ("../..", str(place.folder), "/etc"):
             made = place.inside / "links.tar"
             _write_link(made, kind, target)
             name = f"link {kind} {target}"
-            yield place.attempt("archives", name, _unpack(place, made))
+            place.attempt("archives", name, _unpack(place, made))
     special = place.inside / "special.tar"
     with tarfile.open(special, "w") as tar:
         for number, kind in enumerate((tarfile.FIFOTYPE, tarfile.CHRTYPE)):
             member = tarfile.TarInfo(f"device{number}")
             member.type = kind
             tar.addfile(member)
-    yield place.attempt("archives", "devices", _unpack(place, special))
+    place.attempt("archives", "devices", _unpack(place, special))
 
 
 def _unpack(place, made):
@@ -288,37 +289,40 @@ def _write_link(path, kind, target):
 
 def words(place):
     """Labels and names that reach a model card and a report."""
-    for word in WORDS:
-        run = place.copy(place.run)
-        labels = run / "save" / "labels.txt"
-        labels.write_text(labels.read_text().replace("'dog'", repr(word), 1))
-        shared = place.inside / "shared"
-        shutil.rmtree(shared, ignore_errors=True)
-        program = sbpetl_command(["share", "save", str(run), str(shared)])
+    for program in (_card, _report_of("method"), _report_of("dataset")):
+        kind, run, document = program(place, HARMLESS)
+        place._must(run)
+        harmless = document.read_text()
+        for word in WORDS:
+            kind, run, document = program(place, word)
 
-        def card(shared=shared):
-            return _raw(shared / "README.md")
+            def look(word=word, document=document, harmless=harmless):
+                return interpreted(word, document.read_text(), harmless)
 
-        yield place.attempt("words", f"label {word!r}", program, card)
-        for key in ("method", "dataset"):
-            run = place.copy(place.run)
-            result = json.loads((run / "result.json").read_text())
-            result[key] = word
-            (run / "result.json").write_text(json.dumps(result))
-            recipe = _recipe(place)
-            argv = ["report", str(recipe), f"--results={run.parent}"]
-
-            def readme(recipe=recipe):
-                return _raw(recipe / "README.md")
-
-            program = sbpetl_command(argv)
-            yield place.attempt("words", f"{key} {word!r}", program, readme)
+            place.attempt("words", f"{kind} {word!r}", run, look)
 
 
-def _raw(path):
-    lines = path.read_text().splitlines()  # of code, which is shown as it is
-    text = "\n".join(re.sub("`[^`]*`", "", line) for line in lines)
-    return [f"{path.name} has {raw} as it is" for raw in RAW if raw in text]
+def _card(place, word):
+    """A label that is a word, and the model card of its run."""
+    run, shared = place.copy(place.run), place.inside / "shared"
+    labels = run / "save" / "labels.txt"
+    labels.write_text(labels.read_text().replace("'dog'", repr(word), 1))
+    shutil.rmtree(shared, ignore_errors=True)
+    program = sbpetl_command(["share", "save", str(run), str(shared)])
+    return "label", program, shared / "README.md"
+
+
+def _report_of(key):
+    """A result that says a word there, and the report of it."""
+
+    def _report(place, word):
+        run, recipe = place.copy(place.run), _recipe(place)
+        result = json.loads((run / "result.json").read_text())
+        (run / "result.json").write_text(json.dumps({**result, key: word}))
+        argv = ["report", str(recipe), f"--results={run.parent}"]
+        return key, sbpetl_command(argv), recipe / "README.md"
+
+    return _report
 
 
 def indices(place):
@@ -336,16 +340,14 @@ def indices(place):
         def read():
             run_main(lambda argv: read_index(str(place.inside)))
 
-        case = place.attempt("indices", name, read, lambda: ["accepted"])
-        yield case
+        place.attempt("indices", name, read, lambda: ["accepted"])
 
 
-def campaign(folder, show=print):
-    """All of them; a list of cases."""
-    place, cases = Place(folder), []
-    for part in (pickles, calls, archives, words, indices):
-        for case in part(place):
-            cases.append(case)
-            if not case.right:
-                show(f"{case.kind}: {case.name}: {case.seen}")
-    return cases
+PARTS = (pickles, calls, archives, words, indices)
+
+
+def campaign(folder, journal, parts=PARTS):
+    """All of them."""
+    place = Place(folder, journal)
+    for part in parts:
+        part(place)

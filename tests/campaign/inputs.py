@@ -1,6 +1,7 @@
 """Bad input over all commands: one line, exit code not 0, nothing lost."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import layouts_brazilian_accents
@@ -14,11 +15,13 @@ from layouts_google_speech_commands import make_speech_commands
 from running import ROOT, TINY, arguments
 from speechbrain_petl.recipe.method_files import base_of
 from speechbrain_petl.recipe.yaml_files import load_yaml
+from speechbrain_petl.weights.kept_base import BASE
 
 from . import bad_values
-from .cases import Case, changed, snapshot
+from .cases import changed, snapshot
 from .forked import run_forked, run_process, sbpetl_command, train_command
 
+SAMPLE = 40  # of so many inputs one is tried as a real process, too
 LIMIT = 60  # seconds that an answer may take on a busy machine
 LAYOUTS = {  # recipe -> what makes its data; all of its options are walked
     "ESC50": make_esc50,
@@ -43,6 +46,10 @@ class Place:
     def __init__(self, folder):
         self.folder = Path(folder)
         self.given = self.folder / "given"  # nothing may change here
+        self._make()
+
+    def _make(self):
+        shutil.rmtree(self.given, ignore_errors=True)
         self.given.mkdir()
         data = make_esc50(self.given / "data")
         run = self.given / "results" / "lora" / "run"
@@ -80,11 +87,20 @@ class Place:
         self.datasets = {"ESC50": data}
         self.before = snapshot(self.given, ("__pycache__",))
 
-    def fill(self, word):
-        """An argument with the names of this place."""
-        for key, value in self.words.items():
-            word = word.replace(f"{{{key}}}", value)
-        return word
+    def fill(self, line):
+        """Arguments with the names of this place."""
+        filled = []
+        for word in line:
+            for key, value in self.words.items():
+                word = word.replace(f"{{{key}}}", value)
+            filled += TINY if word == "{tiny}" else [word]
+        return filled
+
+    def refusal(self, program):
+        """What is wrong with how a right input ends."""
+        ended = run_forked(program, LIMIT)
+        self._make()  # it may write there
+        return [ended.summary()] if ended.code else []
 
     def data_of(self, recipe):
         """Its generated data, made once."""
@@ -94,8 +110,8 @@ class Place:
             self.datasets[recipe] = LAYOUTS[recipe](folder)
         return self.datasets[recipe]
 
-    def attempt(self, kind, name, program=None, argv=None):
-        """One bad input; a Case."""
+    def problems(self, program=None, argv=None):
+        """Of one bad input, in a fork or, by its argv, a process."""
         new, work = self.folder / "new", self.folder / "work"
         for folder in (new, work):
             shutil.rmtree(folder, ignore_errors=True)
@@ -110,18 +126,19 @@ class Place:
         lost += sorted(set(after) - set(self.before))
         if lost:
             problems.append(f"lost or written: {', '.join(lost[:3])}")
+            self._make()
         results = [p.name for p in new.rglob("*") if _counts(p)]
         results += [p.name for p in work.rglob("*") if p.is_file()]
         if results:
             problems.append(f"written: {', '.join(sorted(results)[:3])}")
-        seen = f"{'; '.join(problems)}: {ended.summary()}" if problems else ""
-        return Case(kind, name, not problems, seen)
+        return [*problems, ended.summary()] if problems else []
 
 
 def _counts(path):
     """Whether a file is more than the record of a run that did not begin."""
     written = ("CKPT", "result.json", ".safetensors", ".onnx", ".pt2", ".part")
-    return path.is_file() and any(part in str(path) for part in written)
+    counts = any(part in str(path) for part in written)
+    return path.is_file() and counts and path.name != BASE
 
 
 def _problems(ended):
@@ -166,11 +183,25 @@ def trials(place):
     yield from _method_files(place)
     for command, lines in bad_values.SBPETL.items():
         for line in lines:
-            argv = [*([command] if command else []), *map(place.fill, line)]
-            name = f"sbpetl {' '.join([command, *line])}"
-            elsewhere = ["-m", "speechbrain_petl", *argv]
-            kind = f"sbpetl {command}".strip()
-            yield kind, name, sbpetl_command(argv), elsewhere
+            yield _sbpetl(place, command, line)
+
+
+def right(place):
+    """The same of what is right: one of each recipe and command."""
+    for recipe in LAYOUTS:
+        yield _train(place, recipe, [])
+    for command, line in bad_values.RIGHT.items():
+        yield _sbpetl(place, command, line)
+
+
+def _sbpetl(place, command, line):
+    words = [*([command] if command else []), *place.fill(line)]
+    if line[:1] in (["{recipe}"], ["{method}"]):
+        words += place.fill(bad_values.REST.get(command, []))
+    name = f"sbpetl {' '.join([command, *line])}"
+    elsewhere = ["-m", "speechbrain_petl", *words]
+    kind = f"sbpetl {command}".strip()
+    return kind, name, sbpetl_command(words), elsewhere
 
 
 def _keys(recipe):
@@ -192,7 +223,8 @@ def _train(place, recipe, options, method=None):
     ]
     if recipe == "AudioSet":
         argv.insert(3, "--valid_clips=5")
-    name = f"{recipe}/train.py {' '.join(options) or method.name}"
+    what = options or [method.name if method else ""]
+    name = f"{recipe}/train.py {' '.join(what)}"
     kind = "train.py, ESC50" if recipe == "ESC50" else "train.py, others"
     program = train_command(argv, f"recipes/{recipe}")
     return kind, name, program, [str(folder / "train.py"), *argv]
@@ -213,21 +245,15 @@ def _method_files(place):
         yield "method files", name, program, argv
 
 
-def campaign(folder, every=1, sample=40, show=print):
-    """All of them, or every n-th; of each so many one as a real process."""
-    place, cases = Place(folder), []
+def campaign(folder, journal, every=1):
+    """All of them, or every n-th; every 40th as a real process, too."""
+    place = Place(folder)
+    for kind, name, program, _ in right(place):
+        journal.case("what is right", name, partial(place.refusal, program))
     for number, (kind, name, program, argv) in enumerate(trials(place)):
         if number % every:
             continue
-        case = place.attempt(kind, name, program)
-        if case.right and number % sample == 0 and every == 1:
-            case = place.attempt(kind, f"{name} (process)", argv=argv)
-        cases.append(case)
-        if not case.right:
-            show(f"{name}: {case.seen}")
-            if "lost or" in case.seen:
-                show("the place is made anew")
-                shutil.rmtree(folder, ignore_errors=True)
-                Path(folder).mkdir()
-                place = Place(folder)
-    return cases
+        case = journal.case(kind, name, partial(place.problems, program))
+        if case.right and number % SAMPLE == 0 and every == 1:
+            alone = partial(place.problems, argv=argv)
+            journal.case(kind, f"{name} (process)", alone)

@@ -7,13 +7,13 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
 from layouts import make_esc50
 from running import arguments
 
-from .cases import Case
 from .forked import run_forked, train_command
 from .outcomes import differences, outcome
 
@@ -82,11 +82,9 @@ def _kill_after(seconds):
     return start
 
 
-def one_round(number, data, folder, undisturbed):
-    """A run killed once or more often, then left to end: a Case."""
+def one_round(number, data, folder, method, want, seconds):
+    """A run killed once or more often, then left to end: what is wrong."""
     rng = random.Random(number)
-    method = METHODS[number % len(METHODS)]
-    want, seconds = undisturbed[method]
     output = Path(folder) / f"round{number}"
     command = train_command(arguments(data, output, *OPTIONS, method=method))
     kills = []
@@ -102,21 +100,19 @@ def one_round(number, data, folder, undisturbed):
             ended = run_forked(command, before=arm)
         if ended.code >= 0:
             break
-    kind, name = f"killed, {method}", f"round {number}: {', '.join(kills)}"
+    killed = f"killed {', '.join(kills)}"
     if ended.code > 0:
-        return Case(kind, name, False, f"after a kill: {ended.summary()}")
+        return [killed, ended.summary()]
     last = run_forked(command)
     if last.code:
-        return Case(
-            kind, name, False, last.summary(), {"out": last.out[-3000:]}
-        )
+        return [killed, f"at the end {last.summary()}", last.out[-2000:]]
     other = differences(want, outcome(output))
     shutil.rmtree(output)
-    return Case(kind, name, not other, f"other {other}" if other else "")
+    return [killed, f"other {', '.join(other)}"] if other else []
 
 
-def campaign(folder, rounds=100, first=0, show=print):
-    """So many rounds; a list of cases."""
+def campaign(folder, journal, rounds=100):
+    """So many rounds."""
     data, undisturbed = make_esc50(Path(folder) / "data"), {}
     for method in METHODS:
         output = Path(folder) / method
@@ -125,8 +121,9 @@ def campaign(folder, rounds=100, first=0, show=print):
         if ended.code:
             raise RuntimeError(f"the undisturbed run: {ended.err or ended.out}")
         undisturbed[method] = outcome(output), ended.seconds
-    cases = []
-    for number in range(first, first + rounds):
-        cases.append(one_round(number, data, folder, undisturbed))
-        show(f"{cases[-1].name}: {cases[-1].seen or 'equal'}")
-    return cases
+    for number in range(rounds):
+        method = METHODS[number % len(METHODS)]
+        attempt = partial(
+            one_round, number, data, folder, method, *undisturbed[method]
+        )
+        journal.case(f"killed, {method}", f"round {number}", attempt)

@@ -1,6 +1,7 @@
 """AudioSet: lists, missing clips, errors, shards, and tiny training."""
 
 import logging
+import shutil
 import sys
 from types import SimpleNamespace
 
@@ -246,6 +247,30 @@ def test_trains(data, shards, tmp_path, packed):
     assert result["clips"]["test"] == CLIPS["eval"] - 1
     labels = (tmp_path / "save" / "labels.txt").read_text()
     assert f"'{NAMES[2]}' => 2" in labels
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_finished_run_is_refused_other_data(data, tmp_path, shared):
+    """Another label, wherever the tables are; nothing in the run changes."""
+    run, tables = tmp_path / "run", tmp_path / "tables"
+    options = [*SMALL, f"--tables_folder={tables}"] if shared else SMALL
+    done = train(NAME, data, run, *options)
+    other = shutil.copytree(data, tmp_path / "other" / "AudioSet")
+    assert train(NAME, other, run, *options)["metrics"] == done["metrics"]
+    before = {p: p.read_bytes() for p in run.rglob("*.np?")}
+    spoil(FILES["eval"], LABELS[0], LABELS[3])(other)
+    with pytest.raises(InputError, match="clips.json is of a run on other"):
+        train(NAME, other, run, *options)
+    assert {p: p.read_bytes() for p in run.rglob("*.np?")} == before
+    assert train(NAME, data, run, *options)["metrics"] == done["metrics"]
+
+
+def test_a_finished_run_is_refused_other_shards(data, shards, tmp_path):
+    train(NAME, shards, tmp_path / "run", *SMALL)
+    other = tmp_path / "other"
+    pack_module().pack(str(data), str(other), ["balanced", "eval"], clips=3)
+    with pytest.raises(InputError, match="clips.json is of a run on other"):
+        train(NAME, other, tmp_path / "run", *SMALL)
 
 
 @pytest.mark.parametrize("option", ["--clips=0", "--jobs=0"])

@@ -62,6 +62,20 @@ def test_it_is_loaded_and_shared_with_it(esc50, tmp_path, another_torch):
         said(output)
 
 
+def test_the_base_of_what_has_not_begun_is_not_kept(esc50, tmp_path):
+    """A command that was refused, or killed at once, and another seed."""
+    argv = esc50, tmp_path / "run"
+    with pytest.raises(InputError, match="learning rate"):
+        run(*argv, "--lr=-1", "--seed=2")
+    run(*argv, "--epochs=1")
+    run(esc50, tmp_path / "another", "--epochs=1")
+    one, other = (
+        (tmp_path / name / "save" / BASE).read_bytes()
+        for name in ("run", "another")
+    )
+    assert one == other
+
+
 def test_what_others_have_is_not_kept(esc50, tmp_path):
     """Weights that were loaded, and a base that has been learned anew."""
     run(esc50, tmp_path / "run", "--epochs=1", method="full")

@@ -9,6 +9,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+from ...data.writing import make_folder
 from ...errors import ArgumentParser, InputError, did_you_mean
 from ...inference.escaping import escape_markdown
 from . import readme
@@ -28,12 +29,12 @@ def main(argv):
     bases, of_methods = defaults(recipe)
     figures = read_figures(recipe)
     results = options.results or recipe / "results"
-    folder = options.pictures or recipe / "report"
     runs, problems = find_runs(results)
     if not runs:
         found = "".join(f"\n- {problem}" for problem in problems)
         raise InputError(f"{results} holds no finished run{found}")
     embedded = _chosen(runs, options.embeddings)
+    folder = make_folder(options.pictures or recipe / "report", "--pictures=")
     texts, words = [], []
     for table in make_tables(runs, problems, of_methods):
         pictures, left_out = _draw(table, folder, embedded)

@@ -68,7 +68,7 @@ def cached_clips(brain, datasets, loader, level, folder):
     if level not in LEVELS:
         raise InputError(
             f"cache={level!r} is neither null nor one of {', '.join(LEVELS)}."
-            f"{did_you_mean(level, LEVELS)}"
+            f"{did_you_mean(str(level), LEVELS)}"
         )
     if folder is None:
         raise InputError(f"cache={level!r} needs a cache_folder")
