@@ -12,7 +12,6 @@ Authors
  * the speechbrain_petl developers, 2026
 """
 
-import argparse
 import io
 import os
 import random
@@ -33,6 +32,8 @@ from speechbrain_petl.data.shards import (
     write_index,
     write_shard,
 )
+from speechbrain_petl.data.writing import make_folder
+from speechbrain_petl.errors import ArgumentParser
 from speechbrain_petl.recipe.main import run_main
 from tqdm import tqdm
 
@@ -67,8 +68,7 @@ def pack(data_folder, output_folder, sets, clips_folder=None, **how):
                 f"{clips_folder or data_folder} has none of the clips of "
                 f"{SETS[name][0]}"
             )
-        folder = os.path.join(output_folder, name)
-        os.makedirs(folder, exist_ok=True)
+        folder = str(make_folder(os.path.join(output_folder, name)))
         with open(os.path.join(folder, "left_out.txt"), "w") as file:
             file.writelines(f"{line}\n" for line in left_out)
         logger.info(f"{name}: {len(files)} of {len(ids)} clips are there")
@@ -199,7 +199,7 @@ def main(argv):
     argv : list of str
         See ``python pack.py --help``.
     """
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data_folder", help="the csv files, and the clips")
     parser.add_argument("output_folder", help="where the shards go")
     parser.add_argument("--clips_folder", help="if not in data_folder")

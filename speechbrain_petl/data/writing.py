@@ -77,7 +77,7 @@ def make_folder(path, option=""):
     -------
     >>> make_folder("/dev/null", "--pictures=")
     Traceback (most recent call last):
-    speechbrain_petl.errors.InputError: --pictures=/dev/null: nothing can be written there: ...
+    speechbrain_petl.errors.InputError: --pictures=/dev/null cannot be written: ...
     """
     path = Path(path)
     try:
@@ -85,4 +85,4 @@ def make_folder(path, option=""):
         with TemporaryFile(dir=path):
             return path
     except OSError as error:
-        raise InputError(f"{option}{path}: nothing can be written there: {error.strerror}")
+        raise InputError(f"{option}{path} cannot be written: {error.strerror}")

@@ -9,13 +9,15 @@ MEANING = re.compile(r"[\\`*|~$]|(?<=\])\(|^[#>+-]|(?<![^\W_])_|_(?![^\W_])")
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
-def escape_markdown(text):
+def escape_markdown(text, code=False):
     """Text in which nothing is markup, of Markdown, HTML or mathematics.
 
     Arguments
     ---------
     text : object
         A label, a method, the name of a metric; it becomes one line.
+    code : bool
+        Whether what stands between two backticks stays code, as in a note.
 
     Returns
     -------
@@ -26,10 +28,20 @@ def escape_markdown(text):
     -------
     >>> print(escape_markdown("<b>a|b</b> [x](y) soft_moa $\\\\frac{$"))
     &lt;b&gt;a\\|b&lt;/b&gt; [x]\\(y) soft_moa \\$\\\\frac{\\$
+    >>> print(escape_markdown("none of `<run>` counts: <b>`", code=True))
+    none of `<run>` counts: &lt;b&gt;\\`
     """
     line = printable(" ".join(str(text).split()))
-    line = MEANING.sub(lambda found: f"\\{found.group(0)}", line)
-    return re.sub("[&<>]", lambda found: ENTITIES[found.group(0)], line)
+    parts = re.split("(`[^`]*`)", line) if code else [line]
+    return "".join(
+        part if number % 2 else _escaped(part)
+        for number, part in enumerate(parts)
+    )
+
+
+def _escaped(text):
+    text = MEANING.sub(lambda found: f"\\{found.group(0)}", text)
+    return re.sub("[&<>]", lambda found: ENTITIES[found.group(0)], text)
 
 
 def in_code(text):

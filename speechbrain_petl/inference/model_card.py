@@ -1,12 +1,14 @@
 """The README.md of an adapter folder, in the form of the Hugging Face hub."""
 
+import json
+import shlex
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCardData
 
 from ..training.results import identity
 from ..weights.adapter_files import HASH, SIZE
-from .escaping import escape_markdown
+from .escaping import escape_markdown, in_code
 
 NEEDS = """, of which it needs {frozen:,} frozen parameters with the SHA-256
 `{hash}`. Another base is refused"""
@@ -18,7 +20,7 @@ SpeechBrain's own class opens it too{needing}:
 ```python
 from speechbrain.inference.classifiers import EncoderClassifier
 
-classifier = EncoderClassifier.from_hparams(source="{name}")
+classifier = EncoderClassifier.from_hparams(source={named})
 log_probabilities, score, index, names = classifier.classify_file("sound.wav")
 ```
 """
@@ -45,13 +47,13 @@ speechbrain_petl: the {trained:,} of {total:,} parameters that were trained, in
 ## Use
 
 ```bash
-sbpetl classify {name} sound.wav{option}
+sbpetl classify {quoted} sound.wav{option}
 ```
 
 ```python
 from speechbrain_petl import AudioClassifier
 
-classifier = AudioClassifier.from_hparams("{name}"{argument})
+classifier = AudioClassifier.from_hparams({named}{argument})
 probabilities, score, index, names = classifier.classify_file("sound.wav")
 ```
 {stock}
@@ -90,15 +92,15 @@ def model_card(saved, result, name, size, alone=None):
     method, dataset = result["method"], result["dataset"]
     source, revision = described["source"], described.get("revision")
     base = Path(source).name if _is_local(source) else source
-    path = f"/path/to/{base}" if _is_local(source) else None
+    path = in_code(f"/path/to/{base}") if _is_local(source) else None
     metrics = {k: v for k, v in result["metrics"].items() if v is not None}
     return CARD.format(
         header=_header(name, base, method, dataset, metrics),
         method=escape_markdown(method),
         dataset=escape_markdown(dataset),
         base=escape_markdown(base) if base else "random weights",
-        option=f" --base={path}" if path else "",
-        argument=f', base="{path}"' if path else "",
+        option=f" {shlex.quote(f'--base={path}')}" if path else "",
+        argument=f", base={json.dumps(path)}" if path else "",
         total=result["total_parameters"],
         trained=result["trainable_parameters"],
         kilobytes=size / 1000,
@@ -108,11 +110,14 @@ def model_card(saved, result, name, size, alone=None):
         run=escape_markdown(
             ", ".join(f"{k}: {v}" for k, v in run.items() if v is not None)
         ),
-        name=name,
         stock=""
         if alone is None
-        else STOCK.format(name=name, needing=NEEDING[alone]),
-        revision=f" at revision `{revision}`" if revision else "",
+        else STOCK.format(
+            named=json.dumps(in_code(name)), needing=NEEDING[alone]
+        ),
+        quoted=shlex.quote(in_code(name)),
+        named=json.dumps(in_code(name)),
+        revision=f" at revision `{in_code(revision)}`" if revision else "",
         needs=_needs(int(saved.metadata[SIZE]), saved.metadata[HASH]),
         labels=", ".join(map(escape_markdown, described["labels"])),
     )
@@ -154,7 +159,9 @@ def _is_local(source):
 
 
 def _needs(frozen, digest):
-    return NEEDS.format(frozen=frozen, hash=digest) if frozen else NO_NEED
+    return (
+        NEEDS.format(frozen=frozen, hash=in_code(digest)) if frozen else NO_NEED
+    )
 
 
 def _slug(name):

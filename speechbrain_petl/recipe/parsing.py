@@ -22,12 +22,12 @@ KINDS = {  # of a value in base.yaml -> what may replace it
     int: (int, "a whole number"),
     float: ((float, int), "a number"),
     dict: (dict, "a mapping, {key: value}"),
-    # what null and a list mean is for the one who takes it to say
-    str: ((str, list, type(None)), "a text, a number in quotes"),
+    # what else may stand there is for the one who takes it to say
+    str: ((str, list, dict, type(None)), "a text, a number in quotes"),
 }
 SEEDS = range(1 << 32)  # SpeechBrain makes 0 of any other
 PATHS = ("_folder", "_file")  # how their keys end
-NEEDED = ("data_folder", "output_folder", "save_folder", *WRITTEN)
+NEEDED = ("output_folder", "save_folder", *WRITTEN)
 
 
 def parse_recipe(argv):

@@ -93,7 +93,39 @@ RECIPE = {
     "songs": ("nowhere", "null"),
     "split_seed": ("1.5", "one", "null"),
     "session": ("0", "6", "-1", WORD, "null"),
-    "seconds": ("-1", NAN, WORD, "[1]"),
+    "seconds": ("0", "-1", NAN, WORD, "[1]", "31"),
+    "encoder_size": ("0", "huge", "[32, 2]", "[-32, 2, 2]", "null", "{a: 1}"),
+    "silence": FLAG,
+    "silence_folder": ("[a]", "12"),
+    "dynamic_batch": ("5", "{foo: 1}", "{max_batch_length: 0}", "null"),
+    "balance": ("maybe", "2", "[1]"),
+    "shuffle_buffer": ("0", "-1", "1.5", WORD),
+    "tables_folder": ("/dev/null", "[a]", "12"),
+    **dict.fromkeys(
+        ("train_csv", "valid_csv", "test_csv"), ("nowhere.csv", "12", "[a]")
+    ),
+    "confusion_file": ("/dev/null/x.png", "/", "[a]"),
+    "tokenizer_folder": ("/dev/null", "[a]", "null"),
+    "tokens": ("0", "-1", "1.5", WORD, "null", "99999999"),
+    "unit": ("bpee", "5", "null"),
+    **dict.fromkeys(("greedy", "beam", "seq_cost", "decoder"), ("null", "5")),
+    **dict.fromkeys(("closed_set", "tagging"), FLAG),
+    "dataset": ("null", "[a]", "5"),
+    "table": ("nowhere.csv", "[a]", "5"),
+    "folds": ("0", "1", "-1", "1.5", WORD, "null"),
+    "max_windows": ("0", "-1", "1.5", WORD),
+    # what other keys refer to
+    "encoder": ("null", "5", "{foo: 1}", "!new:speechbrain_petl.Nothing"),
+    "fbank": ("null", "{foo: 1}", "{frames: 0}"),
+    "wave_augment": ("null", "{steps: 5}", "5"),
+    "train_logger": ("null", "{foo: 1}"),
+    "epoch_counter": ("null", "{limit: 0}", "{limit: x}", "{foo: 1}"),
+    "prepare": ("null", "{foo: 1}", "5", "{data_folder: /nowhere}"),
+    "dataio": ("null", "{foo: 1}", "5"),
+    "result": ("null", "5", "{method: null}"),
+    "save_folder": ("null", "[a]", "/dev/null"),
+    "cache_folder": ("[a]", "12"),
+    "ckpt_interval_minutes": ("-1", "x", NAN),
 }
 RUN_OPTIONS = {  # of SpeechBrain
     "device": ("gpu", "cuda:99", ""),
@@ -114,6 +146,8 @@ RUN_OPTIONS = {  # of SpeechBrain
     "profile_warmup": ("-1", "x"),
     "debug_batches": ("x", "-1", "1.5"),
     "debug_epochs": ("x", "-1"),
+    "data_parallel_count": ("2", "x"),
+    "jit_module_keys": ("encoder",),
 }
 RUN_FLAGS = ("--auto_mix_prec", "--data_parallel_backend", "--jit")
 LINES = (  # whole command lines of train.py after the method file
@@ -121,6 +155,7 @@ LINES = (  # whole command lines of train.py after the method file
     ["--debug=True"], ["--seed"], ["--petl=}"], ["--seed=[1"], ["--=3"],
     ["--seed={"], ["--test_only"], ["--résumé=1"], ["--seed=1=2"],
     ["--lr", "--seed=1"], ["--lr=!!python/object/apply:os.getcwd []"],
+    *(["--cache=features", f"--cache_folder={v}"] for v in ("null", "/dev/null", "/proc/x")),
 )  # fmt: skip
 METHOD_FILES = {  # name -> content
     "nowhere.yaml": None,
@@ -136,10 +171,19 @@ METHOD_FILES = {  # name -> content
     "module.yaml": "method: a\npooling: !new:no.such.Thing",
     "call.yaml": "method: a\nlr: !apply:math.sqrt [-1]",
 }
+# flags, and what some of SpeechBrain's own code alone reads
+NO_VALUE = (
+    *("test_only", "debug", "debug_persistently", "noprogressbar", "compile"),
+    *("compile_using_fullgraph", "compile_using_dynamic_shape_tracing"),
+    *("bfloat16_mix_prec", "skip_nonfinite_grads", "tqdm_barcolor"),
+    *("remove_vector_weight_decay", "profile_training", "distributed_launch"),
+    *("compile_module_keys", "param_file", "overridden_args"),
+)
 M, D, R, F = "{method}", "{data}", "{run}", "{file}"  # what is right
 N, L, O = "/nowhere", "/dev/null", "{new}"  # noqa: E741
 SBPETL = {  # command -> command lines
     "": ([], ["swep"], ["--hlep"], ["sweep", "--nothing"], ["12"], ["\x1b"]),
+    "new": ([], [L], [F], ["/proc/x"], ["{recipe}"], [""], ["{new}", "--nothing"]),
     "sweep": (
         [], [N], [L], [F], ["{recipe}", "--methods=nothing"],
         ["{recipe}", "--methods="], ["{recipe}", "--methods=lora,,"],
@@ -169,6 +213,7 @@ SBPETL = {  # command -> command lines
         *([M, f"--study={v}", "--trials=1", "--range=lr=1e-4,1e-2"]
           for v in ("", "x", "sqlite:////nowhere/a.db", "sqlite:////dev/null", "mysql://x")),
         [N, "--study=sqlite:///{new}.db", "--trials=1"],
+        [M, "--study=sqlite:///{new}.db", "--trials=1", "--range=lr=1e-4:1e-2", "--name="],
         [M, "--study=sqlite:///{new}.db", "--trials=1", "--script=nowhere.py"],
     ),
     "report": (
@@ -220,6 +265,13 @@ SBPETL = {  # command -> command lines
         [], [N], [L], ["{text}"], ["{empty}"], [F], [M, "--nothing"], ["{recipe}"],
     ),
 }  # fmt: skip
+PACK = (  # of AudioSet's pack.py
+    [], [N, O], [L, O], [D, O], ["{audioset}"], ["{audioset}", L], ["{audioset}", F],
+    ["{audioset}", "/proc/x"], ["{audioset}", O, "--clips_folder=/nowhere"],
+    *(["{audioset}", O, f"--clips={v}"] for v in ("0", "-1", "1.5", "many")),
+    *(["{audioset}", O, f"--jobs={v}"] for v in ("0", "-1", "1.5", "many")),
+    ["{audioset}", O, "--sets", "nothing"], ["{audioset}", O, "--nothing"],
+)  # fmt: skip
 # what makes a command line right where only one of its words is bad, and what
 # ends well: nothing here may be refused
 REST = {

@@ -51,10 +51,10 @@ class Ended:
 
     @property
     def lines(self):
-        """The lines of standard error, but progress bars and warnings."""
+        """The lines of standard error, but progress bars."""
         text = self.err.replace("\r", "\n").splitlines()
-        noise = ("warnings.warn", "Warning:", "it/s]", "s/it]", "?it/s")
-        return [x for x in text if x.strip() and not any(n in x for n in noise)]
+        bars = ("it/s]", "s/it]", "?it/s", "?file/s", "?clip/s")
+        return [x for x in text if x.strip() and not any(b in x for b in bars)]
 
     def summary(self):
         """The end of what it printed, in a line."""
@@ -72,12 +72,12 @@ def import_all():
         importlib.import_module(name)
 
 
-def train_command(argv, recipe="recipes/ESC50"):
+def train_command(argv, recipe=ROOT / "recipes/ESC50", script="train.py"):
     """What ``python train.py ARGV`` does."""
 
     def program():
-        sys.argv = ["train.py", *argv]
-        run_main(load_train(ROOT / recipe).main)
+        sys.argv = [script, *argv]
+        run_main(load_train(recipe, script).main)
 
     return program
 

@@ -297,7 +297,8 @@ def words(place):
             kind, run, document = program(place, word)
 
             def look(word=word, document=document, harmless=harmless):
-                return interpreted(word, document.read_text(), harmless)
+                text = document.read_text()
+                return interpreted(word, text, HARMLESS, harmless)
 
             place.attempt("words", f"{kind} {word!r}", run, look)
 

@@ -4,15 +4,18 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-import layouts_brazilian_accents
-import layouts_fluent_speech_commands
-import layouts_iemocap
-import layouts_sample_identification
-import layouts_urbansound8k
+from labelled_sounds import make_labelled_sounds
 from layouts import make_esc50, truncated_wav
 from layouts_audioset import make_audioset
+from layouts_brazilian_accents import make_brazilian_accents
+from layouts_fluent_speech_commands import make_fluent_speech_commands
 from layouts_google_speech_commands import make_speech_commands
+from layouts_iemocap import make_iemocap
+from layouts_sample_identification import make_sample_identification
+from layouts_spoken_digits import make_spoken_digits
+from layouts_urbansound8k import make_urbansound8k
 from running import ROOT, TINY, arguments
+from speechbrain_petl.recipe.command_line import OPTIONS
 from speechbrain_petl.recipe.method_files import base_of
 from speechbrain_petl.recipe.yaml_files import load_yaml
 from speechbrain_petl.weights.kept_base import BASE
@@ -23,21 +26,27 @@ from .forked import run_forked, run_process, sbpetl_command, train_command
 
 SAMPLE = 40  # of so many inputs one is tried as a real process, too
 LIMIT = 60  # seconds that an answer may take on a busy machine
-LAYOUTS = {  # recipe -> what makes its data; all of its options are walked
+DATA = {  # recipe -> what makes its data
     "ESC50": make_esc50,
     "GoogleSpeechCommands": make_speech_commands,
-    "UrbanSound8k": layouts_urbansound8k.make_urbansound8k,
-    "IEMOCAP": layouts_iemocap.make_iemocap,
-    "FluentSpeechCommands": (
-        layouts_fluent_speech_commands.make_fluent_speech_commands
-    ),
-    "BrazilianAccents": layouts_brazilian_accents.make_brazilian_accents,
-    "SampleIdentification": (
-        layouts_sample_identification.make_sample_identification
-    ),
+    "UrbanSound8k": make_urbansound8k,
+    "IEMOCAP": make_iemocap,
+    "FluentSpeechCommands": make_fluent_speech_commands,
+    "BrazilianAccents": make_brazilian_accents,
+    "SampleIdentification": make_sample_identification,
+    "SpokenDigits": make_spoken_digits,
     "AudioSet": make_audioset,
+    "audio_classification": make_labelled_sounds,
 }
-OF_ONE = ("seed", "lr", "epochs", "petl", "brain")  # the others: of ESC50 alone
+METHODS = (  # (recipe, script, method); each walks its keys that are new
+    *((recipe, "train.py", "lora") for recipe in DATA),
+    ("ESC50", "train.py", "whisper/lora"),
+    ("ESC50", "train.py", "beats/lora"),
+    ("FluentSpeechCommands", "train.py", "wav2vec2/lora"),
+    ("FluentSpeechCommands", "train_seq2seq.py", "seq2seq/lora"),
+)
+ALWAYS = ("seed", "lr", "epochs", "petl", "brain")  # keys that all walk
+SMALL = [*TINY, "--encoder_size=[32,2,2]", "--seconds=0.5", "--valid_clips=5"]
 
 
 class Place:
@@ -46,6 +55,7 @@ class Place:
     def __init__(self, folder):
         self.folder = Path(folder)
         self.given = self.folder / "given"  # nothing may change here
+        self.datasets = {}
         self._make()
 
     def _make(self):
@@ -84,7 +94,7 @@ class Place:
         for word, (name, content) in files.items():
             (self.given / name).write_bytes(content)
             self.words[word] = str(self.given / name)
-        self.datasets = {"ESC50": data}
+        self.datasets["ESC50"] = data
         self.before = snapshot(self.given, ("__pycache__",))
 
     def fill(self, line):
@@ -96,9 +106,18 @@ class Place:
             filled += TINY if word == "{tiny}" else [word]
         return filled
 
+    def _clear(self):
+        """Empty folders for what is written, and to work in."""
+        folders = self.folder / "new", self.folder / "work"
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        return folders
+
     def refusal(self, program):
         """What is wrong with how a right input ends."""
-        ended = run_forked(program, LIMIT)
+        self._clear()
+        ended = run_forked(program, LIMIT, cwd=self.folder / "work")
         self._make()  # it may write there
         return [ended.summary()] if ended.code else []
 
@@ -107,15 +126,12 @@ class Place:
         if recipe not in self.datasets:
             folder = self.folder / "datasets" / recipe
             folder.mkdir(parents=True)
-            self.datasets[recipe] = LAYOUTS[recipe](folder)
+            self.datasets[recipe] = DATA[recipe](folder)
         return self.datasets[recipe]
 
     def problems(self, program=None, argv=None):
         """Of one bad input, in a fork or, by its argv, a process."""
-        new, work = self.folder / "new", self.folder / "work"
-        for folder in (new, work):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
+        new, work = self._clear()
         if argv:
             ended = run_process(argv, LIMIT * 3, cwd=work)
         else:
@@ -163,35 +179,47 @@ def _must(ended):
 
 def trials(place):
     """(kind, name, program, argv of the real process) of all bad inputs."""
-    for recipe in LAYOUTS:
-        folder = ROOT / "recipes" / recipe
-        method = folder / "hparams" / "lora.yaml"
-        known = load_yaml(base_of(method).read_text(), method)
+    walked = set()
+    for recipe, script, method in METHODS:
+        known = _keys(recipe, method)
         for key, values in bad_values.RECIPE.items():
-            shared = key in _keys("ESC50") and key not in OF_ONE
-            if key not in known or (recipe != "ESC50" and shared):
-                continue
-            for value in values:
-                yield _train(place, recipe, [f"--{key}={value}"])
+            if key in known and (key in ALWAYS or key not in walked):
+                for value in values:
+                    option = [f"--{key}={value}"]
+                    yield _train(place, option, recipe, script, method)
+        walked |= known
     for key, values in bad_values.RUN_OPTIONS.items():
         for value in values:
-            yield _train(place, "ESC50", [f"--{key}={value}"])
+            yield _train(place, [f"--{key}={value}"])
     for flag in bad_values.RUN_FLAGS:
-        yield _train(place, "ESC50", [flag])
+        yield _train(place, [flag])
     for line in bad_values.LINES[1:]:
-        yield _train(place, "ESC50", line)
+        yield _train(place, line)
     yield from _method_files(place)
     for command, lines in bad_values.SBPETL.items():
         for line in lines:
             yield _sbpetl(place, command, line)
 
+    place.words["audioset"] = str(place.data_of("AudioSet"))
+    for line in bad_values.PACK:
+        yield _pack(place, line)
+
+
+def _pack(place, line):
+    words, folder = place.fill(line), ROOT / "recipes" / "AudioSet"
+    program = train_command(words, folder, "pack.py")
+    name = f"pack.py {' '.join(line)}"
+    return "pack.py", name, program, [str(folder / "pack.py"), *words]
+
 
 def right(place):
     """The same of what is right: one of each recipe and command."""
-    for recipe in LAYOUTS:
-        yield _train(place, recipe, [])
+    for of_recipe in METHODS:
+        yield _train(place, [], *of_recipe)
     for command, line in bad_values.RIGHT.items():
         yield _sbpetl(place, command, line)
+    place.words["audioset"] = str(place.data_of("AudioSet"))
+    yield _pack(place, ["{audioset}", "{new}", "--sets", "eval"])
 
 
 def _sbpetl(place, command, line):
@@ -204,30 +232,34 @@ def _sbpetl(place, command, line):
     return kind, name, sbpetl_command(words), elsewhere
 
 
-def _keys(recipe):
-    path = ROOT / "recipes" / recipe / "hparams" / "base.yaml"
-    return load_yaml(path.read_text(), path)
+def _folder_of(recipe):
+    folders = (ROOT / room / recipe for room in ("recipes", "templates"))
+    return next(folder for folder in folders if folder.is_dir())
 
 
-def _train(place, recipe, options, method=None):
-    folder = ROOT / "recipes" / recipe
-    run = place.folder / "new" / "run"
-    tiny = [x for x in TINY if x.startswith("--esc10") <= (recipe == "ESC50")]
+def _keys(recipe, method):
+    path = base_of(_folder_of(recipe) / "hparams" / f"{method}.yaml")
+    return set(load_yaml(path.read_text(), path))
+
+
+def _train(
+    place, options, recipe="ESC50", script="train.py", method="lora", file=None
+):
+    folder = _folder_of(recipe)
+    keys = _keys(recipe, method) | set(OPTIONS)
     argv = [
-        str(method or folder / "hparams" / "lora.yaml"),
+        str(file or folder / "hparams" / f"{method}.yaml"),
         f"--data_folder={place.data_of(recipe)}",
-        f"--output_folder={run}",
-        *tiny,
+        f"--output_folder={place.folder / 'new' / 'run'}",
+        *(x for x in SMALL if x[2:].partition("=")[0] in keys),
         "--epochs=1",
         *options,
     ]
-    if recipe == "AudioSet":
-        argv.insert(3, "--valid_clips=5")
-    what = options or [method.name if method else ""]
-    name = f"{recipe}/train.py {' '.join(what)}"
-    kind = "train.py, ESC50" if recipe == "ESC50" else "train.py, others"
-    program = train_command(argv, f"recipes/{recipe}")
-    return kind, name, program, [str(folder / "train.py"), *argv]
+    of_esc50 = (recipe, method) == ("ESC50", "lora")
+    kind = f"train.py, {'ESC50' if of_esc50 else 'others'}"
+    name = f"{recipe}/{script} {' '.join(options or [file or method])}"
+    program = train_command(argv, folder, script)
+    return kind, name, program, [str(folder / script), *argv]
 
 
 def _method_files(place):
@@ -241,7 +273,7 @@ def _method_files(place):
                 content if isinstance(content, bytes) else content.encode()
             )
             (folder / name).write_bytes(content)
-        kind, _, program, argv = _train(place, "ESC50", [], folder / name)
+        _, _, program, argv = _train(place, [], file=folder / name)
         yield "method files", name, program, argv
 
 

@@ -40,14 +40,19 @@ def page_of(markdown):
     return page.elements, "".join(page.words)
 
 
-def interpreted(word, document, harmless):
+def interpreted(word, document, name, harmless):
     """What a name does in a document, which with another name is harmless."""
-    (elements, words), (wanted, _) = page_of(document), page_of(harmless)
-    problems = [] if elements == wanted else [f"{word!r} is markup"]
+    elements, words = page_of(document)
+    wanted, others = page_of(harmless)
+    problems = []
+    if elements != wanted:
+        others = [e for e in elements if e not in wanted] or [len(elements)]
+        problems.append(f"{word!r} is markup: {others}")
     shown = " ".join(str(word).split())
     said = " ".join(words.split()).translate(CODE)
     if CONTROLS.search(document.replace("\n", "")):
         problems.append(f"{word!r} has control characters as they are")
-    elif not CONTROLS.search(shown) and shown.translate(CODE) not in said:
-        problems.append(f"{word!r} is not shown")
+    elif name in others and not CONTROLS.search(shown):
+        if shown.translate(CODE) not in said:
+            problems.append(f"{word!r} is not shown")
     return problems

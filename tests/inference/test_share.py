@@ -257,3 +257,36 @@ def test_only_finished_runs_are_shared(finished, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="file is a file: name a folder"):
         save_adapter(finished("ESC50"), tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"base": "/nowhere"}, "there is no file or folder /nowhere"),
+        ({"base": __file__}, "test_share.py"),
+        ({"name": "a b/c"}, "--name=a b/c: "),
+        ({"name": "a/b/c"}, "--name=a/b/c: "),
+    ],
+)
+def test_nothing_is_written_of_what_is_refused(
+    finished, tmp_path, options, words
+):
+    with pytest.raises(InputError, match=words):
+        save_adapter(finished("ESC50"), tmp_path / "shared", **options)
+    assert not (tmp_path / "shared").exists()
+
+
+def test_a_base_that_is_missing_is_named(finished, tmp_path, caplog):
+    """Another version of torch would draw another one."""
+    run = shutil.copytree(finished("ESC50"), tmp_path / "run")
+    (run / kept_base.FOLDER / kept_base.BASE).unlink()
+    save_adapter(run, tmp_path / "shared")
+    assert f"{kept_base.BASE} is missing" in caplog.text
+
+
+def test_an_empty_argument_is_none(finished, capsys):
+    """Of any command: a path would be here."""
+    for words in (["", "x"], ["x", "--name="]):
+        with pytest.raises(SystemExit):
+            main(["save", str(finished("ESC50")), *words])
+        assert "an argument is empty" in capsys.readouterr().err

@@ -53,6 +53,22 @@ def test_mixup_of_none_and_of_all():
             Mixup(**wrong)
 
 
+@pytest.mark.parametrize(
+    "step, options",
+    [
+        (SpecAugment, {"mels": -1}),
+        (SpecAugment, {"frames": -1}),
+        (RandomGain, {"low": 3.0, "high": -3.0}),
+        (RandomGain, {"low": float("nan")}),
+        (TimeShift, {"most": -1}),
+    ],
+)
+def test_steps_refuse_what_they_cannot_do(step, options):
+    """When they are built, not in the first epoch."""
+    with pytest.raises(InputError, match=step.__name__):
+        step(**options)
+
+
 def test_spec_augment_masks_a_band_and_a_stretch():
     """Of each clip its own, no wider than said, with the value said."""
     x = torch.randn(200, 100, 128)

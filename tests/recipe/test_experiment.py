@@ -149,8 +149,12 @@ def test_folders_are_there_before_any_work(folder):
             InputError, match="result_file=.* cannot be written"
         ):
             begin(folder, option, output="other")
-    with pytest.raises(InputError, match="output_folder=.* cannot be written"):
-        begin(folder, output="lora.yaml/run")
+    for taken in ("lora.yaml/run", "/proc", "/dev/null"):
+        with pytest.raises(InputError, match="output_folder=.* cannot be writ"):
+            begin(folder, output=taken)
+    for option in (f"--result_file={folder}", "--labels_file=/"):
+        with pytest.raises(InputError, match="is a folder: name a file"):
+            begin(folder, option, output="other")
 
 
 def test_two_processes_in_one_folder(folder, monkeypatch):

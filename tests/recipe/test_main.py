@@ -1,8 +1,10 @@
 """How a script ends: with one line, or with a traceback."""
 
+import os
 import sys
 
 import pytest
+import torch
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain_petl import InputError
 from speechbrain_petl.recipe.main import run_main
@@ -64,6 +66,11 @@ def load(folder, monkeypatch, option):
         ("!new:speechbrain_petl.AST {size: b}", "='b'"),
         ("!new:speechbrain_petl.count_parameters {}", "should be a class"),
         ("!apply:open [nowhere.txt]", "No such file"),
+        ("!new:speechbrain_petl.Fbank {std: 0}", "std=0: a deviation"),
+        ("!new:speechbrain_petl.Augment {steps: 5}", "iterable, but got int"),
+        ("!new:speechbrain_petl.TrainLog {save_file: a, logger: 5}", "int"),
+        ("!new:torch.nn.Linear [-1, 2]", "Linear: .*negative"),
+        ("!apply:os.mkdir [/dev/null]", "File exists. Choose another name"),
         ("!ref <nothing>", "nothing"),
     ],
 )
@@ -72,6 +79,47 @@ def test_what_a_yaml_cannot_have_is_one_line(folder, monkeypatch, value, words):
         load(folder, monkeypatch, f"--petl={{a: {value}}}")
     assert stop.value.code.startswith("error: ")
     assert "\n" not in stop.value.code
+
+
+def call(hparams):
+    """A statement of several lines in which a script calls what a yaml names."""
+    return hparams["classifier"](
+        3,
+        4,
+    )
+
+
+def give(hparams):
+    """One in which it hands on what a yaml gives."""
+    return torch.nn.Linear(
+        3,
+        out_features=4,
+        **hparams["brain"],
+    )
+
+
+@pytest.mark.parametrize(
+    "script, hparams, words",
+    [
+        (call, {"classifier": os.getpid}, "classifier: .*no arguments"),
+        (call, {"classifier": torch.nn.Conv2d}, "classifier: .* missing 1"),
+        (call, {"classifier": lambda *_: torch.zeros(-1)}, None),
+        (give, {"brain": {"foo": 1}}, "brain: .* argument 'foo'"),
+        (give, {"brain": {"out_features": 1}}, "brain: .* multiple values"),
+        (give, {}, None),
+    ],
+)
+def test_what_a_script_gives_a_library(monkeypatch, script, hparams, words):
+    """What a yaml names is to blame, not the library; an own class is a bug."""
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    expected = (
+        pytest.raises(SystemExit, match=words)
+        if words
+        else (pytest.raises((KeyError, RuntimeError)))
+    )
+    with expected as stop:
+        run_main(lambda argv: script(hparams))
+    assert not words or stop.value.code.startswith("error: ")
 
 
 def test_a_yaml_that_breaks_off_is_one_line(folder, monkeypatch):

@@ -116,6 +116,15 @@ def test_a_method_file_below_the_base(folder):
         (["--auto_mix_prec"], "--auto_mix_prec needs a GPU: --precision=bf16"),
         (["--data_parallel_backend"], "--data_parallel_backend: start .* torc"),
         (["--jit"], "--jit: .* take --compile"),
+        (["--seed=-1"], "seed=-1: give 0 to 4294967295"),
+        (["--seed=4294967296"], "seed=4294967296: give 0 to 4294967295"),
+        (["--size=5"], "size=5: .* has base there, give a text, a number in"),
+        (["--size=True"], "size=True: .* give a text"),
+        (["--data_folder=12"], "data_folder=12: give a path, a number in quo"),
+        (["--data_folder=[a]"], "data_folder=.*: give a path"),
+        (["--output_folder="], "output_folder=null: give a path"),
+        (["--output_folder=5"], "output_folder=5: give a path"),
+        (["--output_folder={a: 1}"], "a mapping cannot replace"),
     ],
 )
 def test_wrong_options(folder, options, words):

@@ -53,11 +53,12 @@ def as_markdown(table, figures=(), bases=(), of_methods=()):
             caption(table, bases, of_methods, against),
             *([""] if notes else []),
             *(
-                f"{number}. {escape_markdown('; '.join(names))}: {text}."
+                f"{number}. {escape_markdown('; '.join(names))}: "
+                f"{escape_markdown(text, code=True)}."
                 for text, (number, names) in notes.items()
             ),
             *([""] if table.notes else []),
-            *(f"- {note}" for note in table.notes),
+            *(f"- {escape_markdown(note, code=True)}" for note in table.notes),
             *(f"\n{text}" for text in sources_of(beside)),
         ]
     )
