@@ -86,7 +86,9 @@ def prepare_brazilian_accents(
         split -> path of its manifest.
     """
     if labels is not None and not (isinstance(labels, list) and labels):
-        raise InputError(f"labels={labels} lists no labels: write [ba, re]")
+        raise InputError(
+            f"labels={labels} is no list of labels: write [ba, re]"
+        )
     given = {k: v for k, v in (tables or {}).items() if v is not None}
     if given:
         path = Path(data_folder)

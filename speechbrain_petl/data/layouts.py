@@ -56,6 +56,8 @@ def read_clips(data_folder, table=None, tagging=False):
         root, table = root.parent, root.name
     if not root.is_dir():
         raise wrong_folder(str(data_folder), "sounds", LAYOUTS)
+    if not isinstance(table, (str, type(None))):
+        raise InputError(f"table={table}: give the name of a file")
     if table in (None, "."):
         clips = _below(root, root, None, tagging, table is None)
     else:

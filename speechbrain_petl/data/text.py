@@ -47,14 +47,14 @@ def train_tokenizer(texts, folder, size, kind):
     >>> len(ids), tokenizer.decode_ids(ids)
     (23, 'increase | heat | none')
     """
-    if len(folder.split()) > 1:
+    if not isinstance(folder, str) or len(folder.split()) > 1:
         raise InputError(
             f"{folder}: SentencePiece takes no blank in a path, give another "
             "output_folder"
         )
     file = os.path.join(folder, "texts.txt")
     run_on_main(_store, args=[texts, folder, file])
-    sentencepiece.SetMinLogLevel(1)  # else a hundred lines on how it trains
+    sentencepiece.SetMinLogLevel(3)  # else a hundred lines on how it trains
     try:
         trained = SentencePiece(
             folder,

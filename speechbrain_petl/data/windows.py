@@ -9,7 +9,7 @@ from functools import partial
 
 import torch
 
-from ..errors import InputError, refuse_all
+from ..errors import InputError, check_count, refuse_all
 from .audio import SAMPLE_RATE, read_audio
 from .dataio import check_files, read_manifests
 from .manifests import write_entries
@@ -80,6 +80,8 @@ def write_windows(path, items, window, overlap=0.0, most=None):
         Windows of an item, spread over it; so that no long recording outweighs
         the others.
     """
+    if most is not None:
+        check_count("max_windows", most)
     durations = check_files(path, items)
     entries, problems = {}, []
     for key, item in items.items():

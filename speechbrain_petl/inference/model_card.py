@@ -93,6 +93,7 @@ def model_card(saved, result, name, size, alone=None):
     source, revision = described["source"], described.get("revision")
     base = Path(source).name if _is_local(source) else source
     path = in_code(f"/path/to/{base}") if _is_local(source) else None
+    named = json.dumps(in_code(name))
     metrics = {k: v for k, v in result["metrics"].items() if v is not None}
     return CARD.format(
         header=_header(name, base, method, dataset, metrics),
@@ -112,11 +113,9 @@ def model_card(saved, result, name, size, alone=None):
         ),
         stock=""
         if alone is None
-        else STOCK.format(
-            named=json.dumps(in_code(name)), needing=NEEDING[alone]
-        ),
+        else STOCK.format(named=named, needing=NEEDING[alone]),
         quoted=shlex.quote(in_code(name)),
-        named=json.dumps(in_code(name)),
+        named=named,
         revision=f" at revision `{in_code(revision)}`" if revision else "",
         needs=_needs(int(saved.metadata[SIZE]), saved.metadata[HASH]),
         labels=", ".join(map(escape_markdown, described["labels"])),

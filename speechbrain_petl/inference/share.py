@@ -62,14 +62,14 @@ def save_adapter(source, folder, name=None, base=None, trust=False, whole=True):
         _check_name(name)
     saved = read_run(source, trust)
     result = read_result(Path(source).expanduser() / RESULT)
-    kept = saved.base_file
+    local, kept = base or saved.description["source"], saved.base_file
     keeps = bool(kept and kept.is_file())
     if kept and not keeps:
         logger.warning(
             f"{kept} is missing: the adapter will load where torch draws the "
             "same random weights"
         )
-    encoder = saved.base(base)  # what is wrong is said before it is written
+    encoder = saved.base(local)  # what is wrong is said before it is written
     AudioClassifier.of(saved, copy.deepcopy(encoder))
     saved.description = sealed(
         {"format": FORMAT, **_public(saved.description), KEPT: keeps},

@@ -9,7 +9,8 @@ from pathlib import Path
 
 # what a script calls that a yaml names, and what it hands on from one
 CALLED = re.compile(r'hparams\["(\w+)"\]\(')
-GIVEN = re.compile(r'\*\*hparams\["(\w+)"\]')
+GIVEN = re.compile(r'(?:\*\*|kwargs=)hparams\["(\w+)"\]')
+CALLER = "speechbrain.utils.distributed"  # run_on_main
 LIBRARIES = (
     *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")),
     str(Path(__file__).parents[1]),
@@ -51,7 +52,7 @@ def about_yaml(error):
         return _of_class(below, names) + words
     statement = _statement(*steps[last]) if last >= 0 else ""
     keys = CALLED.findall(statement)
-    if not below and isinstance(error, TypeError):
+    if isinstance(error, TypeError) and names[-1:] in ([], [CALLER]):
         keys += GIVEN.findall(statement)
     return f"{' or '.join(keys)}: {words}" if keys else None
 

@@ -16,7 +16,7 @@ from .loop import ResumableBrain
 from .metrics.of_stages import StageMetrics
 from .predictions import Predictions
 from .record import RECORD, Record
-from .results import write_run
+from .results import check_identity, write_run
 from .steps import ids_of
 
 logger = get_logger(__name__)
@@ -115,6 +115,7 @@ class PETLBrain(ResumableBrain):
                 f"brain: test_on: there is no {self.test_on!r} set here, but "
                 f"{', '.join(datasets)}"
             )
+        check_identity(result)
         self.has_valid = "valid" in datasets
         self.select = self.select if self.has_valid else None
         self.go_on_in(path, epoch_counter.limit, self.select, self.average)

@@ -40,6 +40,22 @@ NEEDED = {  # key of a result -> kind
 }
 
 
+def check_identity(identifies):
+    """Refuse what no report could read, before any training.
+
+    Arguments
+    ---------
+    identifies : dict
+        What identifies a run.
+    """
+    for key in ("dataset", "method"):
+        if not isinstance(identifies.get(key), str):
+            raise InputError(
+                f"result: {key}={identifies.get(key)}: give a name, a number "
+                "in quotes"
+            )
+
+
 def write_run(brain, identifies, path):
     """Write what a tested run leaves: predictions, weights and result.json.
 

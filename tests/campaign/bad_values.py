@@ -263,6 +263,13 @@ SBPETL = {  # command -> command lines
     ),
     "export": (
         [], [N], [L], ["{text}"], ["{empty}"], [F], [M, "--nothing"], ["{recipe}"],
+        *(["{recipe}", f"--into={v}"] for v in ("", L, "/proc/x", R, F)),
+        ["{recipe}", "--into={new}", "--methods=nothing"], [M, "--methods=nothing"],
+    ),
+    "upstream": (
+        [], [N], [L], [F], ["{empty}"], ["{empty}", "--only=nothing"],
+        ["{empty}", "--methods=nothing"], ["{empty}", "--base=nothing"],
+        ["{empty}", "--root=/nowhere"], ["{empty}", "--texts=/dev/null"],
     ),
 }  # fmt: skip
 PACK = (  # of AudioSet's pack.py

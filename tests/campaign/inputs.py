@@ -257,7 +257,7 @@ def _train(
     ]
     of_esc50 = (recipe, method) == ("ESC50", "lora")
     kind = f"train.py, {'ESC50' if of_esc50 else 'others'}"
-    name = f"{recipe}/{script} {' '.join(options or [file or method])}"
+    name = f"{recipe}/{script} {' '.join(options or [file.name if file else method])}"
     program = train_command(argv, folder, script)
     return kind, name, program, [str(folder / script), *argv]
 

@@ -188,8 +188,9 @@ def test_wrong_arguments(data, prepare, tmp_path):
         prepare(data, tmp_path, WINDOW, metadata="meta.csv")
     with pytest.raises(InputError, match="test_ratio=0.95 must be above 0"):
         prepare(data, tmp_path, WINDOW, test_ratio=0.95)
-    with pytest.raises(InputError, match=r"labels=ba is no list: write \[ba"):
-        prepare(data, tmp_path, WINDOW, labels="ba")
+    for labels in ("ba", [], 5):
+        with pytest.raises(InputError, match="labels=.* is no list of labels"):
+            prepare(data, tmp_path, WINDOW, labels=labels)
 
 
 def test_missing_and_broken_audio(prepare, tmp_path):

@@ -10,6 +10,8 @@ from speechbrain_petl import InputError
 from speechbrain_petl.recipe.main import run_main
 from speechbrain_petl.recipe.parsing import parse_recipe
 
+from speechbrain.utils.distributed import run_on_main
+
 
 @pytest.mark.parametrize("failing", [True, False])
 def test_run_prints_one_line_and_exits_with_1(monkeypatch, failing):
@@ -98,6 +100,11 @@ def give(hparams):
     )
 
 
+def prepare(hparams):
+    """The data, in the main process alone."""
+    return run_on_main(give, kwargs=hparams["prepare"])
+
+
 @pytest.mark.parametrize(
     "script, hparams, words",
     [
@@ -107,6 +114,8 @@ def give(hparams):
         (give, {"brain": {"foo": 1}}, "brain: .* argument 'foo'"),
         (give, {"brain": {"out_features": 1}}, "brain: .* multiple values"),
         (give, {}, None),
+        (prepare, {"prepare": {"foo": 1}}, "prepare: .* argument 'foo'"),
+        (prepare, {"prepare": {"hparams": {}}}, None),
     ],
 )
 def test_what_a_script_gives_a_library(monkeypatch, script, hparams, words):
