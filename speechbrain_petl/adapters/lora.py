@@ -85,13 +85,14 @@ class LoRA(nn.Module):
         device = x.device.type
         if torch.is_autocast_enabled(device):  # once, and not in each product
             rows = rows.to(torch.get_autocast_dtype(device))
-        # added in place, since a Linear keeps no output for its gradient
         plain = type(inner) is nn.Linear
-        y = inner(rows) if plain else inner(x).flatten(0, -2).clone()
+        y = inner(rows) if plain else inner(x).flatten(0, -2)
         low = F.linear(self.dropout(rows), self.down.flatten(0, 1)).to(y.dtype)
         # zeros for the parts left alone cost less than copying y together
         up = self._whole_up().t().to(y.dtype)
-        return y.addmm_(low, up, alpha=self.scale).unflatten(0, x.shape[:-1])
+        # not in place: selective checkpointing may keep y for its backward pass
+        y = torch.addmm(y, low, up, alpha=self.scale)
+        return y.unflatten(0, x.shape[:-1])
 
     def _updated_weight(self):
         update = self._whole_up() @ self.down.flatten(0, 1)

@@ -19,7 +19,7 @@ from method_files import ROOT
 from running import load_train, run_elsewhere, torchrun
 from speechbrain_petl import InputError
 from speechbrain_petl.experiments.sweep.command import main as sweep
-from speechbrain_petl.inference.classify import main as classify
+from speechbrain_petl.inference.commands.classify import main as classify
 from speechbrain_petl.recipe.new import main as new
 from speechbrain_petl.training.predictions import PREDICTIONS
 from tiny_runs import TINY

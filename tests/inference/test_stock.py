@@ -11,7 +11,8 @@ from finished_runs import clips_of_test, finish, run_of
 from layouts import make_esc50
 from method_files import ROOT
 from speechbrain_petl import AudioClassifier
-from speechbrain_petl.inference.share import main, save_adapter
+from speechbrain_petl.inference.commands.share import main
+from speechbrain_petl.inference.share import save_adapter
 from speechbrain_petl.inference.stock import PYTHON, WHOLE
 from tiny_runs import train
 

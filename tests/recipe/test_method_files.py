@@ -22,6 +22,7 @@ OF_A_RECIPE = {  # keys that all have, each with its own value
     *("data_folder", "prepare", "output_folder", "result", "source"),
     *("encoder", "fbank", "wave_augment", "augment", "pooling"),
     *("epochs", "batch_size", "loader", "brain"),
+    "num_workers",  # AudioSet's shards are dealt among them
 }
 METHODS = sorted(
     path
