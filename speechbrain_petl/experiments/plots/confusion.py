@@ -5,8 +5,8 @@ import os
 import pandas
 
 from ...errors import InputError
+from ...inference.canvas import blank, literal, save
 from ...training.predictions import SEPARATOR
-from .canvas import blank, literal, save
 
 COUNTED = 20  # classes: with more, the cells are too small for their counts
 LEGIBLE = 60  # classes: with more, their names are
