@@ -19,9 +19,8 @@ class AudioClassifier(Pretrained):
     """An adapted encoder that names what is in a sound.
 
     Made of a finished run (``from_run``), or of an adapter folder or a
-    repository of the Hugging Face hub (``from_hparams``). Both take the
-    arguments of SpeechBrain's ``Pretrained``, ``run_opts={"device": "cuda"}``
-    for example.
+    repository of the Hugging Face hub (``from_hparams``). Both take what
+    SpeechBrain's ``Pretrained`` does: ``run_opts={"device": "cuda"}``, ...
 
     Arguments
     ---------

@@ -8,15 +8,17 @@ read from standard input, one a line.
 import os
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 from tqdm import tqdm
 
-from ..data.audio import SAMPLE_RATE
+from ..data.audio import SAMPLE_RATE, read_audio
 from ..data.finding import find_audio
 from ..data.windows import MOST_OVERLAP
 from ..errors import ArgumentParser, InputError, printable
 from ..lobes.ast import merge_tokens
 from ..recipe.command_line import check_device
+from .answers import UNKNOWN
 from .classifier import AudioClassifier
 from .options import add_model
 from .outputs import Failures, check_outputs, open_outputs
@@ -31,6 +33,11 @@ def main(argv):
     if args.device:
         check_device(args.device)
     files = find_audio(_named(args.files))
+    if args.explain and len(files) > 1:
+        raise InputError(
+            f"--explain={args.explain} is a picture of one file, and there are "
+            f"{len(files)}: name one"
+        )
     classifier = AudioClassifier.from_hparams(
         args.model,
         base=args.base,
@@ -44,6 +51,11 @@ def main(argv):
     except KeyboardInterrupt:
         kept = ", --resume goes on" if args.csv or args.segments else ""
         raise KeyboardInterrupt(f"stopped: what is written is whole{kept}")
+    if args.explain:
+        from .spectrograms import draw_explanation  # imports matplotlib
+
+        said = classifier.explain(read_audio(files[0]))
+        draw_explanation(said, args.explain, f"{Path(files[0]).name}: {said}")
 
 
 def _classify(classifier, files, args):
@@ -65,7 +77,10 @@ def _classify(classifier, files, args):
                 continue
             for write in outputs:
                 write(answer)
-            line = f"{answer.file}: {_best(answer, labels, args.top)}"
+            best = _best(answer, labels, args.top)
+            if answer.name(labels, args.reject) == UNKNOWN:
+                best = f"{UNKNOWN} ({best})"
+            line = f"{answer.file}: {best}"
             if not _say(line) and not outputs:
                 return
     failures.refuse(len(left))
@@ -128,6 +143,7 @@ def _parse(argv):
     add_model(parser)
     add("files", nargs="+", help="sound files, folders of them, or -")
     add("--top", type=int, default=3, help="labels to print for each file")
+    add("--reject", type=float, help='say "unknown" below this probability')
     _add_outputs(parser)
     add("--windows", type=int, help="take so many from the start of a file")
     add("--overlap", type=float, help="fraction that windows have in common")
@@ -144,8 +160,10 @@ def _parse(argv):
         parser.error("--num_workers: give 0 or more")
     if args.hop is not None and args.overlap is not None:
         parser.error("--hop and --overlap say the same: give one of them")
-    if args.threshold is not None and not 0 <= args.threshold <= 1:
-        parser.error("--threshold: give a probability from 0 to 1")
+    for name in ("threshold", "reject"):
+        given = getattr(args, name)
+        if given is not None and not 0 <= given <= 1:
+            parser.error(f"--{name}: give a probability from 0 to 1")
     return args
 
 
@@ -159,4 +177,5 @@ def _add_outputs(parser):
     add("--format", choices=ENDINGS, help="of these, if not by its ending")
     add("--threshold", type=float, help="all labels as likely in a segment")
     add("--no_join", action="store_true", help="a segment for each window")
+    add("--explain", help="draw, as png, what of one file has mattered")
     add("--embeddings", help="write an .npz: of files, or of segments' windows")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import torch
 from torch.nn import functional as F
+from tqdm import tqdm
 
 from ..data.audio import SAMPLE_RATE
 from ..errors import check_choice
@@ -45,6 +46,9 @@ class Explanation:
     label: str
     probability: float
 
+    def __str__(self):
+        return f"{self.label} {self.probability:.1%}"
+
     @property
     def seconds(self):
         """The middle of each frame (frame,)."""
@@ -78,10 +82,13 @@ def explain(classifier, wav, label=None, steps=STEPS):
     index = (
         int(probabilities.argmax()) if label is None else labels.index(label)
     )
-    windows = wav.to(classifier.device).split(fbank.samples)
+    windows = wav.float().to(classifier.device).split(fbank.samples)
     if len(windows) > 1 and len(windows[-1]) < WINDOW:
         windows = windows[:-1]  # no frame is in it
-    parts = [_explain_window(classifier, w, index, steps) for w in windows]
+    bar = tqdm(
+        windows, "explaining", leave=False, disable=len(windows) < 2 or None
+    )
+    parts = [_explain_window(classifier, w, index, steps) for w in bar]
     relevance, spectrogram = (torch.cat(part).cpu() for part in zip(*parts))
     total = relevance.sum()
     return Explanation(

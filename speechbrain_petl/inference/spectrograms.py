@@ -27,6 +27,7 @@ def draw_explanation(explanation, path, title=None):
 
     Example
     -------
+    >>> import torch
     >>> from speechbrain_petl.inference.explain import Explanation
     >>> cells, hertz = torch.rand(90, 64), torch.linspace(0, 8000, 64)
     >>> path = getfixture("tmp_path") / "a.png"
@@ -34,10 +35,24 @@ def draw_explanation(explanation, path, title=None):
     >>> path.exists()
     True
     """
+    save(explanation_figure(explanation, title), path)
+
+
+def explanation_figure(explanation, title=None):
+    """The picture of ``draw_explanation``.
+
+    Arguments
+    ---------
+    explanation, title
+        As for ``draw_explanation``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+    """
     said = explanation
-    if title is None:
-        title = f"{said.label} {said.probability:.1%}"
-    figure = blank(8, 6, title)
+    figure = blank(8, 6, str(said) if title is None else title)
     above, below = figure.subplots(2, 1, sharex=True, sharey=True)
     seconds = said.seconds.tolist()
     across = {
@@ -49,8 +64,8 @@ def draw_explanation(explanation, path, title=None):
     above.imshow(heard, cmap=MAP, **across)
     below.imshow(heard, cmap="gray", **across)
     strength = (said.relevance / said.relevance.max().clamp(min=1e-12)).T
-    opaque = strength.sqrt().numpy()  # weak ones are seen, too
-    below.imshow(strength, cmap=RELEVANCE, alpha=0.85 * opaque, **across)
+    opaque = 0.85 * strength.sqrt().numpy()  # weak ones are seen, too
+    below.imshow(strength, cmap=RELEVANCE, alpha=opaque, **across)
     hertz = [x for x in TICKS if x <= float(said.hertz.max())]
     rows = [int((said.hertz - x).abs().argmin()) + 0.5 for x in hertz]
     for axes in (above, below):
@@ -59,7 +74,7 @@ def draw_explanation(explanation, path, title=None):
     below.set(xlabel="seconds")
     above.set_title("what was heard", fontsize=10)
     below.set_title(f"what speaks for {literal(said.label)}", fontsize=10)
-    save(figure, path)
+    return figure
 
 
 def spectrogram_uri(spectrogram):
@@ -77,6 +92,7 @@ def spectrogram_uri(spectrogram):
 
     Example
     -------
+    >>> import torch
     >>> spectrogram_uri(torch.rand(100, 64))[:22]
     'data:image/jpeg;base64'
     """

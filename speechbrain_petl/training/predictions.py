@@ -7,6 +7,8 @@ import torch
 
 from speechbrain.utils.distributed import main_process_only
 
+from ..errors import InputError
+
 PREDICTIONS = "predictions.csv"
 SEPARATOR = "|"  # between the labels of a clip that has several
 TAG_THRESHOLD = 0.5  # from which on a tag is predicted
@@ -177,6 +179,28 @@ def write_predictions(table, path):
     """
     table.to_csv(f"{path}.part", index=False, float_format="%.7g")
     os.replace(f"{path}.part", path)
+
+
+def read_predictions(path):
+    """Read what ``write_predictions`` wrote.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        A predictions.csv.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Ids and labels are words, also one that is called NA.
+    """
+    import pandas
+
+    words = {"id": str, "label": str, "predicted": str}
+    try:
+        return pandas.read_csv(path, dtype=words, keep_default_na=False)
+    except ValueError as error:  # of any kind that pandas has
+        raise InputError(f"{path} cannot be read: {error}")
 
 
 def predictions_beside(path):
