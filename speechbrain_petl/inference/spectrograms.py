@@ -3,10 +3,9 @@
 import base64
 import io
 
-from matplotlib.image import imsave
 from torch.nn import functional as F
 
-from .canvas import blank, literal, save
+from .canvas import blank, imsave, literal, save
 
 TICKS = (125, 250, 500, 1000, 2000, 4000, 8000)  # Hz
 MAP, RELEVANCE = "magma", "viridis"
