@@ -2,8 +2,9 @@
 
 import torch
 
+from ..training.predictions import TAG_THRESHOLD
+
 BEST = 3  # labels of a clip that are named
-SURE = 0.5  # a tag is said from this probability on
 LEGIBLE = 60  # classes: with more, a matrix cannot be read
 LISTED = 200  # clips of a cell that are named
 
@@ -23,7 +24,7 @@ def said_of(tested):
     """
     values = tested.probabilities
     if tested.activation == "sigmoid":
-        return values >= SURE
+        return values >= TAG_THRESHOLD
     best = values.argmax(dim=1)
     return torch.nn.functional.one_hot(best, values.shape[1]).bool()
 

@@ -98,6 +98,7 @@ def test_many_classes_and_several_labels(tmp_path):
 def test_the_page_of_a_run(finished, tmp_path, capsys):
     """It is what predictions.csv says, with sounds and pictures inside."""
     run, path = finished("ESC50"), tmp_path / "page.html"
+    capsys.readouterr()
     main([str(run), f"--output={path}", "--clips=1000"])
     table = pandas.read_csv(run / PREDICTIONS, dtype={"id": str})
     wrong = table[table["label"] != table["predicted"]]
