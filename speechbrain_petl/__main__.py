@@ -31,6 +31,14 @@ COMMANDS = {  # name -> its module, and what it does
         "inference.commands.classify",
         "name what is in sound files, by a finished run or an adapter",
     ),
+    "errors": (
+        "inference.error_page",
+        "a page to see and hear what a finished run got wrong",
+    ),
+    "demo": (
+        "inference.demo",
+        "a page to try models in: upload, microphone, what mattered (Gradio)",
+    ),
     "share": (
         "inference.commands.share",
         "a finished run to an adapter folder, and to the Hugging Face hub",

@@ -61,7 +61,7 @@ class AudioSetBrain(PETLBrain):
     def compute_objectives(self, predictions, batch, stage):
         """Binary cross entropy; counts a batch of evaluation into the metrics."""
         logits, targets = predictions
-        self.score(logits, targets)
+        self.score(logits, targets, ids=batch.id)
         return torch.nn.functional.binary_cross_entropy_with_logits(
             logits, targets
         )

@@ -6,7 +6,10 @@ import torch
 from tqdm import tqdm
 
 from ..training.metrics.voting import vote
+from ..training.predictions import predicted
 from .windows import load_windows
+
+UNKNOWN = "unknown"  # what is said where no label is likely enough
 
 
 @dataclass
@@ -54,6 +57,32 @@ class Answer:
     def window_probabilities(self):
         """Of the classes in each window (window, class)."""
         return vote(self.logits.unsqueeze(1), self.activation)
+
+    def name(self, labels, reject=None):
+        """What is predicted, or UNKNOWN where nothing is as likely.
+
+        Arguments
+        ---------
+        labels : list of str
+            In the order of the probabilities.
+        reject : float, optional
+            A probability.
+
+        Returns
+        -------
+        str
+            As ``predictions.predicted`` says it, or "unknown".
+
+        Example
+        -------
+        >>> answer = Answer("a.wav", logits=torch.tensor([[0.0, 1.0]]))
+        >>> answer.name(["cat", "dog"]), answer.name(["cat", "dog"], 0.8)
+        ('dog', 'unknown')
+        """
+        values = self.probabilities.tolist()
+        if reject is not None and max(values) < reject:
+            return UNKNOWN
+        return predicted(values, labels, self.activation)
 
 
 def answers(predict, data, activation, batch_size, num_workers):

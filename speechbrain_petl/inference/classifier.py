@@ -9,6 +9,7 @@ from ..errors import InputError
 from ..training.metrics.voting import vote
 from .answers import answers
 from .embed import embed
+from .explain import explain
 from .reading import read_run, read_saved
 from .waveforms import as_batch
 from .windows import BATCH, FileWindows, predict_windows
@@ -18,9 +19,8 @@ class AudioClassifier(Pretrained):
     """An adapted encoder that names what is in a sound.
 
     Made of a finished run (``from_run``), or of an adapter folder or a
-    repository of the Hugging Face hub (``from_hparams``). Both take the
-    arguments of SpeechBrain's ``Pretrained``, ``run_opts={"device": "cuda"}``
-    for example.
+    repository of the Hugging Face hub (``from_hparams``). Both take what
+    SpeechBrain's ``Pretrained`` does: ``run_opts={"device": "cuda"}``, ...
 
     Arguments
     ---------
@@ -28,7 +28,8 @@ class AudioClassifier(Pretrained):
         fbank, encoder, pooling and classifier.
     hparams : dict
         "labels", in the order of the logits; "activation", softmax or
-        sigmoid; "overlap" of the windows of the run, None if it had none.
+        sigmoid; "overlap" of the windows of the run, None if it had none;
+        "temperature" that the logits are divided by, 1 if there is none.
     **kwargs : dict
         As for ``Pretrained``.
 
@@ -77,8 +78,8 @@ class AudioClassifier(Pretrained):
         Arguments
         ---------
         source : str or os.PathLike
-            A folder that ``sbpetl share`` has written, the id of a
-            repository of one, or the output_folder of a finished run.
+            A folder that ``sbpetl share`` has written, the id of a repository
+            of one, or a finished run.
         base : str, optional
             Where the pretrained weights are, if not where the adapter says.
         merge : bool
@@ -86,10 +87,8 @@ class AudioClassifier(Pretrained):
         trust : bool
             Build classes of any package that it names. Whoever wrote it can
             then run any code here.
-        savedir : str, optional
-            Where to link what is downloaded, beside the hub's cache.
-        fetch_config : speechbrain.utils.fetching.FetchConfig, optional
-            With the revision of the repository, for example.
+        savedir, fetch_config
+            As for ``speechbrain.utils.fetching.fetch``.
         **kwargs : dict
             As for ``Pretrained``.
 
@@ -123,9 +122,15 @@ class AudioClassifier(Pretrained):
         hparams = {
             "labels": saved.description["labels"],
             "activation": saved.activation,
+            "temperature": saved.temperature,
             "overlap": saved.description["overlap"],
         }
         return cls(modules, hparams, **kwargs)
+
+    @property
+    def temperature(self):
+        """What logits are divided by, as fitted on validation."""
+        return getattr(self.hparams, "temperature", 1.0)
 
     @torch.no_grad()
     def _predict(self, wavs, wav_lens):
@@ -133,8 +138,8 @@ class AudioClassifier(Pretrained):
         wavs, wav_lens = wavs.to(self.device), wav_lens.to(self.device)
         with self.inference_ctx:
             embeddings = embed(self.mods, wavs, wav_lens)
-            logits = self.mods.classifier(embeddings)
-        return embeddings.float().cpu(), logits.float().cpu()
+            logits = self.mods.classifier(embeddings).float()
+        return embeddings.float().cpu(), (logits / self.temperature).cpu()
 
     def _windowed(self, *clips):
         clips = as_batch(*clips)
@@ -234,6 +239,10 @@ class AudioClassifier(Pretrained):
         if said.error:
             raise InputError(said.error)
         return self._named(said.probabilities.unsqueeze(0))
+
+    def explain(self, wav, label=None, sample_rate=SAMPLE_RATE):
+        """What of one clip has mattered for a label: see ``explain.explain``."""
+        return explain(self, as_batch([wav], None, sample_rate)[0][0], label)
 
     def _named(self, probabilities):
         score, index = probabilities.to(self.device).max(dim=1)

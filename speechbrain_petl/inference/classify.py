@@ -3,15 +3,17 @@
 import os
 import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 from tqdm import tqdm
 
-from ..data.audio import SAMPLE_RATE
+from ..data.audio import SAMPLE_RATE, read_audio
 from ..data.finding import find_audio
 from ..data.windows import MOST_OVERLAP
 from ..errors import InputError, printable
 from ..lobes.ast import merge_tokens
 from ..recipe.command_line import check_device
+from .answers import UNKNOWN
 from .classifier import AudioClassifier
 from .outputs import Failures, check_outputs, open_outputs
 
@@ -28,6 +30,11 @@ def classify(args):
     if args.device:
         check_device(args.device)
     files = find_audio(_named(args.files))
+    if args.explain and len(files) > 1:
+        raise InputError(
+            f"--explain={args.explain} is a picture of one file, and there are "
+            f"{len(files)}: name one"
+        )
     classifier = AudioClassifier.from_hparams(
         args.model,
         base=args.base,
@@ -41,6 +48,11 @@ def classify(args):
     except KeyboardInterrupt:
         kept = ", --resume goes on" if args.csv or args.segments else ""
         raise KeyboardInterrupt(f"stopped: what is written is whole{kept}")
+    if args.explain:
+        from .spectrograms import draw_explanation  # imports matplotlib
+
+        said = classifier.explain(read_audio(files[0]))
+        draw_explanation(said, args.explain, f"{Path(files[0]).name}: {said}")
 
 
 def _classify(classifier, files, args):
@@ -62,7 +74,10 @@ def _classify(classifier, files, args):
                 continue
             for write in outputs:
                 write(answer)
-            line = f"{answer.file}: {_best(answer, labels, args.top)}"
+            best = _best(answer, labels, args.top)
+            if answer.name(labels, args.reject) == UNKNOWN:
+                best = f"{UNKNOWN} ({best})"
+            line = f"{answer.file}: {best}"
             if not _say(line) and not outputs:
                 return
     failures.refuse(len(left))

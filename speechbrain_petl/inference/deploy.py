@@ -25,7 +25,9 @@ class _ClassifierGraph(nn.Module):
     >>> from speechbrain_petl import ClipMean, Wav2Vec2
     >>> pooling = ClipMean(Wav2Vec2((32, 2, 2)))
     >>> hparams = SimpleNamespace(activation="softmax")
-    >>> classifier = SimpleNamespace(mods={"pooling": pooling}, hparams=hparams)
+    >>> classifier = SimpleNamespace(
+    ...     mods={"pooling": pooling}, hparams=hparams, temperature=1.0
+    ... )
     >>> _ClassifierGraph(classifier).inputs
     ('wavs', 'wav_lens')
     >>> _ClassifierGraph(classifier, features=True).inputs
@@ -37,6 +39,7 @@ class _ClassifierGraph(nn.Module):
         self.mods = classifier.mods
         self.features = features
         self.activation = classifier.hparams.activation
+        self.temperature = classifier.temperature
         # waveforms (batch, sample) and lengths as fractions (batch,); or
         # features (batch, ...) and, where padding is left out, the samples of
         # each clip (batch,)
@@ -53,6 +56,7 @@ class _ClassifierGraph(nn.Module):
         else:
             embeddings = embed(self.mods, *inputs)
         logits = self.mods["classifier"](embeddings)
+        logits = logits / self.temperature
         return vote(logits.unsqueeze(1), self.activation)
 
     def example(self, batch):

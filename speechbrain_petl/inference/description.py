@@ -127,14 +127,27 @@ def _refuse_calls(tree, path):
 
 def _found(source, path, tree):
     """A file beside the recipe, which is not where one works now."""
-    start = _started_in(path, tree)
+    start = started_in(path, tree)
     if source and not Path(source).exists() and (start / source).exists():
         return str(start / source)
     return source
 
 
-def _started_in(path, tree):
-    """Where the run was started, if it has not been moved since."""
+def started_in(path, tree):
+    """Where a run was started, if it has not been moved since.
+
+    Arguments
+    ---------
+    path : pathlib.Path
+        Its hyperparams.yaml.
+    tree : dict
+        What that holds.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder; the current one, if nothing tells.
+    """
     folder, output = path.resolve().parent, Path(tree["output_folder"])
     depth = len(output.parts)
     if not output.is_absolute() and folder.parts[-depth:] == output.parts:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from ..errors import InputError
-from ..training.predictions import predicted
 from .options import check_file
 from .rows import CsvRows
 from .segment_files import CSV_COLUMNS, LabelFiles, format_of, is_folder
@@ -27,7 +26,8 @@ def check_outputs(args):
     tables = {"csv": args.csv, "segments": args.segments}
     if form != "csv":
         tables.pop("segments")
-    others = {"errors": args.errors, "embeddings": args.embeddings}
+    names = ("errors", "embeddings", "explain")
+    others = {name: getattr(args, name) for name in names}
     if form not in ("csv", None) and not is_folder(args.segments):
         others["segments"] = args.segments
     for name, path in {**tables, **others}.items():
@@ -76,7 +76,9 @@ def open_outputs(args, labels, files, stack):
     if args.csv:
         columns = ["id", "predicted", *(f"p({label})" for label in labels)]
         table = stack.enter_context(CsvRows(args.csv, columns))
-        outputs.append(lambda answer: table.write([_row(answer, labels)]))
+        outputs.append(
+            lambda answer: table.write([_row(answer, labels, args.reject)])
+        )
         done = table.ids
     if args.segments:
         segments, heard = _open_segments(args, files, stack, done)
@@ -93,11 +95,11 @@ def open_outputs(args, labels, files, stack):
     return outputs, [file for file in files if file not in done]
 
 
-def _row(answer, labels):
+def _row(answer, labels, reject):
     """As in a run's predictions.csv."""
+    name = answer.name(labels, reject)
     values = answer.probabilities.tolist()
-    said = predicted(values, labels, answer.activation)
-    return [answer.file, said, *(f"{p:.7g}" for p in values)]
+    return [answer.file, name, *(f"{p:.7g}" for p in values)]
 
 
 def _open_segments(args, files, stack, done):

@@ -1,5 +1,6 @@
 """A description and learned tensors: what inference builds its modules of."""
 
+import math
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ import torch
 
 from ..adapters.adapted import AdaptedEncoder
 from ..errors import InputError, check_arguments
-from ..weights.adapter_files import ACTIVATION, SIZE, load_weights
+from ..weights.adapter_files import ACTIVATION, SIZE, TEMPERATURE, load_weights
 from ..weights.kept_base import load_base
 from ..weights.loading import load_pretrained
 from .building import build
@@ -28,7 +29,7 @@ class Saved:
     tensors : dict
         Name of the module -> name -> tensor.
     metadata : dict
-        Activation, hash and size of the base.
+        Activation, temperature, hash and size of the base.
     path : str
         Where they come from.
     trust : bool
@@ -54,6 +55,20 @@ class Saved:
                 f"{', '.join(ACTIVATIONS)}"
             )
         return activation
+
+    @property
+    def temperature(self):
+        """What logits are divided by before; 1 where none was fitted."""
+        said = self.metadata.get(TEMPERATURE, "1")
+        try:
+            temperature = float(said)
+        except ValueError:
+            temperature = math.nan
+        if not 0 < temperature < math.inf:
+            raise InputError(
+                f"{self.path}: the temperature {said!r} is no number above 0"
+            )
+        return temperature
 
     def base(self, source=None):
         """The pretrained encoder, before any method is attached.

@@ -11,6 +11,7 @@ from speechbrain.utils.logger import get_logger
 from ..errors import InputError
 from .averaging import load_average
 from .cache.cached import cached_clips
+from .calibration import temperature_on
 from .checkpoints import save_epoch, save_within_epoch
 from .loop import ResumableBrain
 from .metrics.of_stages import StageMetrics
@@ -83,7 +84,9 @@ class PETLBrain(ResumableBrain):
         self.record = Record()
         self.checkpointer.add_recoverable("metrics", self.metrics)
         self.checkpointer.add_recoverable(RECORD, self.record)
-        self.predictions = Predictions(labels) if labels else None
+        self.labels = labels
+        self.predictions = None  # noted in the test and to calibrate
+        self.temperature = 1.0
         self.select, self.average = select, average
         self.train_logger, self.test_on = train_logger, test_on
         self.cache = (cache, cache_folder)
@@ -126,6 +129,8 @@ class PETLBrain(ResumableBrain):
             self.fit(epochs, train, valid, None, {}, dict(loader))
             test, loader = datasets[self.test_on], dict(loader)
             self.evaluate(test, self.select, test_loader_kwargs=loader)
+            if valid is not None and self.test_on != "valid":
+                self.temperature = temperature_on(self, valid, loader)
         return write_run(self, result, path)
 
     def score(self, predictions, targets, ids=None, **more):
@@ -139,8 +144,8 @@ class PETLBrain(ResumableBrain):
         targets : torch.Tensor
             What they take as targets, such as class indices (batch,).
         ids : list of str, optional
-            Of the clips, or of the files that they are windows of: the test
-            notes what was predicted for each.
+            Of the clips, or of the files that they are windows of: what the
+            test predicts for each is noted, and probabilities are calibrated.
         **more : dict
             What else they take, such as ``files`` of ``voting.PerFile``.
         """
@@ -150,8 +155,7 @@ class PETLBrain(ResumableBrain):
             self.metrics.count(predictions, targets, **more)
         elif self.scores_training:  # once the loss is known
             self.scored.append((predictions, targets, more))
-        if self.stage == sb.Stage.TEST and self.predictions and ids:
-            self.predictions.activation = self.activation
+        if self.predictions is not None and ids is not None:
             self.predictions.add(ids, predictions, targets)
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step):
@@ -185,6 +189,7 @@ class PETLBrain(ResumableBrain):
         resumed = stage == sb.Stage.TRAIN and self.step > 0
         if not resumed or self.rank > 0:  # the main process has all counts
             self.metrics.reset()
+        self.predictions = Predictions() if stage == sb.Stage.TEST else None
         if stage != sb.Stage.TEST:
             self.record.start()
 
@@ -195,6 +200,7 @@ class PETLBrain(ResumableBrain):
             self.refuse_an_epoch_without_steps()
         stats = self.metrics.compute(training and not self.scores_training)
         if stage == sb.Stage.TEST:
+            self.predictions.gather()
             self.test_stats = stats
             meta = {"tested epoch": self.tested_epoch}
             return self.train_logger.log_stats(meta, test_stats=stats)

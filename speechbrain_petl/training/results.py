@@ -22,8 +22,9 @@ from ..weights.adapter_files import (
     save_weights,
     weights_beside,
 )
+from .calibration import measure
 from .device import device_name, peak_memory
-from .predictions import predictions_beside
+from .predictions import predictions_beside, write_predictions
 from .summary import summary
 
 logger = get_logger(__name__)
@@ -73,18 +74,33 @@ def write_run(brain, identifies, path):
     dict
         What is in it.
     """
-    if brain.predictions:
-        brain.predictions.write(predictions_beside(path))
+    calibration = _calibration(brain)
+    if brain.labels and calibration:
+        names = brain.labels.ind2lab
+        table = brain.predictions.table(
+            [str(names[i]) for i in range(len(names))],
+            brain.activation,
+            brain.temperature,
+        )
+        write_predictions(table, predictions_beside(path))
     # those of the checkpointer are neither compiled nor wrapped by DDP
     known = brain.checkpointer.recoverables
     modules = {name: known[name] for name in brain.learned}
     # which epoch, or average of some, need not be found out again
     save = main_process_only(save_weights)
-    save(weights_beside(path), modules, brain.activation)
-    result = {**identifies, **_measured(brain)}
+    path_of_weights = weights_beside(path)
+    save(path_of_weights, modules, brain.activation, brain.temperature)
+    result = {**identifies, **_measured(brain), "calibration": calibration}
     result = write_result(result, path, sums_of_run) or result
     logger.info(f"the run is finished\n{summary(result, path)}")
     return result
+
+
+def _calibration(brain):
+    """What a result says of it; None where no probabilities were noted."""
+    if not brain.predictions.logits:
+        return None
+    return measure(brain.predictions, brain.activation, brain.temperature)
 
 
 def sums_of_run(path):

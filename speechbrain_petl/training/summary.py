@@ -60,6 +60,12 @@ def summary(result, path):
     for metric in result["metrics"]:
         cells = [_shown(metric, c.get(metric)) for c in columns.values()]
         lines.append(f"{metric:<12}" + "".join(f"{c:>10}" for c in cells))
+    if result.get("calibration"):
+        said = result["calibration"]
+        lines.append(
+            f"calibration error {_shown('ECE', said['ECE'])}, without its "
+            f"temperature {_shown('ECE', said['ECE_without'])}"
+        )
     files = [path, predictions_beside(path), weights_beside(path)]
     there = [str(f) for f in files if Path(f).is_file() or f is path]
     return "\n".join([*lines, f"written: {', '.join(there)}"])

@@ -17,10 +17,11 @@ from ..errors import InputError
 
 WEIGHTS = "adapter.safetensors"
 FORMAT = "speechbrain_petl adapter 1"
-HASH, SIZE, ACTIVATION = "base_sha256", "base_parameters", "activation"
+HASH, SIZE = "base_sha256", "base_parameters"
+ACTIVATION, TEMPERATURE = "activation", "temperature"
 
 
-def save_weights(path, modules, activation="softmax"):
+def save_weights(path, modules, activation="softmax", temperature=1.0):
     """Write the learned tensors of some modules to one file.
 
     Arguments
@@ -31,6 +32,8 @@ def save_weights(path, modules, activation="softmax"):
         Name -> module: "encoder", an AdaptedEncoder, and others in full.
     activation : str
         What makes probabilities of the logits: "softmax" or "sigmoid".
+    temperature : float
+        That the logits are divided by before.
 
     Example
     -------
@@ -43,6 +46,7 @@ def save_weights(path, modules, activation="softmax"):
     {'encoder.norm.bias': (32,), 'encoder.norm.weight': (32,)}
     """
     metadata = {"format": FORMAT, ACTIVATION: activation}
+    metadata[TEMPERATURE] = repr(temperature)
     tensors = {}
     for name, module in modules.items():
         for key, value in _once(_learned(module)).items():
@@ -67,7 +71,8 @@ def read_weights(path):
     tensors : dict
         Name of the module -> name -> tensor.
     metadata : dict
-        The activation, and hash and size of the base.
+        The activation, the temperature (not in those of version 0.1), and
+        hash and size of the base.
     """
     tensors = {}
     try:

@@ -238,8 +238,21 @@ SBPETL = {  # command -> command lines
         [R, F, "--num_workers=-1"], [R, F, "--threshold=2"], [R, F, "--threshold=nan"],
         [R, F, "--segments=a.doc"], [R, F, F, "--segments=a", "--format=x"],
         [R, F, "--resume"], [R, F, "--hop=0.1", "--overlap=0.5"], [R, N, F, "--strict"],
+        *([R, F, f"--reject={v}"] for v in ("-1", "2", "x", "nan")),
+        *([R, F, f"--explain={v}"] for v in ("/nowhere/a.png", "/proc/a.png", "/", "")),
+        [R, F, "{adapter}", "--explain=a.png"],
         *([R, F, f"--base={v}"] for v in (N, L, "{text}")),
         ["{adapter}", "{broken}"], ["{adapter}", F, "--nothing"], ["a/b", F],
+    ),
+    "errors": (
+        [], [N], [L], [F], ["{empty}"], ["{adapter}"], [R, "--nothing"],
+        *([R, f"--clips={v}"] for v in ("-1", "x", "1.5", "nan")),
+        *([R, f"--output={v}"] for v in ("/nowhere/a.html", "/proc/a.html", "/")),
+    ),
+    "demo": (
+        [], [N], [L], [F], ["{empty}"], [R, N], [R, "--nothing"], [R, "--base=/nowhere"],
+        *([R, f"--port={v}"] for v in ("-1", "0", "x", "1.5", "70000")),
+        [R, "--device=gpu"],
     ),
     "share": (
         [], ["save"], ["save", R], ["save", N, O], ["save", L, O], ["save", F, O],

@@ -5,8 +5,8 @@ import os
 import pandas
 
 from ...errors import InputError
-from ...training.predictions import SEPARATOR
-from .canvas import blank, literal, save
+from ...inference.canvas import blank, literal, save
+from ...training.predictions import SEPARATOR, read_predictions
 
 COUNTED = 20  # classes: with more, the cells are too small for their counts
 LEGIBLE = 60  # classes: with more, their names are
@@ -40,7 +40,7 @@ def draw_confusion(predictions, path, title=None):
     if isinstance(predictions, (str, os.PathLike)):
         predictions = [predictions]
     try:
-        tables = [_read(file) for file in predictions]
+        tables = [read_predictions(file) for file in predictions]
     except InputError as error:
         return f"no confusion matrix: {error}"
     names = list(dict.fromkeys(n for t in tables for n in _classes(t)))
@@ -53,15 +53,6 @@ def draw_confusion(predictions, path, title=None):
     matrix = counts.reindex(index=names, columns=names, fill_value=0)
     _draw(matrix.to_numpy(), names, path, title)
     return ""
-
-
-def _read(path):
-    """Labels are words, also one that is called NA."""
-    words = {"label": str, "predicted": str}
-    try:
-        return pandas.read_csv(path, dtype=words, keep_default_na=False)
-    except ValueError as error:  # of any kind that pandas has
-        raise InputError(f"{path} cannot be read: {error}")
 
 
 def _classes(table):

@@ -5,7 +5,7 @@ from statistics import mean, stdev
 
 from matplotlib.ticker import MaxNLocator
 
-from .canvas import COLOURS, band, blank, literal, save
+from ...inference.canvas import COLOURS, band, blank, literal, save
 
 
 def draw_curves(histories, metric, path, title, scale=1):

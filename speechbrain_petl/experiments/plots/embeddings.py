@@ -3,7 +3,7 @@
 import numpy
 
 from ...errors import InputError
-from .canvas import COLOURS, blank, literal, save
+from ...inference.canvas import COLOURS, blank, literal, save
 
 MARKERS = "osD^vP*Xph"
 PERPLEXITY = 30

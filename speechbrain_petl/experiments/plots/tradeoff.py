@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy
 
-from .canvas import COLOURS, blank, literal, save
+from ...inference.canvas import COLOURS, blank, literal, save
 
 RADII = (7, 16, 28, 42, 58)  # points from a dot to its label
 ANGLES = numpy.radians((0, 180, 90, 270, 45, 315, 135, 225))

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from ...inference.canvas import COLOURS
 from ...training.predictions import PREDICTIONS
 from ..plots import (
     draw_confusion,
@@ -11,7 +12,6 @@ from ..plots import (
     draw_shots,
     draw_tradeoff,
 )
-from ..plots.canvas import COLOURS
 from .embeddings import embed_test_set
 
 

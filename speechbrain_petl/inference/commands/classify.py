@@ -24,6 +24,7 @@ def _parse(argv):
     add_model(parser)
     add("files", nargs="+", help="sound files, folders of them, or -")
     add("--top", type=int, default=3, help="labels to print for each file")
+    add("--reject", type=float, help='say "unknown" below this probability')
     _add_outputs(parser)
     add("--windows", type=int, help="take so many from the start of a file")
     add("--overlap", type=float, help="fraction that windows have in common")
@@ -40,8 +41,10 @@ def _parse(argv):
         parser.error("--num_workers: give 0 or more")
     if args.hop is not None and args.overlap is not None:
         parser.error("--hop and --overlap say the same: give one of them")
-    if args.threshold is not None and not 0 <= args.threshold <= 1:
-        parser.error("--threshold: give a probability from 0 to 1")
+    for name in ("threshold", "reject"):
+        given = getattr(args, name)
+        if given is not None and not 0 <= given <= 1:
+            parser.error(f"--{name}: give a probability from 0 to 1")
     return args
 
 
@@ -55,4 +58,5 @@ def _add_outputs(parser):
     add("--format", choices=ENDINGS, help="of these, if not by its ending")
     add("--threshold", type=float, help="all labels as likely in a segment")
     add("--no_join", action="store_true", help="a segment for each window")
+    add("--explain", help="draw, as png, what of one file has mattered")
     add("--embeddings", help="write an .npz: of files, or of segments' windows")

@@ -3,8 +3,16 @@
 import os
 from textwrap import fill
 
-from matplotlib import colormaps
-from matplotlib.figure import Figure
+from ..errors import InputError
+
+try:
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+    from matplotlib.image import imsave  # noqa: F401
+except ImportError:
+    raise InputError(
+        "pictures need matplotlib: pip install 'speechbrain_petl[plots]'"
+    )
 
 DPI = 120
 COLOURS = colormaps["tab10"].colors

@@ -1,0 +1,62 @@
+"""The page to try models in, in a real browser."""
+
+import shutil
+
+import pytest
+import soundfile
+import torch
+from finished_runs import altered
+from speechbrain_petl import AdapterSet, InputError
+from speechbrain_petl.inference import demo
+
+
+def test_another_base_is_refused(finished):
+    models = [str(finished("ESC50")), str(finished("whisper"))]
+    with pytest.raises(InputError, match="put it into a set of its own"):
+        demo.main(models)
+
+
+def test_the_page_has_all_models(finished, tmp_path):
+    pytest.importorskip("gradio")
+    run = finished("ESC50")
+    adapters = AdapterSet()
+    adapters.add("one", run)
+    adapters.add("two", altered(run, tmp_path / "two", seed=1))
+    page = demo.make_page(adapters)
+    (model,) = (
+        b for b in page.blocks.values() if type(b).__name__ == "Dropdown"
+    )
+    assert [name for name, _ in model.choices] == ["one", "two"]
+
+
+@pytest.mark.slow
+def test_in_a_browser(finished, tmp_path):
+    """Upload a clip, read its label, see the picture; choose another model."""
+    pytest.importorskip("gradio")
+    playwright = pytest.importorskip("playwright.sync_api")
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no browser here")
+    run, wav = finished("ESC50"), tmp_path / "a.wav"
+    soundfile.write(wav, torch.randn(9000).numpy() / 10, 16000)
+    adapters = AdapterSet()
+    adapters.add("one", run)
+    adapters.add("two", altered(run, tmp_path / "two", seed=1))
+    wanted = [adapters[name].classify_file(wav)[3][0] for name in adapters]
+    page = demo.make_page(adapters)
+    page.launch(prevent_thread_lock=True, quiet=True)
+    try:
+        with playwright.sync_playwright() as api:
+            chromium = api.chromium.launch(
+                executable_path=browser, args=["--no-sandbox"]
+            )
+            shown = chromium.new_page()
+            shown.goto(page.local_url)
+            shown.locator("input[type=file]").first.set_input_files(wav)
+            label = shown.locator("[data-testid=label-output-value]")
+            label.wait_for(timeout=120_000)
+            assert label.inner_text().strip() == wanted[0]
+            shown.locator("img[src^='data:image']").wait_for(timeout=120_000)
+            chromium.close()
+    finally:
+        page.close()
