@@ -32,11 +32,11 @@ COMMANDS = {  # name -> its module, and what it does
         "name what is in sound files, by a finished run or an adapter",
     ),
     "errors": (
-        "inference.error_page",
+        "inference.commands.errors",
         "a page to see and hear what a finished run got wrong",
     ),
     "demo": (
-        "inference.demo",
+        "inference.commands.demo",
         "a page to try models in: upload, microphone, what mattered (Gradio)",
     ),
     "share": (

@@ -239,14 +239,13 @@ def _identity(folder, file):
 
 def _is_prepared(save_folder, options):
     path = os.path.join(save_folder, STAMP)
-    if not os.path.isfile(path):
-        return False
-    with open(path, encoding="utf-8") as file:
-        same = json.load(file) == options
+    same = False
+    if os.path.isfile(path):
+        with open(path, encoding="utf-8") as file:
+            same = json.load(file) == options
     if same:
         logger.warning(
-            f"the clips are those that {save_folder} lists, made from the same "
-            f"csv files ({LEFT_OUT} has those that were missing). Delete "
-            f"{path} to look for clips again."
+            f"the clips are those of {save_folder}, from the same csv files "
+            f"({LEFT_OUT}: what was missing). To look again, delete {path}."
         )
     return same

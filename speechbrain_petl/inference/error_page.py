@@ -1,4 +1,4 @@
-"""A page to see and hear what a run got wrong: sbpetl errors RUN.
+"""A page to see and hear what a run got wrong.
 
 One html file, which needs no network: the confusion matrix with the clips of
 each cell, the clips it was surest of and wrong about with a player, figures of
@@ -13,15 +13,12 @@ import soundfile
 from tqdm import tqdm
 
 from ..data.audio import SAMPLE_RATE, check_audio, read_audio
-from ..errors import ArgumentParser, InputError, printable
+from ..errors import InputError
 from ..lobes.fbank import Fbank
 from ..training.calibration import answers_of, calibration_error, reliability
 from .classes import confusion_cells, figures_of, judge
-from .options import TRUST, check_file
 from .spectrograms import data_uri, spectrogram_uri
-from .tested import read_tested
 
-PAGE = "errors.html"
 CLIPS = 50  # with a player
 SECONDS = 30  # of a clip that are heard
 TEMPLATE = "error_page.html"
@@ -101,25 +98,3 @@ def _seen_and_heard(sound):
         "picture": spectrogram_uri(cells),
         "seconds": len(wav) / SAMPLE_RATE,
     }
-
-
-def main(argv):
-    """The command line: RUN and options."""
-    parser = ArgumentParser(prog="sbpetl errors", description=__doc__)
-    add = parser.add_argument
-    add("run", help="a finished run: its output_folder")
-    add("--output", help=f"the page to write, by default RUN/{PAGE}")
-    add("--clips", type=int, default=CLIPS, help="misclassified ones to hear")
-    add("--base", help="the pretrained weights, if moved")
-    add("--trust", action="store_true", help=TRUST)
-    args = parser.parse_args(argv)
-    if args.clips < 0:
-        parser.error("--clips: give 0 or more")
-    path = args.output or Path(args.run).expanduser() / PAGE
-    if args.output:
-        check_file(path, "--output=")
-    tested = read_tested(args.run, args.base, args.trust)
-    said = write_errors(tested, path, args.clips)
-    print(f"{path}: {said['wrong']} of {said['clips']} clips are wrong")
-    for note in said["silent"]:
-        print(printable(f"not heard: {note}"))

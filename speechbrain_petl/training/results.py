@@ -3,17 +3,13 @@
 import json
 import math
 import os
-import shlex
-import sys
 from pathlib import Path
 
 from speechbrain.utils.distributed import main_process_only
 from speechbrain.utils.logger import get_logger
 
-from ..adapters.adapted import count_parameters
 from ..data.checksums import check_seal, check_sum, sealed, sha256_of
 from ..errors import InputError
-from ..recipe.experiment import NOTES
 from ..recipe.settings import sums_of_settings
 from ..weights.adapter_files import (
     WEIGHTS,
@@ -23,7 +19,7 @@ from ..weights.adapter_files import (
     weights_beside,
 )
 from .calibration import measure
-from .device import device_name, peak_memory
+from .measured import measured
 from .predictions import predictions_beside, write_predictions
 from .summary import summary
 
@@ -90,7 +86,7 @@ def write_run(brain, identifies, path):
     save = main_process_only(save_weights)
     path_of_weights = weights_beside(path)
     save(path_of_weights, modules, brain.activation, brain.temperature)
-    result = {**identifies, **_measured(brain), "calibration": calibration}
+    result = {**identifies, **measured(brain), "calibration": calibration}
     result = write_result(result, path, sums_of_run) or result
     logger.info(f"the run is finished\n{summary(result, path)}")
     return result
@@ -122,29 +118,6 @@ def sums_of_run(path):
     if predictions.is_file():
         sums[predictions.name] = sha256_of(predictions)
     return sums
-
-
-def _measured(brain):
-    """What a run adds to what identifies it."""
-    trainable, total = count_parameters(brain.modules)
-    return {
-        "metrics": brain.test_stats,
-        "select": brain.select,
-        "tested_epoch": brain.tested_epoch,
-        "tested_on": brain.test_on,
-        "trainable_parameters": trainable,
-        "total_parameters": total,
-        "adapter_bytes": brain.adapter_bytes,
-        "seconds": round(brain.record.seconds, 1),
-        "peak_memory_mib": peak_memory(brain.device),
-        "device": device_name(brain.device),
-        "precision": brain.precision,
-        "processes": brain.processes,
-        "debug": brain.debug,
-        "command": shlex.join(sys.argv),
-        "notes": list(NOTES.texts),  # what prepare.py has warned of
-        "history": brain.record.history,
-    }
 
 
 @main_process_only

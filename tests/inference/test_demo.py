@@ -8,12 +8,13 @@ import torch
 from finished_runs import altered
 from speechbrain_petl import AdapterSet, InputError
 from speechbrain_petl.inference import demo
+from speechbrain_petl.inference.commands import demo as demo_command
 
 
 def test_another_base_is_refused(finished):
     models = [str(finished("ESC50")), str(finished("whisper"))]
     with pytest.raises(InputError, match="put it into a set of its own"):
-        demo.main(models)
+        demo_command.main(models)
 
 
 def test_the_page_has_all_models(finished, tmp_path):

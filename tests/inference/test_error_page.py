@@ -16,7 +16,8 @@ from finished_runs import TAGS, clips_of_test
 from sklearn.metrics import precision_recall_fscore_support
 from speechbrain_petl import InputError
 from speechbrain_petl.inference.classes import figures_of, judge, said_of
-from speechbrain_petl.inference.error_page import main, write_errors
+from speechbrain_petl.inference.commands.errors import main
+from speechbrain_petl.inference.error_page import write_errors
 from speechbrain_petl.inference.tested import Tested, read_tested
 from speechbrain_petl.training.predictions import PREDICTIONS
 

@@ -1,0 +1,42 @@
+"""What a run has measured, and on what machine, for its result.json."""
+
+import shlex
+import sys
+
+from ..adapters.adapted import count_parameters
+from ..recipe.experiment import NOTES
+from .device import device_name, peak_memory
+
+
+def measured(brain):
+    """What a run adds to what identifies it.
+
+    Arguments
+    ---------
+    brain : PETLBrain
+        That has been tested.
+
+    Returns
+    -------
+    dict
+        For its result.json.
+    """
+    trainable, total = count_parameters(brain.modules)
+    return {
+        "metrics": brain.test_stats,
+        "select": brain.select,
+        "tested_epoch": brain.tested_epoch,
+        "tested_on": brain.test_on,
+        "trainable_parameters": trainable,
+        "total_parameters": total,
+        "adapter_bytes": brain.adapter_bytes,
+        "seconds": round(brain.record.seconds, 1),
+        "peak_memory_mib": peak_memory(brain.device),
+        "device": device_name(brain.device),
+        "precision": brain.precision,
+        "processes": brain.processes,
+        "debug": brain.debug,
+        "command": shlex.join(sys.argv),
+        "notes": list(NOTES.texts),  # what prepare.py has warned of
+        "history": brain.record.history,
+    }
