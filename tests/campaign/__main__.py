@@ -34,7 +34,7 @@ def parts(quick=False, rounds=100):
         }
     few = {"ways": ("cut", "flipped"), "only": lambda n: n.endswith(FEW_FILES)}
     return {
-        "kills": lambda *to: kills.campaign(*to, 3),
+        "kills": lambda *to: kills.campaign(*to, rounds),
         "damage": lambda *to: damage.campaign(*to, **few),
         "inputs": lambda *to: inputs.campaign(*to, every=20),
         "hostile": hostile.campaign,

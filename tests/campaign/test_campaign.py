@@ -13,6 +13,7 @@ from running import ROOT
 def test_bad_days(part, tmp_path):
     """In a process of its own: it forks, and has computed nothing before."""
     command = [sys.executable, "-m", "tests.campaign", part, "--quick"]
+    command += ["--rounds", "3"]
     done = subprocess.run(
         [*command, f"--journal={tmp_path}"],
         capture_output=True,
