@@ -10,7 +10,7 @@ from ..data.audio import SAMPLE_RATE
 from ..data.finding import find_audio
 from ..data.windows import MOST_OVERLAP
 from ..errors import InputError, printable
-from ..lobes.ast import merge_tokens
+from ..lobes.merge_tokens import merge_tokens
 from ..recipe.command_line import check_device
 from .classifier import AudioClassifier
 from .outputs import Failures, check_outputs, open_outputs

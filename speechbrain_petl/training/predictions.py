@@ -7,6 +7,8 @@ import torch
 
 from speechbrain.utils.distributed import main_process_only
 
+from .metrics.voting import vote
+
 PREDICTIONS = "predictions.csv"
 SEPARATOR = "|"  # between the labels of a clip that has several
 TAG_THRESHOLD = 0.5  # from which on a tag is predicted
@@ -45,8 +47,7 @@ def predicted(probabilities, labels, activation="softmax"):
 class Predictions:
     """What the classifier said of each clip, gathered over all processes.
 
-    Rows of one id, the windows of a file, vote by their mean log-probability,
-    those of tags by their mean probability, as in ``voting.PerFile``.
+    Rows of one id, the windows of a file, vote as in ``voting.vote``.
 
     Arguments
     ---------
@@ -86,11 +87,8 @@ class Predictions:
         targets : torch.Tensor
             Class indices (batch,), or shares of the classes (batch, class).
         """
-        votes = logits.detach().cpu().double()
-        tags = self.activation == "sigmoid"
-        votes = votes.sigmoid() if tags else votes.log_softmax(dim=1)
-        for name, vote, target in zip(ids, votes, targets.cpu()):
-            self.scores.setdefault(name, []).append(vote)
+        for name, row, target in zip(ids, logits.detach().cpu(), targets.cpu()):
+            self.scores.setdefault(name, []).append(row)
             true = target.nonzero().flatten() if target.dim() else [target]
             self.truth[name] = [int(index) for index in true]
 
@@ -106,21 +104,27 @@ class Predictions:
         import pandas
 
         names = [self.labels.ind2lab[i] for i in range(len(self.labels))]
-        rows = []
-        for name in sorted(self.scores):
-            mean = torch.stack(self.scores[name]).mean(dim=0)
-            tags = self.activation == "sigmoid"
-            values = (mean if tags else mean.softmax(dim=0)).tolist()
-            true = [str(names[i]) for i in self.truth[name]]
-            rows.append(
-                {
-                    "id": name,
-                    "label": SEPARATOR.join(true),
-                    "predicted": predicted(values, names, self.activation),
-                    **{f"p({n})": p for n, p in zip(names, values)},
-                }
-            )
-        return pandas.DataFrame(rows)
+        clips = sorted(self.scores)
+        # 20,000 clips of 527 classes are too many for objects
+        said = torch.cat(
+            [
+                vote(torch.stack(self.scores[clip])[None], self.activation)
+                for clip in clips
+            ]
+        ).numpy()
+        rows = {
+            "id": clips,
+            "label": [
+                SEPARATOR.join(str(names[i]) for i in self.truth[clip])
+                for clip in clips
+            ],
+            "predicted": [
+                predicted(row, names, self.activation) for row in said.tolist()
+            ],
+        }
+        columns = [f"p({name})" for name in names]
+        scores = pandas.DataFrame(said, columns=columns)
+        return pandas.concat([pandas.DataFrame(rows), scores], axis=1)
 
     def write(self, path):
         """Gather the clips of all processes and write them as csv, once.
@@ -136,11 +140,50 @@ class Predictions:
             torch.distributed.all_gather_object(shares, own)
             self.reset()
             for scores, truth in shares:
-                for name, votes in scores.items():
-                    self.scores.setdefault(name, []).extend(votes)
+                for name, logits in scores.items():
+                    self.scores.setdefault(name, []).extend(logits)
                 self.truth.update(truth)
         if self.scores:
             _write_table(self.table(), path)
+
+
+class TextPredictions(Predictions):
+    """What a decoder said of each clip: texts.
+
+    Arguments
+    ---------
+    decode : callable
+        Maps symbols (symbol,) up to the end of the sequence to a text.
+
+    Example
+    -------
+    >>> rows = TextPredictions(lambda symbols: " ".join(map(str, symbols)))
+    >>> rows.add(["a"], [[3, 4]], [[3, 5]])
+    >>> rows.table().values.tolist()
+    [['a', '3 5', '3 4']]
+    """
+
+    def __init__(self, decode):
+        self.decode = decode
+        self.reset()
+
+    def add(self, ids, emitted, targets):
+        """Note a batch: symbols of each clip, emitted and true."""
+        for name, said, true in zip(ids, emitted, targets):
+            self.scores[name] = [self.decode(said)]
+            self.truth[name] = self.decode(true)
+
+    def table(self):
+        """Columns id, label and predicted; one row for each clip."""
+        import pandas
+
+        clips = sorted(self.scores)
+        rows = {
+            "id": clips,
+            "label": [self.truth[clip] for clip in clips],
+            "predicted": [self.scores[clip][0] for clip in clips],
+        }
+        return pandas.DataFrame(rows)
 
 
 @main_process_only
