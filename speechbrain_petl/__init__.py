@@ -27,8 +27,11 @@ _MODULES = {  # module -> the public names that are defined there
     "errors": "InputError",
     "inference.adapter_set": "AdapterSet",
     "inference.classifier": "AudioClassifier",
+    "inference.pretrained": "load_pretrained",
     "lobes.ast": "AST",
-    "lobes.augment": "Augment Mixup RandomGain SpecAugment TimeShift",
+    "lobes.augment": (
+        "Augment Mixup RandomGain SpecAugment SpectrogramNoise TimeShift"
+    ),
     "lobes.beats": "BEATs",
     "lobes.clip_mean": "ClipMean",
     "lobes.fbank": "Fbank",
@@ -43,7 +46,11 @@ _MODULES = {  # module -> the public names that are defined there
     "recipe.parsing": "parse_recipe",
     "training.brain": "PETLBrain",
     "training.loggers": "TrainLog",
-    "weights.loading": "load_pretrained save_pretrained",
+    "training.losses": "binary_cross_entropy weighted_cross_entropy",
+    "training.schedules": (
+        "PerEpoch SpeechBrainSchedule cosine warmup_multistep"
+    ),
+    "weights.loading": "load_pretrained_head save_pretrained",
 }
 _HOMES = {
     name: f"{__name__}.{module}"

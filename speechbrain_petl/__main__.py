@@ -27,6 +27,10 @@ COMMANDS = {  # name -> its module, and what it does
         "experiments.report.command",
         "results of runs to the tables and pictures of a recipe's README",
     ),
+    "ensemble": (
+        "experiments.ensemble",
+        "the mean or the vote of several runs' predictions, and its figure",
+    ),
     "classify": (
         "inference.commands.classify",
         "name what is in sound files, by a finished run or an adapter",

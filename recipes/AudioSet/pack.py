@@ -142,7 +142,7 @@ def split_shards(folder, train_set, valid_clips):
     folder : str
         What ``pack`` has made.
     train_set : str
-        "balanced", "unbalanced" or "full" (both).
+        "balanced", "unbalanced", "full" (both) or "none".
     valid_clips : int
         Hold out so many training clips, in whole shards. 0: no validation.
 
@@ -160,6 +160,9 @@ def split_shards(folder, train_set, valid_clips):
         train.update(shards)
         for label, number in labels.items():
             counts[label] = counts.get(label, 0) + number
+    test = read_index(f"{folder}/eval")[0]
+    if not TRAIN_SETS[train_set]:
+        return {"test": test}, counts
     paths, valid = sorted(train), {}
     random.Random(0).shuffle(paths)  # the same whatever the seed of the run
     while sum(valid.values()) < valid_clips and paths:
@@ -170,7 +173,7 @@ def split_shards(folder, train_set, valid_clips):
             f"valid_clips={valid_clips} leaves none of the {len(valid)} shards "
             f"of {folder} to train on: choose fewer, or pack smaller shards"
         )
-    splits = {"train": train, "test": read_index(f"{folder}/eval")[0]}
+    splits = {"train": train, "test": test}
     return {**splits, **({"valid": valid} if valid else {})}, counts
 
 

@@ -14,7 +14,8 @@ Official layout::
     class_labels_indices.csv       index,mid,display_name of 527 classes
 
 Three lines of comment, then ``YTID, start_seconds, end_seconds, "labels"``.
-The clips are in any folders, as ``Y<YTID>.wav`` or ``<YTID>.flac``.
+The clips are in any folders, as ``Y<YTID>.wav`` or ``<YTID>.flac``, with or without
+the start and the end after it, ``<YTID>_30.000_40.000.wav``.
 
 Authors
  * the speechbrain_petl developers, 2026
@@ -45,6 +46,7 @@ TRAIN_SETS = {  # option: official lists
     "balanced": ["balanced"],
     "unbalanced": ["unbalanced"],
     "full": ["balanced", "unbalanced"],
+    "none": [],  # to test alone
 }
 STAMP, LEFT_OUT = "prepared.json", "left_out.txt"
 SHOWN = 3  # examples in a message
@@ -72,7 +74,7 @@ def prepare_audioset(
     clips_folder : str, optional
         The folder of the clips, in subfolders or not; data_folder by default.
     train_set : str
-        "balanced", "unbalanced" or "full" (both).
+        "balanced", "unbalanced", "full" (both), or "none", to test alone.
     valid_clips : int
         How many training clips to hold out for validation, as the release has
         none for it. 0: no validation.
@@ -92,6 +94,8 @@ def prepare_audioset(
         "csv": {s: _identity(data_folder, SETS[s][0]) for s in sets},
     }
     splits = ["train", "test"] + (["valid"] if valid_clips else [])
+    if not TRAIN_SETS[train_set]:
+        splits = ["test"]
     tables = {s: os.path.join(save_folder, f"{s}.npy") for s in splits}
     if _is_prepared(save_folder, options):
         return tables
@@ -106,6 +110,9 @@ def prepare_audioset(
     left_out = os.path.join(save_folder, LEFT_OUT)
     with open(left_out, "w", encoding="utf-8") as file:
         file.writelines(lines)
+    parts = {"test": clips.pop("eval")}
+    if clips:
+        parts |= _splits(list(clips.values()), valid_clips)
     for split, path in tables.items():
         write_clips(path, *parts[split])
     write_json(stamp, options)
@@ -175,8 +182,8 @@ def _clips_of_sets(segments, clips_folder, save_folder):
         if not len(files):
             raise InputError(
                 f"clips_folder={clips_folder} has none of the {len(ids)} clips "
-                f"of {SETS[name][0]}: they are Y<YTID>.wav or <YTID>.wav "
-                "(or .flac, .ogg, .mp3), in subfolders or not"
+                f"of {SETS[name][0]}: they are Y<YTID>.wav, <YTID>_30.000.wav or "
+                "<YTID>.flac, for example, in subfolders or not"
             )
         if left_out:
             logger.warning(
@@ -189,7 +196,7 @@ def _clips_of_sets(segments, clips_folder, save_folder):
     return clips, lines
 
 
-def _splits(train_sets, test, valid_clips):
+def _splits(train_sets, valid_clips):
     """The training lists joined, less what is drawn for validation."""
     most = max(labels.shape[1] for _, labels in train_sets)
     files = np.concatenate([files for files, _ in train_sets])
@@ -210,10 +217,7 @@ def _splits(train_sets, test, valid_clips):
     order = np.random.default_rng(0).permutation(len(files))
     valid, train = np.sort(order[:valid_clips]), np.sort(order[valid_clips:])
     parts = {"train": train, "valid": valid}
-    return {
-        **{split: (files[i], labels[i]) for split, i in parts.items()},
-        "test": test,
-    }
+    return {split: (files[i], labels[i]) for split, i in parts.items()}
 
 
 def _check_disjoint(segments):

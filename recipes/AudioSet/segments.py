@@ -6,6 +6,7 @@ gigabytes in every process.
 
 import csv
 import os
+import re
 from array import array
 
 import numpy as np
@@ -27,6 +28,8 @@ SETS = {  # name: csv file, its official number of clips
     "eval": ("eval_segments.csv", 20371),
 }
 ID_LENGTH = 11  # characters of a YouTube id
+# <id> or Y<id>, then the start and the end in seconds, or milliseconds
+STEM = re.compile(rf"Y?([\w-]{{{ID_LENGTH}}})(?:_\d+(?:\.\d+)?){{0,2}}", re.A)
 FIELDS = 4  # id, start, end, labels
 
 
@@ -121,8 +124,8 @@ def find_clips(folder):
     Arguments
     ---------
     folder : str
-        Searched with its subfolders. The names are ``<id>`` or ``Y<id>`` and
-        an ending; other files are left alone.
+        Searched with its subfolders. The names are STEM and an ending; other
+        files are left alone.
 
     Returns
     -------
@@ -139,17 +142,13 @@ def find_clips(folder):
         subfolders.sort()
         for name in sorted(names):
             stem, extension = os.path.splitext(name)
-            prefix = stem[: len(stem) - ID_LENGTH]
-            if (
-                extension.lower() not in ENDINGS
-                or prefix not in ("", "Y")
-                or len(stem) < ID_LENGTH
-                or not stem.isascii()
-            ):
+            found = STEM.fullmatch(stem)
+            if not found or extension.lower() not in ENDINGS:
                 continue
-            ids += stem[len(prefix) :].encode()
+            ids += found[1].encode()
             place.append(len(folders))
-            kind.append(kinds.setdefault((prefix, extension), len(kinds)))
+            around = stem[: found.start(1)], stem[found.end(1) :] + extension
+            kind.append(kinds.setdefault(around, len(kinds)))
         folders.append(os.fsencode(os.path.join(root, "")))
     ids = np.frombuffer(bytes(ids), dtype=f"S{ID_LENGTH}")
     order = ids.argsort(kind="stable")  # the first of two in sorted order

@@ -34,7 +34,9 @@ from speechbrain_petl.data.text import (
 from speechbrain_petl.training.metrics.sequence_metrics import (
     ExactMatch,
     TokenErrorRate,
+    until,
 )
+from speechbrain_petl.training.text_predictions import TextPredictions
 from torch.nn.utils.rnn import pad_sequence
 
 import speechbrain as sb
@@ -44,9 +46,14 @@ from speechbrain.utils.distributed import run_on_main
 class SemanticsBrain(PETLBrain):
     """Waveform -> log-mel -> adapted AST -> time steps -> sub-words."""
 
-    def __init__(self, modules, *, searchers, **kwargs):
+    def __init__(self, modules, *, searchers, decode, **kwargs):
         super().__init__(modules, **kwargs)
         self.searchers = searchers  # stage -> SpeechBrain searcher
+        self.decode = decode
+
+    def new_predictions(self):
+        """The test notes texts."""
+        return TextPredictions(self.decode)
 
     def compute_forward(self, batch, stage):
         """Log probabilities (batch, token, vocabulary) and emitted tokens.
@@ -79,7 +86,7 @@ class SemanticsBrain(PETLBrain):
         """Negative log likelihood; counts the batch into the metrics."""
         log_probs, emitted = predictions
         targets, tokens_lens = batch.tokens_eos
-        self.score(emitted, targets)
+        self.score(emitted, targets, ids=batch.id)
         return self.hparams.seq_cost(log_probs, targets, length=tokens_lens)
 
     def loss_items(self, batch):
@@ -146,6 +153,7 @@ def main(argv):
             sb.Stage.VALID: decoder.searcher(hparams["greedy"], *ends),
             sb.Stage.TEST: decoder.searcher(hparams["beam"], *ends),
         },
+        decode=lambda row: tokenizer.decode_ids(until(EOS, row[None])[0]),
         metrics={
             "accuracy": ExactMatch(EOS, tokenizer.decode_ids),
             "token_error": TokenErrorRate(EOS),

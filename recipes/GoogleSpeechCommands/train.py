@@ -8,7 +8,6 @@ Authors
  * the speechbrain_petl developers, 2026
 """
 
-import torch
 from hyperpyyaml import load_hyperpyyaml
 from prepare import prepare_google_speech_commands
 from speechbrain_petl import (
@@ -41,10 +40,10 @@ class GoogleSpeechCommandsBrain(PETLBrain):
         return self.modules.classifier(embeddings), targets
 
     def compute_objectives(self, predictions, batch, stage):
-        """Cross entropy; counts the batch into the metrics."""
+        """The loss; counts the batch into the metrics."""
         logits, targets = predictions
         self.score(logits, batch.target, ids=batch.id)
-        return torch.nn.functional.cross_entropy(logits, targets)
+        return self.hparams.loss(logits, targets)
 
 
 def dataio_prep(hparams):

@@ -10,7 +10,6 @@ Authors
 
 from functools import partial
 
-import torch
 from hyperpyyaml import load_hyperpyyaml
 from prepare import prepare_sample_identification
 from speechbrain_petl import (
@@ -46,12 +45,12 @@ class SamplesBrain(PETLBrain):
         return self.modules.classifier(embeddings), targets
 
     def compute_objectives(self, predictions, batch, stage):
-        """Cross entropy; counts the batch into the metrics."""
+        """The loss; counts the batch into the metrics."""
         logits, targets = predictions
         self.score(
             logits, batch.soft_targets.data, ids=batch.name, files=batch.file
         )
-        return torch.nn.functional.cross_entropy(logits, targets)
+        return self.hparams.loss(logits, targets)
 
 
 def dataio_prep(hparams):

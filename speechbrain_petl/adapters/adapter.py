@@ -15,6 +15,7 @@ WHERE = {  # a block is -> how wide the tokens are there
     "before": width_of,
     "after": output_width_of,
 }
+AROUND = "around"
 
 
 class Adapter(nn.Module):
@@ -22,9 +23,10 @@ class Adapter(nn.Module):
 
     ``residual`` is whether A has a skip connection of its own. Parallel
     without one, before and after with one keep the pretrained function at
-    the start, since blocks start at zero; these are the defaults. The other
-    three of the ablation in https://arxiv.org/abs/2312.03694 do not:
-    x + f(x) + A(x), f(A(x)) and A(f(x)).
+    the start, since blocks start at zero; these are the defaults. The others
+    of the ablation in https://arxiv.org/abs/2312.03694 do not:
+    x + f(x) + A(x), f(A(x)), A(f(x)), and, "around" f, f(A(x)) + A(x), which
+    is its sequential adapter before f.
 
     Arguments
     ---------
@@ -35,9 +37,9 @@ class Adapter(nn.Module):
         Takes ``dim`` and returns A: (batch, token, dim) -> same.
     where : str
         "parallel", "before" or "after".
-    residual : bool, optional
-        A skip connection around A; by default the choice that keeps the
-        pretrained function.
+    residual : bool or str, optional
+        A skip connection over A; by default the choice that keeps the
+        pretrained function. Or "around", before f alone.
     scale : float
         A is multiplied by it; 0.1 in https://arxiv.org/abs/2205.13535.
     learn_scale : bool
@@ -69,6 +71,9 @@ class Adapter(nn.Module):
         self.pretrained_module = target_module
         self.where = where
         self.residual = where != "parallel" if residual is None else residual
+        check_choice("Adapter: residual", self.residual, (True, False, AROUND))
+        if self.residual == AROUND and where != "before":
+            raise InputError(f"Adapter: residual={AROUND!r} is for before")
         dim = dim or WHERE[where](target_module)
         self.block = _build(block, target_module, dim)
         self.scale = scale
@@ -82,6 +87,10 @@ class Adapter(nn.Module):
 
     def forward(self, x, *args, **kwargs):
         """Tokens (batch, token, dim) to what f returns, adapted."""
+        if self.residual == AROUND:
+            side = self._changed(x)
+            y = self.pretrained_module(side, *args, **kwargs)
+            return on_first(y, lambda first: first + side)
         if self.where == "before":
             return self.pretrained_module(self._adapt(x), *args, **kwargs)
         y = self.pretrained_module(x, *args, **kwargs)
@@ -91,10 +100,13 @@ class Adapter(nn.Module):
         return on_first(y, lambda first: first + side)
 
     def _adapt(self, x):
+        return x + self._changed(x) if self.residual else self._changed(x)
+
+    def _changed(self, x):
         change = self.block(x)
         if self.scaled:
             change = (change * self.scale).to(change.dtype)
-        return x + change if self.residual else change
+        return change
 
 
 def _build(block, module, dim):

@@ -5,11 +5,32 @@ ends in an up-projection that starts at zero, and only that one does: were the
 down-projection zero too, nothing but the last bias could ever move.
 """
 
+import torch
 from torch import nn
 
 from ..errors import check_choice
 
-ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU, "silu": nn.SiLU}
+
+class QuickGELU(nn.Module):
+    """x sigmoid(1.702 x), https://arxiv.org/abs/1606.08415.
+
+    Example
+    -------
+    >>> QuickGELU()(torch.ones(1))
+    tensor([0.8458])
+    """
+
+    def forward(self, x):
+        """Anything to the same shape."""
+        return x * torch.sigmoid(1.702 * x)
+
+
+ACTIVATIONS = {
+    "gelu": nn.GELU,
+    "quick_gelu": QuickGELU,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+}
 
 
 class Bottleneck(nn.Module):
@@ -24,11 +45,10 @@ class Bottleneck(nn.Module):
     width : int
         Width between the projections.
     activation : str
-        "gelu", "relu" or "silu".
+        One of ACTIVATIONS.
 
     Example
     -------
-    >>> import torch
     >>> Bottleneck(32, width=4)(torch.randn(3, 10, 32)).shape
     torch.Size([3, 10, 32])
     """

@@ -35,6 +35,9 @@ class Convpass(nn.Module):
         a stride of 10.
     class_tokens : int
         Number of tokens before the grid.
+    dropout : float
+        Before the up-projection; 0.1, with the activation "quick_gelu", is
+        what both papers have.
 
     Example
     -------
@@ -50,6 +53,7 @@ class Convpass(nn.Module):
         rows=None,
         class_tokens=2,
         activation="gelu",
+        dropout=0.0,
     ):
         super().__init__()
         self.rows = rows
@@ -61,6 +65,7 @@ class Convpass(nn.Module):
         # start as a plain bottleneck, the paper's choice
         nn.init.dirac_(self.conv.weight)
         nn.init.zeros_(self.conv.bias)
+        self.dropout = nn.Dropout(dropout)
         self.up = zero_linear(width, dim)
 
     def forward(self, x):
@@ -70,7 +75,7 @@ class Convpass(nn.Module):
             x = self._on_grid(x)
         else:
             x = apart(self._along_sequence, x)
-        return self.up(self.activation(x))
+        return self.up(self.dropout(self.activation(x)))
 
     def _along_sequence(self, x):
         return self.conv(x.transpose(1, 2)).transpose(1, 2)
@@ -170,5 +175,6 @@ class Depthwise(nn.Conv1d):
     def forward(self, x):
         """Tokens (batch, token, channel) to the same shape."""
         y = super().forward(x.transpose(1, 2)).transpose(1, 2)
-        # an even kernel yields one token more than it was given
-        return y[:, : x.shape[1]]
+        # an even kernel yields one token more than it was given: without the
+        # first, (kernel - 1) // 2 are before each token, as in padding="same"
+        return y[:, y.shape[1] - x.shape[1] :]

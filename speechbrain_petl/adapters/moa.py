@@ -9,8 +9,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ..errors import check_choice
 from .experts import make_experts
 from .masks import mask_of, padding_mask
+
+RELEASED = "released"
+EPSILON = 1e-6  # of the norms there
 
 
 class DenseMoA(nn.Module):
@@ -65,10 +69,12 @@ class SoftMoA(nn.Module):
         As for ``DenseMoA``.
     slots : int
         Slots per expert.
-    normalise : bool
+    normalise : bool or str
         Take the logits between the directions of tokens and slots, with a
         learned scale; one more parameter. The experts see the tokens as
-        they are.
+        they are, as in the second paper. "released" is what the code of the
+        first one computes: the experts see the directions of the tokens, and
+        the slots are divided by their norms over the experts.
 
     Example
     -------
@@ -86,10 +92,15 @@ class SoftMoA(nn.Module):
         with torch.no_grad():
             self.phi /= math.sqrt(dim)
         self.shape = (experts, slots)
+        choices = (True, False, RELEASED)
+        check_choice("SoftMoA: normalise", normalise, choices)
         self.scale = nn.Parameter(torch.ones(1)) if normalise else None
+        self.released = normalise == RELEASED
 
     def forward(self, x):
         """Tokens (batch, token, dim) to the same shape."""
+        if self.released:
+            x = x / (x.norm(dim=-1, keepdim=True) + EPSILON)
         logits = self._logits(x)
         combine = logits.softmax(dim=2, dtype=torch.float32).to(x.dtype)
         mask = mask_of(x)
@@ -104,5 +115,9 @@ class SoftMoA(nn.Module):
     def _logits(self, x):
         if self.scale is None:
             return x @ self.phi
+        if self.released:
+            phi = self.phi.unflatten(1, self.shape)
+            phi = phi / (phi.norm(dim=1, keepdim=True) + EPSILON)
+            return x @ (self.scale * phi.flatten(1))
         directions = self.scale * F.normalize(self.phi, dim=0)
         return F.normalize(x, dim=-1) @ directions

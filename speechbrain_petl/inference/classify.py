@@ -11,7 +11,7 @@ from ..data.audio import SAMPLE_RATE, read_audio
 from ..data.finding import find_audio
 from ..data.windows import MOST_OVERLAP
 from ..errors import InputError, printable
-from ..lobes.ast import merge_tokens
+from ..lobes.merge_tokens import merge_tokens
 from ..recipe.command_line import check_device
 from .answers import UNKNOWN
 from .classifier import AudioClassifier

@@ -18,7 +18,7 @@ def add_model(parser):
         Of a command.
     """
     add = parser.add_argument
-    add("model", help="a finished run, an adapter folder or NAME/REPOSITORY")
+    add("model", help="a run, an adapter, NAME/REPOSITORY or an AST's weights")
     add("--base", help="the pretrained weights, if not where MODEL says")
     add("--trust", action="store_true", help=TRUST)
 

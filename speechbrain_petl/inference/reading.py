@@ -5,6 +5,7 @@ the learned tensors.
 """
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from speechbrain.utils.fetching import fetch
@@ -18,9 +19,14 @@ from ..weights.adapter_files import FORMAT, WEIGHTS, digest_of, read_weights
 from ..weights.kept_base import BASE, FOLDER
 from .description import check, describe
 from .saved import Saved
+from .tagger import is_checkpoint, read_tagger
 
 DESCRIPTION = "adapter.json"
 KEPT = "keeps_base"  # of a description: whether BASE lies beside it
+
+
+class NotFetched(InputError):
+    """A repository that has no such file, or is out of reach."""
 
 
 def read_run(folder, trust=False):
@@ -99,12 +105,12 @@ def read_adapter(source, trust=False, **fetching):
 
 
 def read_saved(source, trust=False, **fetching):
-    """Read a finished run, an adapter folder or a repository of one.
+    """Read a finished run, an adapter or an AST with its head.
 
     Arguments
     ---------
     source, trust, **fetching
-        As for ``read_run`` or ``read_adapter``.
+        As for ``read_run``, ``read_adapter`` or ``tagger.read_tagger``.
 
     Returns
     -------
@@ -115,7 +121,14 @@ def read_saved(source, trust=False, **fetching):
     adapter = (folder / DESCRIPTION).is_file()  # has HPARAMS, too: see stock.py
     if (folder / HPARAMS).is_file() and not adapter:
         return read_run(source, trust)
-    return read_adapter(source, trust, **fetching)
+    if is_checkpoint(source):
+        return read_tagger(source)
+    try:
+        return read_adapter(source, trust, **fetching)
+    except NotFetched as error:
+        with suppress(InputError):
+            return read_tagger(source)
+        raise error
 
 
 def _file(source, name, fetching):
@@ -134,7 +147,7 @@ def _file(source, name, fetching):
         return fetch(name, str(source), **fetching)
     except Exception as error:
         reason = str(error).splitlines() or [""]
-        raise InputError(
+        raise NotFetched(
             f"{source} is no folder here, and its {name} cannot be fetched "
             f"from the Hugging Face hub: {type(error).__name__}: {reason[0]}"
         ) from error

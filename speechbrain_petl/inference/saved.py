@@ -11,9 +11,9 @@ from ..adapters.adapted import AdaptedEncoder
 from ..errors import InputError, check_arguments
 from ..weights.adapter_files import ACTIVATION, SIZE, TEMPERATURE, load_weights
 from ..weights.kept_base import load_base
-from ..weights.loading import load_pretrained
 from .building import build
 from .description import MODULES
+from .pretrained import load_pretrained
 
 ACTIVATIONS = ("softmax", "sigmoid")
 

@@ -25,8 +25,8 @@ PLAIN = {  # what a plain model is made of; its classifier may be torch's
     f"{NEW}speechbrain_petl.Pooling": "lobes.pooling:Pooling",
 }
 HEADS = (f"{NAME}torch.nn.Linear", f"{NAME}speechbrain_petl.NormLinear")
-# arguments of the AST that matter in training only
-TRAINING = ("patch_dropout", "gradient_checkpointing")
+# arguments of the AST that matter before it is trained only
+TRAINING = ("patch_dropout", "gradient_checkpointing", "source_input")
 WHOLE = [
     f"{n}.ckpt" for n in ("embedding_model", "classifier", "label_encoder")
 ]
@@ -101,7 +101,8 @@ def is_plain(encoder, described):
     tags = [next(iter(described[k])) for k in ("encoder", "fbank", "pooling")]
     if tags != list(PLAIN) or next(iter(described["classifier"])) not in HEADS:
         return False
-    return not described["encoder"][tags[0]].get("token_merging")
+    ast = described["encoder"][tags[0]]
+    return ast.get("distillation", True) and not ast.get("token_merging")
 
 
 def _write_python(folder):

@@ -11,9 +11,6 @@ from timm.layers import PatchDropout
 from timm.models.vision_transformer import Block
 from torch import nn
 
-from speechbrain.nnet.adapters import replace_module
-
-from ..adapters.probe import WeightedLayers
 from ..errors import InputError
 from .checkpointing import check_level, checkpointed
 from .merging import MergingBlocks
@@ -26,7 +23,7 @@ SIZES = {  # dim, depth, heads
     "base384": (768, 12, 12),
 }
 PATCH = 16  # mels and frames that one patch spans
-NORM = partial(nn.LayerNorm, eps=1e-6)
+EPSILON = 1e-6  # of LayerNorm
 BLOCK = partial(Block, qkv_bias=True)
 
 
@@ -55,6 +52,8 @@ class PlainAST(nn.Module):
         Dropout after the position embedding and inside the blocks.
     block : callable
         Makes a block.
+    epsilon : float
+        Of every LayerNorm; Hugging Face's AST has 1e-12.
 
     Example
     -------
@@ -74,6 +73,7 @@ class PlainAST(nn.Module):
         tstride=10,
         dropout=0.0,
         block=BLOCK,
+        epsilon=EPSILON,
     ):
         super().__init__()
         self.dim, depth, heads = shape_of(size, SIZES, "ast_size")
@@ -88,11 +88,12 @@ class PlainAST(nn.Module):
         tokens = CLASS_TOKENS + self.grid[0] * self.grid[1]
         self.pos_embed = nn.Parameter(torch.zeros(1, tokens, self.dim))
         self.pos_drop = nn.Dropout(dropout)
-        options = {"proj_drop": dropout, "norm_layer": NORM}
+        norm = partial(nn.LayerNorm, eps=epsilon)
+        options = {"proj_drop": dropout, "norm_layer": norm}
         self.blocks = nn.Sequential(
             *(block(self.dim, heads, **options) for _ in range(depth))
         )
-        self.norm = NORM(self.dim)
+        self.norm = norm(self.dim)
         self._initialise()
 
     def _initialise(self):
@@ -145,6 +146,15 @@ class AST(PlainAST):
     token_merging : float
         Of the patches, how many the last block does without in evaluation, 0
         to 0.9: see ``MergingBlocks``.
+    source_input : list of int, optional
+        [frames, fstride, tstride] that the pretrained weights were trained
+        with, for a file that does not state them and is not one of AudioSet.
+    distillation : bool
+        False leaves the distillation token out after its position was added,
+        as the prompts of https://arxiv.org/abs/2312.03694 do; the pooling then
+        takes ``class_tokens: 1``.
+    epsilon : float
+        As for ``PlainAST``.
 
     Example
     -------
@@ -164,8 +174,14 @@ class AST(PlainAST):
         dropout=0.0,
         gradient_checkpointing=False,
         token_merging=0.0,
+        source_input=None,
+        distillation=True,
+        epsilon=EPSILON,
     ):
-        super().__init__(size, mels, frames, fstride, tstride, dropout)
+        shape = (size, mels, frames, fstride, tstride)
+        super().__init__(*shape, dropout, epsilon=epsilon)
+        self.source_input, self.distillation = source_input, distillation
+        self._check(patch_dropout or token_merging)
         self.gradient_checkpointing = check_level(gradient_checkpointing)
         # if set, forward takes the tokens that enter this block: see training/cache
         self.start = None
@@ -176,6 +192,17 @@ class AST(PlainAST):
             )
         if token_merging:
             self.blocks = MergingBlocks(*self.blocks, ratio=token_merging)
+
+    def _check(self, fewer):
+        given = self.source_input
+        if given is not None and len(given) != 3:
+            raise InputError(
+                f"source_input={given}: give [frames, fstride, tstride]"
+            )
+        if fewer and not self.distillation:
+            raise InputError(
+                "distillation=False: without patch_dropout and token_merging"
+            )
 
     def forward(self, spectrogram, samples=None):
         """As ``PlainAST``."""
@@ -190,45 +217,8 @@ class AST(PlainAST):
 
     def embed(self, spectrogram):
         """As ``PlainAST``, without the patches that a step leaves out."""
-        return self.patch_drop(super().embed(spectrogram))
-
-
-def merge_tokens(encoder, ratio=0.5):
-    """Let an AST that is there already merge tokens in evaluation.
-
-    Arguments
-    ---------
-    encoder : torch.nn.Module
-        An AST or an AdaptedEncoder of one, such as the "encoder" of the mods
-        of an ``AudioClassifier``. Changed in place.
-    ratio : float
-        As of ``MergingBlocks``; 0 for none.
-
-    Returns
-    -------
-    torch.nn.Module
-        The encoder.
-
-    Example
-    -------
-    >>> encoder = merge_tokens(AST((32, 3, 2), frames=100), ratio=0.5).eval()
-    >>> encoder(torch.randn(3, 100, 128)).shape
-    torch.Size([3, 110, 32])
-    """
-    if any(isinstance(m, WeightedLayers) for m in encoder.modules()):
-        raise InputError("merge_tokens: WeightedLayers needs all tokens")
-    ast = next((m for m in encoder.modules() if isinstance(m, AST)), None)
-    if ast is None:
-        raise InputError(
-            f"merge_tokens: {type(encoder).__name__} is no AST and has no "
-            "tokens to merge"
-        )
-    name, stack = "blocks", ast.blocks
-    while hasattr(stack, "pretrained_module"):  # a prompt around it
-        name, stack = f"{name}.pretrained_module", stack.pretrained_module
-    merging = MergingBlocks(*stack, ratio=ratio).train(stack.training)
-    replace_module(ast, name, merging)
-    return encoder
+        x = self.patch_drop(super().embed(spectrogram))
+        return x if self.distillation else torch.cat([x[:, :1], x[:, 2:]], 1)
 
 
 def _grid(mels, frames, fstride, tstride):

@@ -156,6 +156,39 @@ def _(x, alpha):
     return x.new_empty(len(x), dtype=torch.float32)
 
 
+class SpectrogramNoise(nn.Module):
+    """Adds uniform noise to each bin, of another strength in each clip.
+
+    x + U(-a, a) with a from U(0, most), 0.1 in the original AST on Speech
+    Commands (https://arxiv.org/abs/2104.01778), whose noise is U(0, a).
+
+    Arguments
+    ---------
+    most : float
+        Of normalised log-mel values.
+    signed : bool
+        False: never negative, as the original's.
+
+    Example
+    -------
+    >>> x = torch.zeros(4, 100, 128)
+    >>> noisy, _ = SpectrogramNoise(most=0.1)(x, torch.eye(4))
+    >>> bool(noisy.abs().max() < 0.1), bool(noisy.min() < 0)
+    (True, True)
+    """
+
+    def __init__(self, most=0.1, signed=True):
+        super().__init__()
+        self.most, self.signed = most, signed
+
+    def forward(self, x, targets):
+        """Spectrograms (batch, frame, mel), with noise, and the targets."""
+        noise = torch.rand_like(x)
+        if self.signed:
+            noise = 2 * noise - 1
+        return x + noise * self.most * torch.rand_like(x[:, :1, :1]), targets
+
+
 class RandomGain(nn.Module):
     """Scales each waveform by a random number of decibels.
 

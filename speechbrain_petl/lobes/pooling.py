@@ -82,6 +82,9 @@ class NormLinear(nn.Sequential):
         Width of the embedding.
     classes : int
         Number of outputs.
+    epsilon : float
+        Of the LayerNorm: PyTorch's, unlike the encoder's; Hugging Face's head
+        has 1e-12.
 
     Example
     -------
@@ -90,6 +93,6 @@ class NormLinear(nn.Sequential):
     torch.Size([3, 10])
     """
 
-    def __init__(self, dim, classes):
-        # the head's LayerNorm has PyTorch's epsilon, unlike the encoder's
-        super().__init__(nn.LayerNorm(dim), nn.Linear(dim, classes))
+    def __init__(self, dim, classes, epsilon=1e-5):
+        norm = nn.LayerNorm(dim, eps=epsilon)
+        super().__init__(norm, nn.Linear(dim, classes))

@@ -139,6 +139,8 @@ def export_folder(recipe, folder, methods=None):
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(recipe, part, ignore=LEFT)
+    for inner in part.glob("*/train.py"):  # recipes of their own
+        shutil.rmtree(inner.parent)
     for name, text in texts.items():
         path = part / HPARAMS / f"{name}.yaml"
         path.parent.mkdir(parents=True, exist_ok=True)

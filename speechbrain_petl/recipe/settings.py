@@ -32,7 +32,7 @@ CHANGE_THE_RESULT = (
 # keys that may change between a run and its continuation
 MAY_CHANGE = {
     *("data_folder", "download", "num_workers"),
-    *("cache_folder", "ckpt_interval_minutes", "logger"),
+    *("cache_folder", "ckpt_interval_minutes", "logger", "wandb"),
 }
 
 
@@ -117,15 +117,25 @@ def _differences(old, new):
     Top-level keys that hold a single value come first: mappings that refer to
     it differ then too.
     """
-    was, now = _plain_settings(old), _plain_settings(new)
-    for key in ADDED - was.keys():
-        now.pop(key, None)
+    was = _plain_settings(old)
+    now = _without_added(_plain_settings(new), was)
     keys = sorted(k for k in was.keys() | now.keys() if not k.startswith("__"))
     keys.sort(key=lambda key: isinstance(new.get(key, old.get(key)), dict))
     for key in keys:
         if was.get(key) != now.get(key):
             lines = (dump_yaml({key: tree.get(key)}) for tree in (old, new))
             yield tuple(" ".join(line.split()) for line in lines)
+
+
+def _without_added(now, was):
+    """Without the keys that a version of before did not know."""
+    if not isinstance(now, dict) or not isinstance(was, dict):
+        return now
+    return {
+        key: _without_added(value, was.get(key))
+        for key, value in now.items()
+        if key in was or key not in ADDED
+    }
 
 
 def _plain_settings(tree):

@@ -6,10 +6,12 @@ The maths stays in each train.py; it tells this class all it needs to know.
 import torch
 
 import speechbrain as sb
+from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.utils.logger import get_logger
 
-from ..errors import InputError
-from .averaging import load_average
+from ..data.mixing import MixedClips
+from ..errors import InputError, check_choice
+from .averaging import keep_average, load_average
 from .cache.cached import cached_clips
 from .calibration import temperature_on
 from .checkpoints import save_epoch, save_within_epoch
@@ -34,31 +36,31 @@ class PETLBrain(ResumableBrain):
     modules : dict
         As for ``speechbrain.Brain``. Those that train are in the checkpoints.
     metrics : dict
-        Name -> torchmetrics metric, computed in every stage and, under
-        torchrun, over all processes.
+        Name -> torchmetrics metric, of every stage and over all processes.
     select : str, optional
-        The metric whose best validation value picks the epoch that is tested.
-        Without one, or without a validation set, it is the last.
+        The metric whose best validation value picks the epoch to test, if any.
     train_logger : speechbrain.utils.train_logger.TrainLogger
-        Where the statistics of each epoch go.
+        Of each epoch.
     labels : speechbrain.dataio.encoder.CategoricalEncoder, optional
-        The label set; with it, the test writes predictions.csv.
-    average : int
-        Test the average of the weights of so many of the best, or last,
-        epochs. So many checkpoints are kept.
+        Of the test's predictions.csv.
+    average, average_range : int, list of int
+        Average so many of the best, or last, epochs; or epochs [first, last].
+    mixup : dict, optional
+        Of ``MixedClips``: mix with any clip of the training set.
+    balance : bool
+        Draw the training clips so that the classes are balanced.
     test_on : str
         "test"; "valid" in a search, which may not look at the test set.
-    cache : str, optional
-        "features" or "frozen": what is computed once, see ``cache/cached.py``.
-    cache_folder : str, optional
-        Where it is kept.
+    cache, cache_folder : str, optional
+        "features" or "frozen": what is computed once, and where it is kept;
+        see ``cache/cached.py``.
     **kwargs : dict
-        ``seed``, ``opt_class``, ``hparams``, ``run_opts``, ``checkpointer``,
-        as for ``loop.ResumableBrain``.
+        As for ``loop.ResumableBrain``.
     """
 
     scores_training = True  # not where metrics keep every score of a stage
     activation = "softmax"  # of the logits; sigmoid for tags
+    new_predictions = Predictions  # notes the answers of a test
 
     def __init__(
         self,
@@ -69,6 +71,9 @@ class PETLBrain(ResumableBrain):
         train_logger,
         labels=None,
         average=1,
+        average_range=(),
+        mixup=None,
+        balance=False,
         test_on="test",
         cache=None,
         cache_folder=None,
@@ -84,21 +89,25 @@ class PETLBrain(ResumableBrain):
         self.record = Record()
         self.checkpointer.add_recoverable("metrics", self.metrics)
         self.checkpointer.add_recoverable(RECORD, self.record)
-        self.labels = labels
-        self.predictions = None  # noted in the test and to calibrate
-        self.temperature = 1.0
-        self.select, self.average = select, average
+        self.labels, self.predictions, self.temperature = labels, None, 1.0
+        self.select, self.balance, self.average = select, balance, average
+        self.mixup = mixup if mixup and mixup["prob"] else None
+        if self.mixup and cache:
+            raise InputError("mixup: clips that are mixed have no cache")
+        self.range_average = keep_average(
+            average_range, self.checkpointer, self.learned
+        )
         self.train_logger, self.test_on = train_logger, test_on
         self.cache = (cache, cache_folder)
-        self.scored = []  # of a training batch, not counted yet
+        self.mixed, self.scored = None, []  # the clips; what counts later
 
     def train_and_test(self, epoch_counter, datasets, loader, result, path):
         """Train, restore the chosen checkpoint, test, write the result.
 
         Arguments
         ---------
-        epoch_counter : speechbrain.utils.epoch_loop.EpochCounter
-            Counts to the number of epochs.
+        epoch_counter : speechbrain.utils.epoch_loop.EpochCounter or None
+            Counts to the number of epochs; None tests what was loaded.
         datasets : dict
             "train", "test" and, if there is one, "valid".
         loader : dict
@@ -113,25 +122,30 @@ class PETLBrain(ResumableBrain):
         dict
             What was written.
         """
-        if self.test_on not in datasets:
-            raise InputError(
-                f"brain: test_on: there is no {self.test_on!r} set here, but "
-                f"{', '.join(datasets)}"
-            )
+        check_choice("brain: test_on", self.test_on, datasets)
         check_identity(result)
         self.has_valid = "valid" in datasets
         self.select = self.select if self.has_valid else None
-        self.go_on_in(path, epoch_counter.limit, self.select, self.average)
+        limit = epoch_counter.limit if epoch_counter else None
+        self.go_on_in(path, limit, self.select, self.average)
         with cached_clips(self, datasets, loader, *self.cache) as datasets:
-            train, valid = datasets["train"], datasets.get("valid")
-            train = self.make_dataloader(train, sb.Stage.TRAIN, **loader)
-            epochs = self.epochs_left(epoch_counter)
-            self.fit(epochs, train, valid, None, {}, dict(loader))
+            if epoch_counter:
+                self._train(epoch_counter, datasets, loader)
             test, loader = datasets[self.test_on], dict(loader)
             self.evaluate(test, self.select, test_loader_kwargs=loader)
+            valid = datasets.get("valid")
             if valid is not None and self.test_on != "valid":
                 self.temperature = temperature_on(self, valid, loader)
         return write_run(self, result, path)
+
+    def _train(self, epoch_counter, datasets, loader):
+        train, valid, more = datasets["train"], datasets.get("valid"), {}
+        if self.mixup:
+            self.mixed = MixedClips(train, self.seed, **self.mixup)
+            train, more = self.mixed, {"collate_fn": PaddedBatch}
+        train = self.make_dataloader(train, sb.Stage.TRAIN, **more | loader)
+        left = self.epochs_left(epoch_counter)
+        self.fit(left, train, valid, None, {}, dict(loader))
 
     def score(self, predictions, targets, ids=None, **more):
         """Count a batch into the metrics of the running stage.
@@ -139,15 +153,13 @@ class PETLBrain(ResumableBrain):
         Arguments
         ---------
         predictions : torch.Tensor
-            What the metrics take as predictions, such as logits
-            (batch, class).
+            What the metrics take, such as logits (batch, class).
         targets : torch.Tensor
             What they take as targets, such as class indices (batch,).
         ids : list of str, optional
-            Of the clips, or of the files that they are windows of: what the
-            test predicts for each is noted, and probabilities are calibrated.
+            Of the clips, or of the files of windows: their answers are noted.
         **more : dict
-            What else they take, such as ``files`` of ``voting.PerFile``.
+            What else they take, as ``files`` of ``voting.PerFile``.
         """
         # a copy: what CUDA graphs return, their next replay overwrites
         predictions = predictions.detach().to(torch.float32, copy=True)
@@ -175,11 +187,9 @@ class PETLBrain(ResumableBrain):
         batch = batch.to(self.device, non_blocking=True)
         loss = super().evaluate_batch(batch, stage)
         if not torch.isfinite(loss):
-            logger.warning(
-                f"{stage.name}: the loss of the clips "
-                f"{', '.join(ids_of(batch))} is not finite",
-                main_process_only=False,
-            )
+            clips = ", ".join(ids_of(batch))
+            said = f"{stage.name}: the loss of the clips {clips} is not finite"
+            logger.warning(said, main_process_only=False)
         self.metrics.count_loss(loss, self.loss_items(batch))
         return loss
 
@@ -189,20 +199,21 @@ class PETLBrain(ResumableBrain):
         resumed = stage == sb.Stage.TRAIN and self.step > 0
         if not resumed or self.rank > 0:  # the main process has all counts
             self.metrics.reset()
-        self.predictions = Predictions() if stage == sb.Stage.TEST else None
-        if stage != sb.Stage.TEST:
+        testing = stage == sb.Stage.TEST
+        self.predictions = self.new_predictions() if testing else None
+        if not testing:
             self.record.start()
+        if stage == sb.Stage.TRAIN and self.mixed is not None:
+            self.mixed.epoch.fill_(self.epoch)
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Collect the statistics; at the end of an epoch, log and save."""
-        training = stage == sb.Stage.TRAIN
-        if training:
+        if training := stage == sb.Stage.TRAIN:
             self.refuse_an_epoch_without_steps()
         stats = self.metrics.compute(training and not self.scores_training)
         if stage == sb.Stage.TEST:
             self.predictions.gather()
-            self.test_stats = stats
-            meta = {"tested epoch": self.tested_epoch}
+            self.test_stats, meta = stats, {"tested epoch": self.tested_epoch}
             return self.train_logger.log_stats(meta, test_stats=stats)
         self.record.stop()
         if training:
@@ -213,19 +224,27 @@ class PETLBrain(ResumableBrain):
             self._end_epoch(**self.record.history[-1])
 
     def _end_epoch(self, epoch, train, valid=None):
-        self.train_logger.log_stats({"epoch": epoch}, train, valid)
+        meta = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"]}
+        self.train_logger.log_stats(meta, train, valid)
         self.step, self.avg_train_loss = 0, 0.0  # of the epoch that follows
+        if self.range_average:
+            self.range_average.add(epoch)
         selected = {self.select: valid[self.select]} if self.select else {}
         save_epoch(self.checkpointer, epoch, selected, self.average)
 
     def on_evaluate_start(self, max_key=None, min_key=None):
         """Restore the weights that validation chose, or refuse to test."""
+        self.tested_epoch, self.adapter_bytes = None, 0
+        if self.epochs is None:  # nothing was trained
+            return
         last = self.checkpointer.find_checkpoint()
+        several = self.average > 1 or self.range_average
         epochs = load_average(
-            self.checkpointer, self.learned, self.average, max_key
+            *(self.checkpointer, self.learned, self.average, max_key),
+            kept=self.range_average,
         )
         self.record.load(last.paramfiles[RECORD])
-        self.tested_epoch = epochs if self.average > 1 else epochs[0]
+        self.tested_epoch = epochs if several else epochs[0]
         self.adapter_bytes = sum(
             last.paramfiles[name].stat().st_size for name in self.learned
         )

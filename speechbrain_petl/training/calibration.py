@@ -175,7 +175,7 @@ def temperature_on(brain, dataset, loader):
         As ``fit_temperature``; 1 for a recipe that gives ``score`` no ids.
     """
     tested = brain.predictions
-    if not tested.logits:
+    if not (tested.logits and tested.has_probabilities):
         return 1.0
     brain.predictions, brain.stage = Predictions(), sb.Stage.VALID
     loader = {**loader, "ckpt_prefix": None}

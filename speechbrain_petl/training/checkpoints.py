@@ -123,6 +123,22 @@ def save_at_once(recoverable, path):
     os.replace(f"{path}.part", path)
 
 
+def load_state(recoverable, path, end_of_epoch):
+    """Load what ``save_at_once`` saved.
+
+    Arguments
+    ---------
+    recoverable : object
+        With a ``load_state_dict``.
+    path : str
+        The file.
+    end_of_epoch : bool
+        Not used.
+    """
+    del end_of_epoch
+    recoverable.load_state_dict(torch.load(path, weights_only=True))
+
+
 @contextmanager
 def naming(*folders):
     """Say which checkpoints they are that cannot be loaded inside.

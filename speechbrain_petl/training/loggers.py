@@ -30,7 +30,7 @@ class TrainLog(TrainLogger):
     """Writes a text file and, by name, to TensorBoard or Weights & Biases.
 
     A run that goes on where it was killed goes on in their curves, too. Only
-    the main process writes. ``wandb`` takes its settings from its own
+    the main process writes. What is not said to ``wandb`` here, it takes from
     environment variables, such as WANDB_PROJECT and WANDB_MODE=offline.
 
     Arguments
@@ -39,6 +39,8 @@ class TrainLog(TrainLogger):
         The text file; what the others write is beside it.
     logger : str or list of str, optional
         "tensorboard", "wandb" or both.
+    wandb : dict, optional
+        Arguments of ``wandb.init``: project, name, entity, group, tags, ...
     precision : int
         Number of decimal places in the text file.
 
@@ -50,7 +52,8 @@ class TrainLog(TrainLogger):
     'epoch: 1 - train loss: 5.0000e-01\\n'
     """
 
-    def __init__(self, save_file, logger=None, precision=4):
+    def __init__(self, save_file, logger=None, wandb=None, precision=4):
+        self.wandb = {k: v for k, v in (wandb or {}).items() if v is not None}
         self.folder = Path(save_file).parent
         self.file = FileTrainLogger(save_file, precision)
         self.names = [logger] if isinstance(logger, str) else [*(logger or ())]
@@ -86,8 +89,10 @@ class TrainLog(TrainLogger):
     def _other(self, name):
         """The logger of that name, made when it is first used."""
         if name not in self.others:
-            make = {"tensorboard": _Board, "wandb": _wandb}
-            self.others[name] = make[name](self.folder)
+            if name == "wandb":
+                self.others[name] = _wandb(self.folder, self.wandb)
+            else:
+                self.others[name] = _Board(self.folder)
         return self.others[name]
 
 
@@ -110,17 +115,21 @@ class _Board(TensorboardLogger):
         self.writer.flush()  # a killed run loses nothing
 
 
-def _wandb(folder):
+def _wandb(folder, options):
     import wandb
 
     path = folder / WANDB_ID
     if not path.is_file():
         path.write_text(uuid.uuid4().hex, encoding="utf-8")
     try:
+        named = {
+            "project": os.environ.get("WANDB_PROJECT", "speechbrain_petl"),
+            "name": "/".join(folder.absolute().parts[-2:]),
+            **options,
+        }
         return WandBLogger(
             wandb.init,
-            project=os.environ.get("WANDB_PROJECT", "speechbrain_petl"),
-            name="/".join(folder.absolute().parts[-2:]),
+            **named,
             id=path.read_text(encoding="utf-8"),
             resume="allow",
             dir=str(folder),

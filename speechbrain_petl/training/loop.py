@@ -13,9 +13,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import IterableDataset
 
 import speechbrain as sb
-from speechbrain.dataio.sampler import ReproducibleRandomSampler
 from speechbrain.utils.distributed import ddp_broadcast, run_on_main
 
+from ..data.mixing import random_sampler
 from ..errors import InputError, check_arguments, check_count
 from ..weights.kept_base import keep_random_base
 from .allocator import set_allocator
@@ -27,6 +27,7 @@ from .steps import SteppingBrain
 from .whole_checkpoints import tidy_checkpoints
 
 ENCODER = "encoder"  # the module whose base may be nobody else's
+OURS = ("scheduler", "groups")  # arguments of SteppingBrain
 INTERVALS = ("ckpt_interval_minutes", "ckpt_interval_steps")
 
 
@@ -43,7 +44,8 @@ class ResumableBrain(SteppingBrain):
     hparams, run_opts
         As for ``speechbrain.Brain``.
     **kwargs : dict
-        ``opt_class`` and ``checkpointer``, as for ``speechbrain.Brain``.
+        ``opt_class`` and ``checkpointer``, as for ``speechbrain.Brain``;
+        ``scheduler`` and ``groups``, as for ``steps.SteppingBrain``.
     """
 
     def __init__(self, modules, *, seed, hparams=None, run_opts=None, **kwargs):
@@ -53,7 +55,8 @@ class ResumableBrain(SteppingBrain):
         # PETLBrain's on_fit_batch_end saves
         options |= dict.fromkeys(INTERVALS, 0)
         others = {k: v for k, v in hparams.items() if k not in options}
-        check_arguments(sb.Brain, modules, key="brain", **kwargs)
+        theirs = {k: v for k, v in kwargs.items() if k not in OURS}
+        check_arguments(sb.Brain, modules, key="brain", **theirs)
         for name, module in modules.items():
             if not isinstance(module, torch.nn.Module):
                 raise InputError(f"modules: {name}: {module} is no module")
@@ -66,7 +69,7 @@ class ResumableBrain(SteppingBrain):
         # --debug gives each process a folder of its own: they take the first's
         folder = self.checkpointer.checkpoints_dir
         self.checkpointer.checkpoints_dir = ddp_broadcast(folder)
-        self.seed = seed
+        self.seed, self.balance = seed, False
         self.epoch = 0
         self.stream = None  # of training clips that orders them by itself
 
@@ -77,12 +80,13 @@ class ResumableBrain(SteppingBrain):
         ---------
         path : str
             Of the result.json in it.
-        epochs : int
-            That the learning rate falls over.
+        epochs : int or None
+            That the learning rate falls over; None for no training.
         select, keep
             As for ``whole_checkpoints.tidy_checkpoints``.
         """
-        check_count("epoch_counter: limit", epochs)
+        if epochs is not None:
+            check_count("epoch_counter: limit", epochs)
         check_count("brain: average", keep)
         self.epochs = epochs
         checkpoints = self.checkpointer.checkpoints_dir
@@ -164,7 +168,7 @@ class ResumableBrain(SteppingBrain):
         torch.utils.data.Sampler
             Yields the indices of an epoch; ``set_epoch`` changes the order.
         """
-        return ReproducibleRandomSampler(dataset, seed=seed)
+        return random_sampler(dataset, seed, self.balance)
 
     def on_fit_start(self):
         """As SpeechBrain's, with BatchNorm as it is on a CPU.

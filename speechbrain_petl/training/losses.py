@@ -3,7 +3,33 @@
 import torch
 
 
-def weighted_cross_entropy(logits, targets, weights=None):
+def binary_cross_entropy(logits, targets, label_smoothing=0.0):
+    """Binary cross entropy of each class by itself, with label smoothing.
+
+    Arguments
+    ---------
+    logits : torch.Tensor
+        Of the classes (batch, class).
+    targets : torch.Tensor
+        Soft: of each class (batch, class), 0 to 1.
+    label_smoothing : float
+        The targets t become t (1 - smoothing) + smoothing / 2.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar, the mean over clips and classes.
+
+    Example
+    -------
+    >>> binary_cross_entropy(torch.zeros(2, 2), torch.eye(2))
+    tensor(0.6931)
+    """
+    targets = targets * (1 - label_smoothing) + label_smoothing / 2
+    return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
+
+
+def weighted_cross_entropy(logits, targets, weights=None, label_smoothing=0.0):
     """Cross entropy of soft targets, the mean by weight.
 
     sum(w * loss) / sum(w) over the clips, as torch has it for class indices;
@@ -18,6 +44,8 @@ def weighted_cross_entropy(logits, targets, weights=None):
         Soft: of each class (batch, class), 1 in all.
     weights : torch.Tensor, optional
         Of the classes (class,).
+    label_smoothing : float
+        Share that all classes have in common.
 
     Returns
     -------
@@ -31,7 +59,7 @@ def weighted_cross_entropy(logits, targets, weights=None):
     tensor(0.6931)
     """
     losses = torch.nn.functional.cross_entropy(
-        logits, targets, reduction="none"
+        logits, targets, reduction="none", label_smoothing=label_smoothing
     )
     if weights is None:
         return losses.mean()

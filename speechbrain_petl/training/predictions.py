@@ -60,6 +60,8 @@ class Predictions:
     [['a', 'dog', 'dog'], ['b', 'cat', 'cat']]
     """
 
+    has_probabilities = True
+
     def __init__(self):
         self.logits, self.targets = {}, {}
 

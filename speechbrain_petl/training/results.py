@@ -71,9 +71,10 @@ def write_run(brain, identifies, path):
         What is in it.
     """
     calibration = _calibration(brain)
-    if brain.labels and calibration:
-        names = brain.labels.ind2lab
-        table = brain.predictions.table(
+    noted = brain.predictions
+    if noted.logits and (brain.labels or not noted.has_probabilities):
+        names = brain.labels.ind2lab if brain.labels else {}
+        table = noted.table(
             [str(names[i]) for i in range(len(names))],
             brain.activation,
             brain.temperature,
@@ -94,7 +95,8 @@ def write_run(brain, identifies, path):
 
 def _calibration(brain):
     """What a result says of it; None where no probabilities were noted."""
-    if not brain.predictions.logits:
+    noted = brain.predictions
+    if not (noted.logits and noted.has_probabilities):
         return None
     return measure(brain.predictions, brain.activation, brain.temperature)
 

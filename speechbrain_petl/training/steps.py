@@ -7,7 +7,6 @@ changes nothing, in any of them.
 import math
 
 import torch
-from torch.optim.lr_scheduler import CosineAnnealingLR
 
 import speechbrain as sb
 from speechbrain.utils.distributed import ddp_all_reduce
@@ -15,7 +14,9 @@ from speechbrain.utils.logger import get_logger
 from speechbrain.utils.optimizers import rm_vector_weight_decay
 
 from ..errors import InputError
-from .checkpoints import LAST_RECOVERABLE, save_at_once
+from .checkpoints import LAST_RECOVERABLE, load_state, save_at_once
+from .parameter_groups import parameter_groups
+from .schedules import cosine, make_schedule
 
 logger = get_logger(__name__)
 
@@ -27,10 +28,16 @@ class SteppingBrain(sb.Brain):
     ---------
     *args, **kwargs
         As for ``speechbrain.Brain``.
+    scheduler : callable
+        Makes the schedule of the learning rate, see ``schedules``.
+    groups : dict, optional
+        Glob over the names of parameters, "classifier.*" for example -> what
+        the optimizer does otherwise with them, {"lr": 0.001} for example.
     """
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args, scheduler=cosine, groups=None, **kwargs):
         super().__init__(*args, **kwargs)
+        self.make_scheduler, self.groups = scheduler, groups or {}
         world = torch.distributed.is_initialized()
         self.processes = torch.distributed.get_world_size() if world else 1
         self.rank = torch.distributed.get_rank() if world else 0
@@ -55,22 +62,36 @@ class SteppingBrain(sb.Brain):
         return len(batch)
 
     def init_optimizers(self):
-        """One optimizer over the trainable parameters, cosine to zero."""
-        trainable = [p for p in self.modules.parameters() if p.requires_grad]
+        """One optimizer over the trainable parameters, and its schedule."""
+        groups = parameter_groups(self.modules, self.groups)
         if self.remove_vector_weight_decay:
-            trainable = rm_vector_weight_decay(self.modules)
+            if any(isinstance(group, dict) for group in groups):
+                raise InputError(
+                    "remove_vector_weight_decay: not with brain: groups, which "
+                    "may have a weight_decay each"
+                )
+            groups = rm_vector_weight_decay(self.modules)
         try:
-            self.optimizer = self.opt_class(trainable)
+            self.optimizer = self.opt_class(groups)
         except (TypeError, ValueError) as error:  # lr=-1, or no such argument
             raise InputError(f"opt_class: {error}")
         self.optimizers_dict = {"opt_class": self.optimizer}
         steps = self.epochs * self.steps_per_epoch
         if self.optimizer_step_limit is not None:
             steps = min(steps, self.optimizer_step_limit)
-        self.scheduler = CosineAnnealingLR(self.optimizer, steps)
+        self.scheduler = make_schedule(
+            self.make_scheduler,
+            self.optimizer,
+            steps=steps,
+            epochs=self.epochs,
+            steps_per_epoch=self.steps_per_epoch,
+        )
         self.checkpointer.add_recoverable("optimizer", self.optimizer)
         self.checkpointer.add_recoverable(
-            LAST_RECOVERABLE, self.scheduler, custom_save_hook=save_at_once
+            LAST_RECOVERABLE,
+            self.scheduler,
+            custom_load_hook=load_state,
+            custom_save_hook=save_at_once,
         )
         self.statistics = _RunningStatistics(self.modules)
 

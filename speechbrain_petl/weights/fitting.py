@@ -53,7 +53,7 @@ def fit_positions(encoder, state, kind, metadata, source):
     table = state["pos_embed"]
     patches = table.shape[1] - CLASS_TOKENS
     candidates = _axes_of_table(kind, metadata, patches, encoder)
-    old = _pick(candidates, patches, source)
+    old = pick(candidates, patches, source)
     return {
         **state,
         "pos_embed": resize_positions(table, old, axes_of(encoder)),
@@ -65,22 +65,63 @@ def _axes_of_table(kind, metadata, patches, encoder):
     wanted = axes_of(encoder)
     if kind == "timm":
         return [square_axes(math.isqrt(max(patches, 0)), wanted)]
-    if kind in STATED and all(name in metadata for name in STATED[kind]):
-        stated = [int(metadata[name]) for name in STATED[kind]]
+    return axes_stated(kind, metadata) or [*AUDIOSET_AXES, wanted]
+
+
+def axes_stated(kind, metadata):
+    """The axes that are stated beside weights, as a list of one; or [].
+
+    Arguments
+    ---------
+    kind, metadata
+        As for ``fit_positions``.
+
+    Returns
+    -------
+    list of tuple of Axis
+        The mel axis and the frame axis.
+
+    Example
+    -------
+    >>> axes_stated("ours", {})
+    []
+    """
+    names = STATED.get(kind, STATED["huggingface"])
+    if all(name in metadata for name in names):
+        stated = [int(metadata[name]) for name in names]
         mels, fstride, frames, tstride = stated
         return [(Axis(mels, fstride), Axis(frames, tstride))]
-    return [*AUDIOSET_AXES, wanted]
+    return []
 
 
-def _pick(candidates, patches, file):
-    """The axes that give this number of patches."""
+def pick(candidates, patches, file):
+    """The axes that give a number of patches.
+
+    Arguments
+    ---------
+    candidates : list of tuple of Axis
+        What they may be.
+    patches : int
+        The number.
+    file : str or os.PathLike
+        For the error message.
+
+    Returns
+    -------
+    tuple of Axis
+        The first that fit.
+
+    Example
+    -------
+    >>> pick(AUDIOSET_AXES, 512, "ast.pth")[1].stride
+    16
+    """
     for axes in candidates:
         if axes[0].patches * axes[1].patches == patches:
             return axes
     grids = " or ".join(f"{m.patches} x {f.patches}" for m, f in candidates)
     raise InputError(
         f"{file} has positions for {patches} patches, but {grids} are "
-        "possible: keep its own config.json beside it if it is of Hugging "
-        "Face, else set `mels`, `frames`, `fstride` and `tstride` to those "
-        "it was trained with"
+        "possible: keep its config.json beside it, or set the encoder's "
+        "source_input: [frames, fstride, tstride]"
     )

@@ -4,7 +4,6 @@ Published weights of the AST come from https://github.com/YuanGongND/ast and, co
 from https://huggingface.co/MIT.
 """
 
-import re
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -14,16 +13,15 @@ from ..lobes.ast import AST
 from ..lobes.beats import BEATs
 from ..lobes.wav2vec2 import Wav2Vec2
 from ..lobes.whisper import Whisper
+from .ast_files import read_ast
 from .bundles import is_bundle
-from .convert_ast import (
-    CONVERTERS as AST_CONVERTERS,
-    kind_of,
-)
+from .checking import check_fit
 from .convert_speech import from_beats, from_wav2vec2
 from .convert_whisper import from_whisper
-from .fitting import STATED, fit_positions
+from .fitting import STATED
 from .positions import axes_of
-from .sources import ACCEPTED, read_config, read_state
+from .prefixes import without_wrappers
+from .sources import read_config, read_state
 
 FORMAT = "speechbrain_petl"
 # class of an encoder -> (encoder, state, metadata) to a state of its names
@@ -32,7 +30,6 @@ CONVERTERS = {
     BEATs: from_beats,
     Whisper: from_whisper,
 }
-SHOWN = 3  # keys of each kind in an error message
 
 
 def load_pretrained(encoder, source, revision=None):
@@ -77,43 +74,68 @@ def load_pretrained(encoder, source, revision=None):
         return encoder
     if not isinstance(source, (str, Path)):
         raise InputError(f"source={source}: give a name, a file or a folder")
-    file, state, metadata = read_state(source, revision)
     if isinstance(encoder, AST):
-        state = _for_ast(encoder, state, metadata, file)
+        state = read_ast(source, revision).for_encoder(encoder)
     else:
+        file, state, metadata = read_state(source, revision)
         beside = {} if is_bundle(source) else read_config(file)
         try:
             state = _converted(encoder, state, {**beside, **metadata})
         except InputError as error:
             raise InputError(f"{file}: {error}") from error
-        _check_fit(state, encoder, file)
+        check_fit(state, encoder, file)
     encoder.load_state_dict(state, strict=True)
     return encoder
 
 
+def load_pretrained_head(classifier, source, revision=None):
+    """Load the head that a published AST was trained with.
+
+    Arguments
+    ---------
+    classifier : speechbrain_petl.NormLinear
+        Changed in place; on the mean of the two class tokens.
+    source, revision
+        As for ``load_pretrained``.
+
+    Returns
+    -------
+    speechbrain_petl.NormLinear
+        The classifier.
+
+    Example
+    -------
+    >>> import torch
+    >>> from speechbrain_petl import AST, NormLinear
+    >>> state = AST((32, 1, 2)).state_dict().items()
+    >>> head = NormLinear(32, 5).state_dict().items()
+    >>> path = getfixture("tmp_path") / "official.pth"
+    >>> saved = {f"v.{k}": x for k, x in state}
+    >>> torch.save({**saved, **{f"mlp_head.{k}": x for k, x in head}}, path)
+    >>> load_pretrained_head(NormLinear(32, 5), path)[1].bias.shape
+    torch.Size([5])
+    """
+    read = read_ast(source, revision)
+    own = {k: tuple(v.shape) for k, v in classifier.state_dict().items()}
+    found = {k: tuple(v.shape) for k, v in read.head.items()}
+    if own != found:
+        raise InputError(
+            f"{read.file} has the head {found or None}, and the classifier is "
+            f"{own}: take NormLinear, pooling: mode: cls, and its data set"
+        )
+    classifier.load_state_dict(read.head)
+    return classifier
+
+
 def _converted(encoder, state, metadata):
     """With the encoder's names, by its own method or by the table."""
+    state = without_wrappers(state)
     if hasattr(encoder, "translate"):
         return encoder.translate(state, metadata)
     for kind, convert in CONVERTERS.items():
         if isinstance(encoder, kind):
             return convert(encoder, state, metadata)
     return state
-
-
-def _for_ast(encoder, state, metadata, file):
-    """With our names, and positions for the input of this encoder."""
-    kind = kind_of(state)
-    if kind is None:
-        raise InputError(
-            f"{file} holds no weights of an AST: it has {_few(state)}. "
-            f"{ACCEPTED}"
-        )
-    state = AST_CONVERTERS[kind](state)
-    _check_fit(state, encoder, file)
-    if kind == "huggingface":
-        metadata = read_config(file)
-    return fit_positions(encoder, state, kind, metadata, file)
 
 
 def save_pretrained(encoder, path):
@@ -151,52 +173,8 @@ def save_pretrained(encoder, path):
         (mels, fstride), (frames, tstride) = axes_of(encoder)
         stated = zip(STATED["ours"], (mels, fstride, frames, tstride))
         metadata |= {k: str(v) for k, v in stated}
+        metadata["heads"] = str(encoder.blocks[0].attn.num_heads)
     state = {k: v.contiguous() for k, v in encoder.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, path, metadata)
     return path
-
-
-def _check_fit(state, encoder, file):
-    """Names and shapes, but for the number of positions."""
-    own = {k: _shape(k, v) for k, v in encoder.state_dict().items()}
-    read = {k: _shape(k, v) for k, v in state.items()}
-    problems = {
-        "missing": [k for k in own if k not in read],
-        "unexpected": [k for k in read if k not in own],
-        "of another shape": [
-            f"{k} {read[k]} instead of {own[k]}"
-            for k in own
-            if k in read and read[k] != own[k]
-        ],
-    }
-    if any(problems.values()):
-        found = "; ".join(f"{k}: {_few(v)}" for k, v in problems.items() if v)
-        raise InputError(
-            f"{file} does not fit {type(encoder).__name__} of dim "
-            f"{encoder.dim}{_depth(own)}: {found}. Set `ast_size` or "
-            "`encoder_size` to the size of the checkpoint, or name another. "
-            f"{ACCEPTED}"
-        )
-
-
-def _depth(names):
-    numbers = [
-        re.findall(r"(?<![^.])(?:blocks|layers)\.(\d+)", n) for n in names
-    ]
-    depth = max((int(found[0]) + 1 for found in numbers if found), default=0)
-    return f" and depth {depth}" if depth else ""
-
-
-def _shape(key, tensor):
-    shape = list(tensor.shape)
-    if key == "pos_embed":
-        shape[1:2] = ["token"]
-    return "(" + ", ".join(map(str, shape)) + ")"
-
-
-def _few(names):
-    names = list(names)
-    more = len(names) - SHOWN
-    shown = ", ".join(names[:SHOWN])
-    return f"{shown} and {more} more" if more > 0 else shown

@@ -21,6 +21,7 @@ from .bundles import bundles_like, is_bundle, read_bundle
 
 STATED = ("cfg", "dims")  # of BEATs, of Whisper
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # as hubs name them
+CONFIG, FRONT_END = "config.json", "preprocessor_config.json"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 ACCEPTED = (
     "Accepted are, for the AST, one of Hugging Face, the official .pth and "
@@ -78,8 +79,8 @@ def read_state(source, revision=None):
     return file, _unwrap(state, file), metadata
 
 
-def read_config(file):
-    """What the config.json beside a file of weights holds; {} if there is none.
+def read_config(file, name=CONFIG):
+    """What a json file beside a file of weights holds; {} if there is none.
 
     Example
     -------
@@ -88,7 +89,7 @@ def read_config(file):
     >>> read_config(folder / "model.safetensors")
     {'max_length': 1024}
     """
-    path = Path(file).with_name("config.json")
+    path = Path(file).with_name(name)
     if not path.is_file():
         return {}
     try:
@@ -171,9 +172,9 @@ def _fetch(repository, revision):
         file = fetch(WEIGHT_FILES[0])
     except EntryNotFoundError:
         file = fetch(WEIGHT_FILES[1])
-    # without it, the number of patches may still tell the grid
-    with suppress(EntryNotFoundError):
-        fetch("config.json")
+    for name in (CONFIG, FRONT_END):  # weights may do without them
+        with suppress(EntryNotFoundError):
+            fetch(name)
     return Path(file)
 
 

@@ -192,6 +192,7 @@ SBPETL = {  # command -> command lines
         *(["{recipe}", f"--shots={v}"] for v in ("0", "-1", "x", "", "1.5")),
         *(["{recipe}", f"--jobs={v}"] for v in ("0", "-1", "x", "nan", "1.5")),
         *(["{recipe}", f"--gpus={v}"] for v in ("-1", "x", "1.5", "nan")),
+        *(["{recipe}", f"--nodes={v}"] for v in ("0", "-1", "x", "2")),
         *(["{recipe}", f"--time={v}", "--executor=slurm"] for v in ("0", "-1", "x")),
         *(["{recipe}", f"--cpus={v}", "--executor=slurm"] for v in ("0", "-1", "x")),
         ["{recipe}", "--executor=cloud"], ["{recipe}", "--script=nowhere.py"],

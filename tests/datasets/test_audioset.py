@@ -6,13 +6,20 @@ import sys
 from types import SimpleNamespace
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from layouts import truncated_wav
 from layouts_audioset import CLIPS, FILES, LABELS, NAMES, make_audioset, ytid
 from method_files import ROOT
 from running import assert_alike, result_of, torchrun, weights_of
-from speechbrain_petl import InputError, PETLBrain
+from speechbrain_petl import (
+    AST,
+    AudioClassifier,
+    InputError,
+    NormLinear,
+    PETLBrain,
+)
 from speechbrain_petl.data.clips import NO_LABEL, ClipDataset, write_clips
 from tiny_runs import TINY, load_prepare, methods_of, train
 
@@ -116,6 +123,63 @@ def test_killed_while_it_wrote(data, prepare, tmp_path, monkeypatch):
     assert open(first, "rb").read() != whole
     assert open(prepare(*options, 5)["train"], "rb").read() == whole
     assert not list(tmp_path.glob("*.part"))
+
+
+WILD = {  # names as downloaders write them
+    "-abcdefghi0.wav": "-abcdefghi0",
+    "Y-abcdefghi1.wav": "-abcdefghi1",
+    "Yabcdefghi2.flac": "Yabcdefghi2",
+    "Yabcdefgh_3_0.000.wav": "Yabcdefgh_3",
+    "abcdefghij4_000.wav": "abcdefghij4",
+    "Y_bcdefghij5_30.000_40.000.wav": "_bcdefghij5",
+    "abcdefgh_06_420000.mp3": "abcdefgh_06",
+    "Yabcdefghij7_30.wav": "abcdefghij7",
+}
+
+
+def test_names_in_the_wild(tmp_path):
+    """With a Y or not, with the start and the end or not."""
+    load_prepare(NAME)
+    for name in (*WILD, "abcdefghij.wav", "abcdefghijkl.wav", "a b.wav"):
+        (tmp_path / name).touch()
+    ids, files = sys.modules["segments"].find_clips(str(tmp_path))
+    found = {
+        f.decode().rsplit("/", 1)[1]: i.decode() for i, f in zip(ids, files)
+    }
+    assert found == WILD
+
+
+def head_saved(folder):
+    """An official file: a tiny AST with a head for the data set's classes."""
+    torch.manual_seed(0)
+    state = AST((32, 2, 2)).state_dict().items()
+    head = NormLinear(32, len(LABELS)).state_dict().items()
+    saved = {f"module.v.{k}": v for k, v in state}
+    saved |= {f"module.mlp_head.{k}": 9 * v for k, v in head}
+    torch.save(saved, folder / "tiny_10_10.pth")
+    return folder / "tiny_10_10.pth"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_pretrained(data, shards, tmp_path, packed):
+    """The head of the checkpoint, without training, on eval alone."""
+    source = head_saved(tmp_path)
+    argv = [f"--source={source}", "--frames=1024", "--expected={mAP: 0.9}"]
+    folder = shards if packed else data
+    result = train(NAME, folder, tmp_path / "run", *argv, method="pretrained")
+    assert result["history"] == [] and result["clips"] == {"test": 10}
+    said = f"mAP {result['metrics']['mAP']:.4f}, expected 0.9: NOT met"
+    assert said in (tmp_path / "run" / "log.txt").read_text()
+    classes = pandas.read_csv(tmp_path / "run" / "classes.csv")
+    assert list(classes["class"]) == NAMES
+    assert classes["AP"].mean() == pytest.approx(result["metrics"]["mAP"])
+    rows = pandas.read_csv(tmp_path / "run" / "predictions.csv")
+    assert len(rows) == 10 and "Speech|Dog" in set(rows["label"])
+    file = next((data / "audio" / "eval").glob("Y*.wav"))
+    tagger = AudioClassifier.from_run(tmp_path / "run")
+    row = rows.set_index("id").loc[file.stem].filter(like="p(")
+    probabilities = tagger.classify_file(file, windows=1)[0][0]
+    np.testing.assert_allclose(probabilities, row.astype(float), atol=1e-4)
 
 
 def test_missing_and_broken_clips_are_reported(prepare, tmp_path, caplog):

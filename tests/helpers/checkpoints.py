@@ -106,3 +106,12 @@ def refusal(source, *words, encoder=None):
     assert "\n" not in message
     assert all(torch.equal(encoder.state_dict()[k], before[k]) for k in before)
     return message
+
+
+def refusal_of(function, *arguments, words):
+    """What a function refuses, by words of its message."""
+    with pytest.raises(InputError) as caught:
+        function(*arguments)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    return message

@@ -21,8 +21,8 @@ from speechbrain_petl import (
     load_pretrained,
     save_pretrained,
 )
-from speechbrain_petl.lobes.ast import merge_tokens
 from speechbrain_petl.lobes.encoder import Encoder
+from speechbrain_petl.lobes.merge_tokens import merge_tokens
 from stranger import Stranger
 
 

@@ -7,7 +7,7 @@ import torch
 from adapter_methods import METHODS, spectrograms, tiny_ast
 from speechbrain_petl import AST, AdaptedEncoder
 from speechbrain_petl.errors import InputError
-from speechbrain_petl.lobes.ast import merge_tokens
+from speechbrain_petl.lobes.merge_tokens import merge_tokens
 from speechbrain_petl.lobes.merging import MergingBlocks, merge_pairs
 from torch import nn
 

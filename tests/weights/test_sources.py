@@ -116,6 +116,7 @@ def test_a_repository_is_downloaded(folder, encoder, monkeypatch):
     assert calls == [
         (repository, "model.safetensors", "f826b80"),
         (repository, "config.json", "f826b80"),
+        (repository, "preprocessor_config.json", "f826b80"),
     ]
 
 

@@ -158,6 +158,7 @@ def test_ours_make_a_round_trip(tmp_path):
     path = save_pretrained(encoder, str(tmp_path / "new" / "ast.safetensors"))
     assert read_state(path)[2] == {
         "format": "speechbrain_petl",
+        "heads": "3",
         **{name: str(value) for name, value in shape.items()},
     }
     loaded = load_pretrained(AST(SIZE, **shape), path)

@@ -66,7 +66,7 @@ def test_a_foreign_state_dict_is_refused(tmp_path):
 def test_a_table_of_unknown_patches_is_refused(tmp_path):
     source = AST(SIZE, frames=300)
     torch.save(official(source), tmp_path / "esc.pth")
-    words = "esc.pth", "348 patches", "12 x 101", "8 x 64", "`frames`"
+    words = "esc.pth", "348 patches", "12 x 101", "8 x 64", "source_input"
     refusal(tmp_path, *words)
 
 

@@ -107,7 +107,9 @@ class Recipe:
             prepare=function,
             brain=brain.name,
             forward=_method(text, brain, "compute_forward"),
-            objectives=_method(text, brain, "compute_objectives"),
+            objectives=_method(text, brain, "compute_objectives").replace(
+                "self.hparams.loss(", "torch.nn.functional.cross_entropy("
+            ),
             arguments="\n".join(
                 f'"{name}": hparams["{key or name}"],'
                 for name, key in dataset.arguments.items()

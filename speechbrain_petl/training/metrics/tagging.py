@@ -28,6 +28,8 @@ class TaggingMetric(Metric):
     ---------
     classes : int
         Number of classes.
+
+    After ``compute``, ``of_classes`` has the value of each (class,).
     """
 
     full_state_update = False
@@ -55,11 +57,11 @@ class TaggingMetric(Metric):
         left_out = self.classes - int(rated.sum())
         if left_out:
             _say_left_out(left_out, self.classes, len(hits))
-        values = [
-            self.rate(*_curve(scores[:, c], hits[:, c]))
-            for c in rated.nonzero().flatten().tolist()
-        ]
-        return torch.stack(values).mean() if values else torch.tensor(torch.nan)
+        values = torch.full((self.classes,), torch.nan, dtype=torch.double)
+        for c in rated.nonzero().flatten().tolist():
+            values[c] = self.rate(*_curve(scores[:, c], hits[:, c]))
+        self.of_classes = values  # nan where there is no curve
+        return values[rated].mean()
 
     def rate(self, found, wrong):
         """The value of one class.

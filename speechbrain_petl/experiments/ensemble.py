@@ -1,0 +1,164 @@
+"""Several runs as one: sbpetl ensemble RUN RUN ...: the mean of what they say.
+
+RUN is the folder of a finished run, or its predictions.csv; all of the same test
+clips. --vote counts what each has predicted; texts of sequences are always voted on.
+"""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+from ..errors import ArgumentParser, InputError
+
+
+def ensemble(tables, vote=False):
+    """The predictions of several runs together.
+
+    Arguments
+    ---------
+    tables : list of pandas.DataFrame
+        Each as a run's predictions.csv: id, label, predicted and p(...) for
+        each class.
+    vote : bool
+        What most have predicted, and of these the one that comes first in
+        sorted order of their mean probability; else the mean probability.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same columns.
+
+    Example
+    -------
+    >>> import pandas
+    >>> a, b = (
+    ...     pandas.DataFrame(
+    ...         [["x.wav", "dog", name, p, 1 - p]],
+    ...         columns=["id", "label", "predicted", "p(cat)", "p(dog)"],
+    ...     )
+    ...     for name, p in (("cat", 0.6), ("dog", 0.1))
+    ... )
+    >>> ensemble([a, b])["predicted"].tolist()
+    ['dog']
+    """
+    first = tables[0]
+    for table in tables[1:]:
+        same = list(table.columns) == list(first.columns)
+        if not same or not table[["id", "label"]].equals(
+            first[["id", "label"]]
+        ):
+            raise InputError(
+                "ensemble: these runs have other test clips, or other classes: "
+                "give runs of one data set, fold and protocol"
+            )
+    columns = scores_of(first)
+    joined = first[["id", "label", "predicted"]].copy()
+    votes = zip(*(table["predicted"].astype(str) for table in tables))
+    if not columns:
+        joined["predicted"] = [Counter(v).most_common(1)[0][0] for v in votes]
+        return joined
+    mean = sum(table[columns].astype(float) for table in tables) / len(tables)
+    names = [column[2:-1] for column in columns]
+    for row, said in enumerate(votes) if vote else ():
+        counts = Counter(said)
+        # probabilities below 1 decide among as many votes
+        mean.iloc[row] = (mean.iloc[row] + [counts[n] for n in names]) / (
+            1 + len(tables)
+        )
+    joined["predicted"] = [names[i] for i in mean.to_numpy().argmax(axis=1)]
+    return joined.join(mean)
+
+
+def scores_of(table):
+    """The columns that hold probabilities.
+
+    Example
+    -------
+    >>> import pandas
+    >>> scores_of(pandas.DataFrame(columns=["id", "label", "p(dog)"]))
+    ['p(dog)']
+    """
+    return [c for c in table.columns if c.startswith("p(") and c.endswith(")")]
+
+
+def rated(table, tags=None):
+    """Accuracy of a table; of tags, mAP.
+
+    Arguments
+    ---------
+    table : pandas.DataFrame
+        As for ``ensemble``.
+    tags : bool, optional
+        Whether a clip may have several classes; by default, whether one has.
+
+    Returns
+    -------
+    tuple
+        "accuracy" or "mAP"; a float.
+
+    Example
+    -------
+    >>> import pandas
+    >>> rated(pandas.DataFrame({"label": ["a", "b"], "predicted": ["a", "a"]}))
+    ('accuracy', 0.5)
+    """
+    # here, so that --help waits for no torch
+    import torch
+
+    from ..training.metrics.tagging import MeanAveragePrecision
+    from ..training.predictions import SEPARATOR
+
+    columns = scores_of(table)
+    labels = table["label"].astype(str)
+    known = {column[2:-1] for column in columns}
+    several = [x for x in labels if SEPARATOR in x and x not in known]
+    if not (bool(several) if tags is None else tags) or not columns:
+        return "accuracy", float(
+            (labels == table["predicted"].astype(str)).mean()
+        )
+    metric = MeanAveragePrecision(len(columns))
+    truth = [[c[2:-1] in x.split(SEPARATOR) for c in columns] for x in labels]
+    scores = torch.tensor(table[columns].to_numpy(dtype="float64"))
+    metric.update(scores, torch.tensor(truth))
+    return "mAP", float(metric.compute())
+
+
+def main(argv):
+    """The command line: RUNS and options."""
+    parser = ArgumentParser(prog="sbpetl ensemble", description=__doc__)
+    parser.add_argument("runs", nargs="+", help="finished runs, two or more")
+    parser.add_argument("--vote", action="store_true", help="count predictions")
+    parser.add_argument("--csv", help="write the predictions of all together")
+    options = parser.parse_args(argv)
+    if len(options.runs) < 2:
+        parser.error("RUN RUN ...: give two or more")
+    tables = [_read(run) for run in options.runs]
+    joined = ensemble(tables, options.vote)
+    name, value = rated(joined)
+    for run, table in zip(options.runs, tables):
+        print(f"{run}: {name} {rated(table)[1]:.4f}")
+    how = "votes" if options.vote or not scores_of(joined) else "mean"
+    print(f"{how} of {len(tables)}: {name} {value:.4f}, {len(joined)} clips")
+    if options.csv:
+        joined.to_csv(f"{options.csv}.part", index=False, float_format="%.7g")
+        os.replace(f"{options.csv}.part", options.csv)
+
+
+def _read(run):
+    """The predictions of a run."""
+    import pandas
+
+    from ..training.predictions import PREDICTIONS
+
+    path = Path(run).expanduser()
+    path = path / PREDICTIONS if path.is_dir() else path
+    try:
+        table = pandas.read_csv(path, dtype={"id": str}, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read: {error}. Runs of before have none: their "
+            "command with --test_only writes it"
+        )
+    if not {"id", "label", "predicted"} <= set(table.columns) or table.empty:
+        raise InputError(f"{path} holds no predictions of a test")
+    return table.sort_values("id", ignore_index=True)

@@ -1,0 +1,43 @@
+"""What a decoder said of each test clip, for predictions.csv."""
+
+from .predictions import Predictions
+
+
+class TextPredictions(Predictions):
+    """What a decoder said of each clip: texts.
+
+    Arguments
+    ---------
+    decode : callable
+        Maps symbols (symbol,) up to the end of the sequence to a text.
+
+    Example
+    -------
+    >>> rows = TextPredictions(lambda symbols: " ".join(map(str, symbols)))
+    >>> rows.add(["a"], [[3, 4]], [[3, 5]])
+    >>> rows.table().values.tolist()
+    [['a', '3 5', '3 4']]
+    """
+
+    has_probabilities = False
+
+    def __init__(self, decode):
+        super().__init__()
+        self.decode = decode
+
+    def add(self, ids, emitted, targets):
+        """Note a batch: symbols of each clip, emitted and true."""
+        for name, said, true in zip(ids, emitted, targets):
+            self.logits[name] = [self.decode(said)]
+            self.targets[name] = self.decode(true)
+
+    def table(self, labels=None, activation=None, temperature=1.0):
+        """Columns id, label and predicted; one row for each clip."""
+        import pandas
+
+        rows = {
+            "id": self.ids(),
+            "label": [self.targets[name] for name in self.ids()],
+            "predicted": [self.logits[name][0] for name in self.ids()],
+        }
+        return pandas.DataFrame(rows)

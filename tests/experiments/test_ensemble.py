@@ -1,0 +1,87 @@
+"""sbpetl ensemble: the mean and the vote of runs, for classes, tags and texts."""
+
+import re
+
+import numpy as np
+import pandas
+import pytest
+from speechbrain_petl import InputError
+from speechbrain_petl.experiments.ensemble import ensemble, main, rated
+
+IDS = [f"clip{i}" for i in range(30)]
+NAMES = ["cat", "dog", "owl"]
+
+
+def table_of(logits, labels, names=NAMES, tags=False):
+    p = 1 / (1 + np.exp(-logits))
+    if not tags:
+        p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    said = [names[i] for i in p.argmax(1)]
+    rows = pandas.DataFrame({"id": IDS, "label": labels, "predicted": said})
+    return rows.join(pandas.DataFrame(p, columns=[f"p({n})" for n in names]))
+
+
+def noisy(seed, truth):
+    """Right on the average."""
+    return np.random.default_rng(seed).normal(size=truth.shape) + truth
+
+
+def test_mean_and_votes_beat_the_runs(tmp_path, capsys):
+    true = np.arange(30) % 3
+    truth, labels = np.eye(3)[true], [NAMES[i] for i in true]
+    paths = []
+    for seed in range(9):
+        paths.append(tmp_path / f"{seed}.csv")
+        table = table_of(noisy(seed, truth), labels).sample(
+            frac=1, random_state=seed
+        )
+        table.to_csv(paths[-1], index=False)
+    out = tmp_path / "all.csv"
+    for more in ([], ["--vote"]):
+        main([*map(str, paths), f"--csv={out}", *more])
+        printed = capsys.readouterr().out
+        values = [float(x) for x in re.findall(r"accuracy ([\d.]+)", printed)]
+        assert len(values) == 10 and values[-1] > np.mean(values[:-1])
+        written = pandas.read_csv(out)
+        assert (
+            written["label"] == written["predicted"]
+        ).mean() == pytest.approx(values[-1], abs=1e-4)
+
+
+def test_votes_count_predictions():
+    """Two of three, though the third is surer."""
+    logits = [
+        np.tile(x, (30, 1)) for x in ([1, 0.9, 0], [1, 0.9, 0], [0, 9, 0])
+    ]
+    tables = [table_of(np.array(x, float), ["cat"] * 30) for x in logits]
+    assert set(ensemble(tables)["predicted"]) == {"dog"}
+    assert set(ensemble(tables, vote=True)["predicted"]) == {"cat"}
+
+
+def test_tags_are_rated_by_map():
+    hits = np.random.default_rng(0).random((30, 3)) < 0.5
+    hits[:, 0] |= ~hits.any(1)
+    labels = ["|".join(n for n, h in zip(NAMES, row) if h) for row in hits]
+    tables = [table_of(noisy(s, 2 * hits), labels, tags=True) for s in range(5)]
+    name, value = rated(ensemble(tables))
+    assert name == "mAP"
+    assert value > np.mean([rated(t)[1] for t in tables])
+
+
+def test_texts_are_voted_on():
+    texts = [["on light", "on light", "off light"], ["a", "b", "b"]]
+    tables = [
+        pandas.DataFrame(
+            {"id": ["1", "2"], "label": ["on light", "b"], "predicted": x}
+        )
+        for x in zip(*texts)
+    ]
+    assert ensemble(tables)["predicted"].tolist() == ["on light", "b"]
+
+
+def test_other_clips_are_refused(tmp_path):
+    tables = [table_of(np.zeros((30, 3)), [n] * 30) for n in ("cat", "dog")]
+    with pytest.raises(InputError, match="other test clips"):
+        ensemble(tables)
+    with pytest.raises(InputError, match="cannot be read.*--test_only"):
+        main([str(tmp_path), str(tmp_path)])

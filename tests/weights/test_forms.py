@@ -1,0 +1,166 @@
+"""Checkpoints as people have them: prefixes, other inputs, other models."""
+
+import json
+
+import pytest
+import torch
+from checkpoints import (
+    SIZE,
+    hf_config,
+    official,
+    randomise,
+    refusal,
+    same,
+    transformers_4,
+)
+from speechbrain_petl.lobes.ast import AST
+from speechbrain_petl.lobes.whisper import Whisper
+from speechbrain_petl.weights.loading import load_pretrained, save_pretrained
+from speechbrain_petl.weights.positions import axes_of, resize_positions
+from transformers import ASTForAudioClassification
+
+
+@pytest.fixture(scope="module")
+def hf():
+    return randomise(ASTForAudioClassification(hf_config()))
+
+
+@pytest.fixture(scope="module")
+def encoder(hf, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hf")
+    hf.save_pretrained(folder)
+    return load_pretrained(AST(SIZE), folder)
+
+
+def names(form, hf, encoder):
+    if form == "official":
+        state = official(encoder).items()
+        return {k.removeprefix("module."): v for k, v in state}
+    if form == "transformers 4, no head":
+        return transformers_4(hf)
+    return hf.state_dict()
+
+
+NAMINGS = ["official", "transformers 4, no head", "transformers 5"]
+AROUND = {  # what training loops make of a state dict
+    "DataParallel": lambda state: before("module.", state),
+    "Lightning": lambda state: {
+        "epoch": 3,
+        "state_dict": {
+            **before("model.", state),
+            "criterion.weight": torch.ones(5),
+        },
+    },
+    "compiled": lambda state: before("_orig_mod.", state),
+    "DDP of compiled": lambda state: before("module._orig_mod.", state),
+    "compiled DDP in Lightning": lambda state: {
+        "state_dict": before("model._orig_mod.module.", state)
+    },
+    "blocks compiled": lambda state: {
+        k.replace(".norm1.", "._orig_mod.norm1."): v for k, v in state.items()
+    },
+    "somebody's class": lambda state: {
+        **before("backbone.ast.", state),
+        "head.weight": torch.ones(5, 48),
+    },
+}
+
+
+def before(prefix, state):
+    return {prefix + name: value for name, value in state.items()}
+
+
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("naming", NAMINGS)
+def test_what_is_around_the_names_is_taken_away(
+    naming, around, hf, encoder, tmp_path
+):
+    torch.save(AROUND[around](names(naming, hf, encoder)), tmp_path / "a.pth")
+    assert same(load_pretrained(AST(SIZE), tmp_path / "a.pth"), encoder)
+
+
+def test_encoders_of_speech_too(tmp_path):
+    whisper = randomise(Whisper((32, 2, 2)))
+    around = before("module._orig_mod.", whisper.state_dict())
+    torch.save(around, tmp_path / "whisper.pt")
+    loaded = load_pretrained(Whisper((32, 2, 2)), tmp_path / "whisper.pt")
+    assert same(loaded, whisper)
+
+
+def test_two_models_in_one_file_are_refused(hf, tmp_path):
+    state = hf.state_dict()
+    both = {**before("model.", state), **before("ema.", state)}
+    torch.save(both, tmp_path / "both.pth")
+    refusal(tmp_path, "two models", "ema. and model.", "both.pth")
+
+
+STATED = {
+    "num_attention_heads": 4,
+    "hidden_act": "relu",
+    "qkv_bias": False,
+    "patch_size": 8,
+    "layer_norm_eps": 1e-3,
+}
+
+
+@pytest.mark.parametrize("key", STATED)
+def test_all_of_config_that_changes_the_function(key, tmp_path):
+    """Shapes do not tell: 4 heads went into 3 without a word."""
+    hf = ASTForAudioClassification(hf_config())
+    hf.save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    config = {**json.loads(file.read_text()), key: STATED[key]}
+    file.write_text(json.dumps(config))
+    refusal(tmp_path, "model.safetensors", f"{key}={STATED[key]!r}")
+
+
+def test_ours_state_their_heads(tmp_path):
+    save_pretrained(AST((48, 2, 4)), tmp_path / "ast.safetensors")
+    refusal(tmp_path, "heads='4'", "ast_size")
+
+
+@pytest.mark.parametrize("frames, stride", [(312, 10), (312, 16), (128, 12)])
+def test_an_official_file_of_another_input(frames, stride, tmp_path):
+    source = randomise(AST(SIZE, 128, frames, stride, stride))
+    torch.save(official(source), tmp_path / "tuned.pth")
+    refusal(tmp_path, "source_input: [frames, fstride, tstride]")
+    wanted = AST(SIZE, frames=500, source_input=[frames, stride, stride])
+    load_pretrained(wanted, tmp_path)
+    expected = resize_positions(
+        source.pos_embed, axes_of(source), axes_of(wanted)
+    )
+    assert torch.equal(wanted.pos_embed, expected)
+    wrong = AST(SIZE, frames=500, source_input=[300, stride + 1, stride])
+    refusal(tmp_path, "positions for", encoder=wrong)
+
+
+def test_ssast_of_patches_loads(encoder, tmp_path):
+    """Its pretraining: heads, an embedding of masks, the input it was for."""
+    ssast = randomise(AST(SIZE, fstride=16, tstride=16))
+    state = official(ssast)
+    state["module.mask_embed"] = torch.ones(1, 1, 48)
+    state["module.cpredlayer.0.weight"] = torch.ones(48, 48)
+    state["module.gpredlayer.2.bias"] = torch.ones(256)
+    state["module.p_input_fdim"] = torch.tensor(128)
+    state["module.p_input_tdim"] = torch.tensor(1024)
+    torch.save(state, tmp_path / "SSAST-Base-Patch-400.pth")
+    loaded = load_pretrained(AST(SIZE, fstride=16, tstride=16), tmp_path)
+    assert same(loaded, ssast)
+
+
+def test_ssast_of_frames_is_named(encoder, tmp_path):
+    state = official(encoder)
+    state["module.v.patch_embed.proj.weight"] = torch.ones(48, 1, 128, 2)
+    torch.save(state, tmp_path / "frame.pth")
+    refusal(tmp_path, "an SSAST of frames")
+
+
+def test_maest_is_named(tmp_path):
+    labels = {0: "Electronic---House", 1: "Rock---Punk"}
+    config = hf_config(num_mel_bins=96, max_length=626, id2label=labels)
+    ASTForAudioClassification(config).save_pretrained(tmp_path)
+    maest = AST(SIZE, mels=96, frames=626)
+    refusal(tmp_path, "MAEST", "Essentia's 96 bands", encoder=maest)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save({"net.time_new_pos_embed": torch.ones(2)}, tmp_path / "m.pth")
+    refusal(tmp_path, "PaSST, or a MAEST")
