@@ -13,7 +13,7 @@ from method_files import ROOT
 from running import load_train
 from speechbrain_petl import AudioClassifier, Fbank, InputError
 from speechbrain_petl.data.audio import SAMPLE_RATE
-from speechbrain_petl.inference.classify import main as classify
+from speechbrain_petl.inference.commands.classify import main as classify
 from speechbrain_petl.lobes.waveform import Waveform
 
 sys.path.insert(0, str(ROOT))
