@@ -19,6 +19,8 @@ CHECKS = ("check_choice", "check_arguments", "check_count")
 WORDS = {  # as a regular expression -> what stands for it
     r"\bInputError\b": "ValueError",
     r"\{did_you_mean\([^{}]*\)\}": "",
+    # torch 2.7; it saves time where nothing is exported
+    r" and not torch\.compiler\.is_exporting\(\)": "",
     # the block in plain torch has it always
     r"partial\(Block, qkv_bias=True\)": "Block",
     r', "\s+"or wrap it in Shared\."': '."',
