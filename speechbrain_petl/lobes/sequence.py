@@ -105,7 +105,7 @@ class SequenceDecoder(nn.Module):
         """Log probabilities of the next symbol, given the true ones so far.
 
         Symbols (batch, symbol), states (batch, step, dim) and ``wav_lens``
-        (batch,), shares of the steps, to (batch, symbol, vocabulary).
+        (batch,), fractions of the steps, to (batch, symbol, vocabulary).
         """
         hidden, _ = self.rnn(self.embedding(symbols), states, wav_lens)
         return self.linear(hidden).log_softmax(dim=-1)

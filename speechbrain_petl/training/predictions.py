@@ -75,7 +75,7 @@ class Predictions:
         logits : torch.Tensor
             Of the classes (batch, class).
         targets : torch.Tensor
-            Class indices (batch,), or shares of the classes (batch, class).
+            Class indices (batch,), or soft targets (batch, class).
         """
         targets = targets.cpu()
         for name, row, target in zip(ids, logits.detach().cpu(), targets):
