@@ -93,26 +93,23 @@ def prepare_audioset(
         "valid_clips": valid_clips,
         "csv": {s: _identity(data_folder, SETS[s][0]) for s in sets},
     }
-    splits = ["train", "test"] + (["valid"] if valid_clips else [])
-    if not TRAIN_SETS[train_set]:
-        splits = ["test"]
+    trained = ["train", *(["valid"] if valid_clips else [])]
+    splits = [*(trained if TRAIN_SETS[train_set] else []), "test"]
     tables = {s: os.path.join(save_folder, f"{s}.npy") for s in splits}
     if _is_prepared(save_folder, options):
         return tables
     segments = {s: read_segments(data_folder, s, classes) for s in sets}
     _check_disjoint(segments)
     clips, lines = _clips_of_sets(segments, clips_folder, save_folder)
-    parts = _splits([clips[s] for s in sets[:-1]], clips["eval"], valid_clips)
+    parts = {"test": clips.pop("eval")}
+    if clips:
+        parts |= _splits(list(clips.values()), valid_clips)
     refuse_other_clips(save_folder, {split: parts[split] for split in tables})
     stamp = os.path.join(save_folder, STAMP)
     with suppress(FileNotFoundError):
         os.remove(stamp)  # of other tables, which are written over
-    left_out = os.path.join(save_folder, LEFT_OUT)
-    with open(left_out, "w", encoding="utf-8") as file:
+    with open(f"{save_folder}/{LEFT_OUT}", "w", encoding="utf-8") as file:
         file.writelines(lines)
-    parts = {"test": clips.pop("eval")}
-    if clips:
-        parts |= _splits(list(clips.values()), valid_clips)
     for split, path in tables.items():
         write_clips(path, *parts[split])
     write_json(stamp, options)
@@ -124,10 +121,8 @@ def check_options(train_set, valid_clips):
 
     Arguments
     ---------
-    train_set : str
-        See ``prepare_audioset``.
-    valid_clips : int
-        See ``prepare_audioset``.
+    train_set, valid_clips
+        As for ``prepare_audioset``.
     """
     check_choice("train_set", train_set, TRAIN_SETS)
     if valid_clips < 0:
