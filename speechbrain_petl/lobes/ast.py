@@ -179,7 +179,7 @@ class AST(PlainAST):
         epsilon=EPSILON,
     ):
         shape = (size, mels, frames, fstride, tstride)
-        super().__init__(*shape, dropout, epsilon)
+        super().__init__(*shape, dropout, epsilon=epsilon)
         self.source_input, self.distillation = source_input, distillation
         self._check(patch_dropout or token_merging)
         self.gradient_checkpointing = check_level(gradient_checkpointing)
