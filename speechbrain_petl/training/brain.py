@@ -224,8 +224,8 @@ class PETLBrain(ResumableBrain):
             self._end_epoch(**self.record.history[-1])
 
     def _end_epoch(self, epoch, train, valid=None):
-        meta = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"]}
-        self.train_logger.log_stats(meta, train, valid)
+        lr = float(self.optimizer.param_groups[0]["lr"])
+        self.train_logger.log_stats({"epoch": epoch, "lr": lr}, train, valid)
         self.step, self.avg_train_loss = 0, 0.0  # of the epoch that follows
         if self.range_average:
             self.range_average.add(epoch)

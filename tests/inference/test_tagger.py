@@ -6,7 +6,7 @@ import soundfile
 import torch
 from checkpoints import hf_config, randomise, refusal_of
 from speechbrain_petl import AudioClassifier
-from speechbrain_petl.inference.classify import main
+from speechbrain_petl.inference.commands.classify import main
 from speechbrain_petl.inference.tagger import audioset_classes
 from transformers import ASTFeatureExtractor, ASTForAudioClassification
 
