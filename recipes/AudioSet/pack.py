@@ -58,8 +58,9 @@ def pack(data_folder, output_folder, sets, clips_folder=None, **how):
     **how : dict
         Arguments of ``pack_set``: clips, copy and jobs.
     """
-    classes = read_classes(data_folder)
     found = find_clips(clips_folder or data_folder)
+    make_folder(output_folder)
+    classes = read_classes(data_folder)
     for name in sets:
         ids, labels = read_segments(data_folder, name, classes)
         files, labels, left_out = existing(ids, labels, found)

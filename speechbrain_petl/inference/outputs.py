@@ -5,7 +5,7 @@ from pathlib import Path
 from ..errors import InputError
 from .options import check_file
 from .rows import CsvRows
-from .segment_files import CSV_COLUMNS, LabelFiles, format_of, is_folder
+from .segment_files import CSV_COLUMNS, LabelFiles, format_of
 from .segments import find_segments
 from .vectors import Vectors
 
@@ -28,7 +28,7 @@ def check_outputs(args):
         tables.pop("segments")
     names = ("errors", "embeddings", "explain")
     others = {name: getattr(args, name) for name in names}
-    if form not in ("csv", None) and not is_folder(args.segments):
+    if form not in ("csv", None) and not Path(args.segments).is_dir():
         others["segments"] = args.segments
     for name, path in {**tables, **others}.items():
         if path is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from ..data.writing import make_folder
 from ..errors import ArgumentParser, InputError, did_you_mean
 from .yaml_files import dump_yaml, read_yaml, update_yaml
 from .yaml_text import header_of, overlay
@@ -136,6 +137,7 @@ def export_folder(recipe, folder, methods=None):
     found = (p for p in sorted(hparams.rglob("*.yaml")) if p.name != BASE)
     files = [p.relative_to(hparams).with_suffix("") for p in found]
     texts = {n: export(hparams / f"{n}.yaml") for n in methods or files}
+    make_folder(folder.parent, "--into=")
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(recipe, part, ignore=LEFT)

@@ -6,6 +6,7 @@ import shutil
 from importlib import resources
 from pathlib import Path
 
+from ..data.writing import make_folder
 from ..errors import ArgumentParser, InputError
 
 LEFT = shutil.ignore_patterns("results", "__pycache__", ".*")
@@ -72,6 +73,7 @@ def new_recipe(folder):
         )
     if folder.exists():
         raise InputError(f"{folder} is there already: give another name")
+    make_folder(folder.parent)
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(_template(), part, ignore=LEFT)

@@ -186,7 +186,7 @@ SBPETL = {  # command -> command lines
     "new": ([], [L], [F], ["/proc/x"], ["{recipe}"], [""], ["{new}", "--nothing"]),
     "sweep": (
         [], [N], [L], [F], ["{recipe}", "--methods=nothing"],
-        ["{recipe}", "--methods="], ["{recipe}", "--methods=lora,,"],
+        ["{recipe}", "--methods="], ["{recipe}", "--methods=lora,nothing"],
         *(["{recipe}", f"--folds={v}"] for v in ("0", "-1", "9", "x", "1.5", "")),
         *(["{recipe}", f"--seeds={v}"] for v in ("0", "-1", "x", "1.5", "nan", "", "1,x")),
         *(["{recipe}", f"--shots={v}"] for v in ("0", "-1", "x", "", "1.5")),
@@ -199,9 +199,9 @@ SBPETL = {  # command -> command lines
         ["{recipe}", "--dry_run", "--seeds=99999999"],
         ["{recipe}", "--dry_run", "--lr=fast"],
         ["{recipe}", "--dry_run", "--nothing=1"],
-        ["{recipe}", "--dry_run", "--output_folder=/dev/null"],
         ["{recipe}", "--executor=slurm", "--dry_run", "--slurm=x"],
-        ["{recipe}", "--partition=x"],
+        *(["{recipe}", f"--{v}"] for v in ("partition=x", "nodes=2", "time=5", "cpus=2", "slurm=a=b")),
+        *(["{recipe}", f"--nodes={v}", "--executor=slurm"] for v in ("0", "-1", "x")),
     ),
     "search": (
         [], [M], [M, "--study=sqlite:///{new}.db"],
@@ -279,6 +279,17 @@ SBPETL = {  # command -> command lines
         [], [N], [L], ["{text}"], ["{empty}"], [F], [M, "--nothing"], ["{recipe}"],
         *(["{recipe}", f"--into={v}"] for v in ("", L, "/proc/x", R, F)),
         ["{recipe}", "--into={new}", "--methods=nothing"], [M, "--methods=nothing"],
+    ),
+    "errors": (
+        [], [N], [L], [F], ["{empty}"], ["{adapter}"], [R, "--base=/nowhere"],
+        *([R, f"--output={v}"] for v in ("", "/", "/dev/null/x.html", "/proc/x.html", "/nowhere/x.html")),
+        *([R, f"--clips={v}"] for v in ("-1", "x", "1.5")),
+    ),
+    "demo": (
+        [], [N], [L], [F], ["{empty}"], [R, N], [R, "--base=/nowhere"],
+        *([R, f"--port={v}"] for v in ("0", "-1", "x", "99999")),
+        *([R, f"--device={v}"] for v in ("gpu", "cuda:99")), [R, "--host="],
+        [R, "--host=nowhere.invalid"],
     ),
     "upstream": (
         [], [N], [L], [F], ["{empty}"], ["{empty}", "--only=nothing"],

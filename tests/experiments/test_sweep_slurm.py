@@ -110,8 +110,11 @@ def test_a_run_on_two_nodes(recipe):
     assert result(recipe, "lora/fold1_seed1")["processes"] == "2"
 
 
-def test_this_machine_is_one_node(recipe):
-    assert "add --executor=slurm" in refusal(recipe, "--nodes=2")
+@pytest.mark.parametrize(
+    "option", ["nodes=2", "partition=a", "time=5", "cpus=2", "slurm=account=me"]
+)
+def test_what_is_slurms_is_refused_here(recipe, option):
+    assert "add --executor=slurm" in refusal(recipe, f"--{option}")
 
 
 @pytest.mark.slow

@@ -134,6 +134,8 @@ def test_what_is_wrong_is_said_before_any_work(run, clips, tmp_path):
             main([*argv, "--resume", "--csv=a.csv", *more])
     with pytest.raises(InputError, match="--segments=a.doc: give a name that"):
         main([*argv, "--segments=a.doc"])
+    with pytest.raises(InputError, match="no/a/: there is no such folder"):
+        main([*argv, "--segments=no/a/", "--format=raven"])
     for hop in ("0", "-1", "9", "nan"):
         with pytest.raises(InputError, match=f"--hop={hop}: give 0.00.* to 0"):
             main([*argv, f"--hop={hop}"])

@@ -37,7 +37,10 @@ def _parse(argv):
         help="such as lr=1e-4:1e-2:log or batch_size=8,16,32; one or more",
     )
     add("--script", default="train.py", help="if not train.py")
-    return parser.parse_known_args(argv)
+    options, others = parser.parse_known_args(argv)
+    if options.trials < 1:
+        parser.error("--trials: give 1 or more")
+    return options, others
 
 
 @stopped_once()

@@ -7,8 +7,10 @@ the last one was stopped.
 
 import argparse
 
-from ...errors import ArgumentParser
+from ...errors import ArgumentParser, InputError
 from .ending import stopped_once
+
+OF_SLURM = ("nodes", "partition", "time", "cpus", "slurm")
 
 
 def _parse(argv):
@@ -35,7 +37,7 @@ def _parse(argv):
     add("--dry_run", action="store_true", help="only print the commands")
     add("--executor", choices=["local", "slurm"], default="local")
     add("--jobs", type=_positive, help="at a time: 1, or 100 on Slurm")
-    add("--gpus", type=int, help="for each run; with 2 or more, torchrun")
+    add("--gpus", type=_natural, help="for each run; with 2 or more, torchrun")
     add("--nodes", type=_positive, default=1, help="for each run, on Slurm")
     add("--partition", help="of Slurm")
     add("--time", type=_positive, default=1440, help="minutes, on Slurm")
@@ -47,14 +49,22 @@ def _parse(argv):
         metavar="KEY=VALUE",
         help="another option of sbatch, such as account=me; may be repeated",
     )
-    return parser.parse_known_args(argv)
+    options, others = parser.parse_known_args(argv)
+    for name in OF_SLURM if options.executor == "local" else ():
+        if getattr(options, name) != parser.get_default(name):
+            raise InputError(f"--{name} is Slurm's: add --executor=slurm")
+    return options, others
 
 
-def _positive(text):
+def _positive(text, least=1):
     number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{text} is not {least} or more")
     return number
+
+
+def _natural(text):
+    return _positive(text, least=0)
 
 
 @stopped_once()

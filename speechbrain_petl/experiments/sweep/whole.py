@@ -65,11 +65,6 @@ def _cells_of(options, others):
 def _pool_of(options, on_cpu):
     """Where the jobs are to run; ``on_cpu`` if train.py leaves GPUs alone."""
     if options.executor == "local":
-        if options.nodes > 1:
-            raise InputError(
-                f"--nodes={options.nodes}: add --executor=slurm, this machine "
-                "is one"
-            )
         return LocalPool(options.jobs or 1, options.gpus, on_cpu)
     try:
         from .slurm import SlurmPool
