@@ -245,6 +245,6 @@ def _is_prepared(save_folder, options):
     if same:
         logger.warning(
             f"the clips are those of {save_folder}, from the same csv files "
-            f"({LEFT_OUT}: what was missing). To look again, delete {path}."
+            f"({LEFT_OUT}: what was missing). Delete {path} to look again."
         )
     return same

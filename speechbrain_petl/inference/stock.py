@@ -69,7 +69,9 @@ def write_stock(saved, folder, base=None):
         module = _write_python(folder)
     names = ("fbank", "encoder", "pooling")
     embedding = Embedding(*(modules[name] for name in names))
-    head = torch.nn.Sequential(modules["classifier"])
+    head = torch.nn.Sequential(
+        _tempered(modules["classifier"], saved.temperature)
+    )
     torch.save(embedding.state_dict(), folder / WHOLE[0])
     torch.save(head.state_dict(), folder / WHOLE[1])
     labels = CategoricalEncoder()
@@ -79,6 +81,16 @@ def write_stock(saved, folder, base=None):
     text = stock_yaml(described, saved.activation, whole.dim, module, place)
     (folder / HYPERPARAMS).write_text(text, encoding="utf-8")
     return module is not None
+
+
+def _tempered(classifier, temperature):
+    """A classifier whose last layer divides by the temperature."""
+    tempered = copy.deepcopy(classifier)
+    *_, last = (m for m in tempered.modules() if hasattr(m, "weight"))
+    with torch.no_grad():
+        for parameter in last.parameters():
+            parameter /= temperature
+    return tempered
 
 
 def is_plain(encoder, described):

@@ -3,7 +3,7 @@
 from functools import partial
 
 import torch
-from speechbrain_petl.lobes.ast import merge_tokens
+from speechbrain_petl.lobes.merge_tokens import merge_tokens
 from speechbrain_petl.training.precision import emulates_bf16
 
 from .measure import Product, in_turn, release, step_flops

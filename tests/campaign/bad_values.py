@@ -11,6 +11,17 @@ RATE = (NAN, ".inf", "-1", "fast", "null", "[0.1]", "True")
 FLAG = ("2", "maybe", "null", "[True]")
 # option of a yaml -> values that it cannot have
 RECIPE = {
+    "head_lr": RATE,
+    "scheduler": ("fast", "12", "[a]"),
+    "loss": ("5", "[a]", "{label_smoothing: 2}", "{label_smoothing: x}"),
+    "mixup": ("5", "[a]", "{prob: 2}", "{prob: x}"),
+    "average_range": ("5", "[3]", "[a, b]", "[0, 1]"),
+    "wandb": ("5", "[a]"),
+    "defect": ("some", "12", "[a]"),
+    "classes_file": ("/dev/null/classes.csv", "/proc/classes.csv", "/"),
+    "pretrained_head": FLAG,
+    "training": FLAG,
+    "expected": ("5", "[a]"),
     "seed": ("1.5", "one", NAN, "null", "-1", "1e30", "4294967296", "[1]"),
     "epochs": COUNT,
     "batch_size": COUNT,
@@ -263,6 +274,10 @@ SBPETL = {  # command -> command lines
         ["push"], ["push", N, "a/b"], ["push", "{empty}", "a/b"],
         ["push", "{adapter}", "a/b"], ["push", "{adapter}", "a b"],
     ),
+    "ensemble": (
+        [], [R], [R, N], [R, L], [R, "{empty}"], [R, R, "--csv=/nowhere/a.csv"],
+        [R, R, "--csv=/proc/a.csv"], [R, R, "--csv="], [R, R, "--vote=2"],
+    ),
     "deploy": (
         [], [R], [N, "{new}.onnx"], [L, "{new}.onnx"], [R, "{new}.txt"], [R, "{new}"],
         [R, "/nowhere/a.onnx"], [R, "/proc/a.onnx"], [R, "/"], [R, ""],
@@ -323,6 +338,7 @@ RIGHT = {
     "report": ["{recipe}", "--results={results}"],
     "classify": [R, F],
     "share": ["save", R, O],
+    "ensemble": [R, R],
     "deploy": [R, "{new}.pt2"],
     "stats": ["{manifest}"],
     "export": [M],
