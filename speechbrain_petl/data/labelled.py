@@ -90,7 +90,9 @@ def _check_labels(clips, tagging, where):
         )
     labels = {label for clip in clips for label in clip["labels"]}
     if len(labels) < 2:
+        inner = os.path.join(where, *labels)
+        remedy = f". Is it {inner} that has the folders of classes?"
         raise InputError(
             f"{where} has the label {', '.join(labels)} only: there is "
-            "nothing to tell apart"
+            f"nothing to tell apart{remedy if os.path.isdir(inner) else ''}"
         )

@@ -4,7 +4,14 @@ import json
 import shutil
 
 import pytest
-from labelled_sounds import LABELS, WRITERS, write_sounds, write_table
+from labelled_sounds import (
+    LABELS,
+    WRITERS,
+    as_ast_json,
+    as_json_lines,
+    write_sounds,
+    write_table,
+)
 from layouts import truncated_wav
 from speechbrain_petl import InputError
 from speechbrain_petl.data.labelled import prepare_labelled
@@ -273,3 +280,56 @@ def test_long_recordings_swamp_nothing(copy, tmp_path):
         entries = json.loads(open(path).read())
         counts[split] = len(entries) / len(files(entries))
     assert counts["train"] == 2 < counts["test"]
+
+
+def test_labels_that_are_numbers(copy, tmp_path):
+    """0 is a label, and a speaker, as Hugging Face's json has them."""
+    root, rows = copy
+    lines = [
+        {"file_name": n, "label": LABELS.index(x), "speaker": i % 5}
+        for i, (n, x) in enumerate(rows)
+    ]
+    table = root / "metadata.jsonl"
+    table.write_text("\n".join(map(json.dumps, lines)))
+    clips = read_clips(root)
+    assert [clip["labels"] for clip in clips[::10]] == [["0"], ["1"], ["2"]]
+    assert {clip["group"] for clip in clips} == set("01234")
+    lines[3]["label"] = ""
+    lines[4]["file_name"] = 7
+    table.write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(
+        InputError, match="line 4: has no label.* line 5: path=7 is no name"
+    ):
+        read_clips(root)
+
+
+@pytest.mark.parametrize("write", [as_json_lines, as_ast_json])
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_json_of_any_encoding(write, encoding, copy):
+    """As for csv files; a line separator of Unicode ends no line."""
+    root, rows = copy
+    write(root, [(n, x.replace("owl", "dog")) for n, x in rows])
+    for path in root.glob("*.json*"):
+        text = path.read_text().replace('"cat"', '"Kätz"')
+        text = text.replace("/m/01yrx", "Kätz")
+        if encoding == "utf-16":
+            text = text.replace("ä", "ä\u2028")
+        path.write_bytes(text.encode(encoding))
+    labels = {
+        clip["labels"][0].replace("\u2028", "") for clip in read_clips(root)
+    }
+    assert labels == {"Kätz", "dog"}
+
+
+def test_what_is_passed_over_is_said(copy, tmp_path, caplog):
+    """A table without paths, sounds in no folder, a folder too high."""
+    root, rows = copy
+    write_table(root / "digits.csv", ["pth", "lable"], rows)
+    shutil.copy(root / rows[0][0], root / "loose.wav")
+    (root / "notes.txt").write_text("some words")
+    assert len(read_clips(root)) == 30
+    assert "not read, as no column is called path" in caplog.text
+    assert "digits.csv" in caplog.text and "notes.txt" not in caplog.text
+    assert "1 sounds are left out, as they lie in no folder" in caplog.text
+    with pytest.raises(InputError, match="Is it .*sounds that has the folders"):
+        prepare_labelled(root.parent, tmp_path / "save", 1.0)
