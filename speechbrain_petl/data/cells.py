@@ -27,11 +27,16 @@ def read_text(path):
     """
     content = Path(path).read_bytes()
     try:
-        return content.decode(
+        text = content.decode(
             "utf-16" if content.startswith(WIDE) else ENCODINGS[0]
         )
     except UnicodeDecodeError:
-        return content.decode(ENCODINGS[1])
+        text = content.decode(ENCODINGS[1])
+    if "\0" in text:
+        raise InputError(
+            f"{path} is no table of text: save it as a csv, tsv, json or jsonl"
+        )
+    return text
 
 
 def read_cells(path):

@@ -55,8 +55,9 @@ def lists_clips(path):
     if kind == ".json":
         return _ast_clips(path) is not None
     lines = read_cells(path)
-    # without a label it is an error, not a folder of classes
-    return bool(lines) and bool(find_columns(lines[0][1], ["path"], SYNONYMS))
+    # with only one of them it is an error, not a folder of classes
+    names = ["path", "label"]
+    return bool(lines) and bool(find_columns(lines[0][1], names, SYNONYMS))
 
 
 def rows_of(path, tagging=False, more=()):

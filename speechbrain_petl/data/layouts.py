@@ -191,8 +191,8 @@ def _tables_in(folder):
     others = [p.name for p in files if not lists_clips(p)]
     if others:
         logger.warning(
-            f"{folder}: not read, as no column is called path or like it, and "
-            f"no key data: {', '.join(others[:5])}"
+            f"{folder}: {', '.join(others[:5])} are not read, for no column is "
+            "called path or label or like them"
         )
     files = [p for p in files if p.name not in others]
     files = [p for p in files if p.stem.lower() == HUGGING_FACE] or files

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 
 import pytest
 from labelled_sounds import (
@@ -108,7 +109,7 @@ def test_every_clip_is_tested_once(sounds, tmp_path):
     assert files(other) != tests[0]
 
 
-def test_parts_of_recordings(copy, tmp_path):
+def test_parts_of_recordings(copy, tmp_path, caplog):
     """start and stop in seconds; parts of one file stay together."""
     root, rows = copy
     parts = [("0", "0.1"), ("0.1", "")]
@@ -118,6 +119,12 @@ def test_parts_of_recordings(copy, tmp_path):
     splits = manifests(root, tmp_path / "save")
     entries = [e for split in splits.values() for e in split.values()]
     assert len(entries) == 60
+    assert "stop long after" not in caplog.text
+    table = [(n, x, 0, 900 if i else 0.2) for i, (n, x) in enumerate(rows)]
+    write_table(root / "clips.csv", head, table)
+    manifests(root, tmp_path / "late")
+    assert "parts stop long after their files do, such as" in caplog.text
+    assert "in seconds?" in caplog.text
     assert {(e["start"], e["stop"]) for e in entries} >= {(0.0, 0.1)}
     wavs = [{e["wav"] for e in split.values()} for split in splits.values()]
     assert sum(map(len, wavs)) == 30
@@ -192,7 +199,7 @@ def test_all_that_is_wrong_at_once(copy, tmp_path):
 
 
 def test_broken_files_at_once(copy, tmp_path):
-    """All of a split, before any training."""
+    """Of all splits, before any training."""
     root, rows = copy
     for name, _ in rows[:2]:
         (root / name).write_bytes(truncated_wav() + name.encode())
@@ -203,6 +210,10 @@ def test_broken_files_at_once(copy, tmp_path):
     table[1] = (*rows[1], "train")
     write_table(root / "clips.csv", ["path", "label", "split"], table)
     with pytest.raises(InputError, match="000.wav is truncated.*001.wav is tr"):
+        manifests(root, tmp_path / "save")
+    table[1] = (*rows[1], "test")
+    write_table(root / "clips.csv", ["path", "label", "split"], table)
+    with pytest.raises(InputError, match="000.wav is .*; test.json: .*001.wav"):
         manifests(root, tmp_path / "save")
 
 
@@ -266,6 +277,9 @@ def test_a_table_of_something_else(copy):
     write_table(root / "a.csv", ["File", "Noise"], rows)
     with pytest.raises(InputError, match="no column label. .* File, Noise"):
         read_clips(root)
+    write_table(root / "a.csv", ["pth", "Label"], rows)
+    with pytest.raises(InputError, match="no column path. .* pth, Label"):
+        read_clips(root)
     assert len(read_clips(root, ".")) == 30
     write_table(root / "a.csv", ["Name", "Noise"], rows)
     assert len(read_clips(root)) == 30
@@ -324,12 +338,23 @@ def test_json_of_any_encoding(write, encoding, copy):
 def test_what_is_passed_over_is_said(copy, tmp_path, caplog):
     """A table without paths, sounds in no folder, a folder too high."""
     root, rows = copy
-    write_table(root / "digits.csv", ["pth", "lable"], rows)
+    write_table(root / "digits.csv", ["Datei", "Klasse"], rows)
     shutil.copy(root / rows[0][0], root / "loose.wav")
     (root / "notes.txt").write_text("some words")
     assert len(read_clips(root)) == 30
-    assert "not read, as no column is called path" in caplog.text
-    assert "digits.csv" in caplog.text and "notes.txt" not in caplog.text
+    assert "digits.csv are not read, for no column is" in caplog.text
+    assert "notes.txt" not in caplog.text
     assert "1 sounds are left out, as they lie in no folder" in caplog.text
-    with pytest.raises(InputError, match="Is it .*sounds that has the folders"):
+    with pytest.raises(InputError, match="Does .*sounds hold the folders of"):
         prepare_labelled(root.parent, tmp_path / "save", 1.0)
+
+
+@pytest.mark.parametrize("name", ["sounds.xlsx", "cat/000.wav"])
+def test_what_is_no_text(name, copy):
+    """A workbook, or a sound, in the place of a table."""
+    root, _ = copy
+    if name.endswith("xlsx"):
+        with zipfile.ZipFile(root / name, "w") as book:
+            book.writestr("sheet.xml", "path label")
+    with pytest.raises(InputError, match=f"{name} is no table of text: save"):
+        read_clips(root / name)
