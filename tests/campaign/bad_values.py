@@ -11,7 +11,7 @@ RATE = (NAN, ".inf", "-1", "fast", "null", "[0.1]", "True")
 FLAG = ("2", "maybe", "null", "[True]")
 # option of a yaml -> values that it cannot have
 RECIPE = {
-    "head_lr": RATE,
+    "head_lr": tuple(v for v in RATE if v != "null"),  # lr
     "scheduler": ("fast", "12", "[a]"),
     "loss": ("5", "[a]", "{label_smoothing: 2}", "{label_smoothing: x}"),
     "mixup": ("5", "[a]", "{prob: 2}", "{prob: x}"),
@@ -27,7 +27,7 @@ RECIPE = {
     "batch_size": COUNT,
     "lr": RATE,
     "weight_decay": (NAN, "-1", "much", "null"),
-    "num_workers": ("-1", "1.5", "many", "null"),
+    "num_workers": ("-1", "1.5", "many"),  # null: as many as there are
     "frames": COUNT,
     "mels": (*COUNT, "100000"),
     "mean": (NAN, "loud", "null"),
