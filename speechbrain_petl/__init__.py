@@ -47,6 +47,7 @@ _MODULES = {  # module -> the public names that are defined there
     "training.brain": "PETLBrain",
     "training.loggers": "TrainLog",
     "training.losses": "binary_cross_entropy weighted_cross_entropy",
+    "training.metrics.of_stages": "later",
     "training.schedules": (
         "PerEpoch SpeechBrainSchedule cosine warmup_multistep"
     ),

@@ -15,13 +15,15 @@ from speechbrain_petl import (
     PETLBrain,
     classification_datasets,
     create_experiment_directory,
+    later,
     load_pretrained,
     parse_recipe,
     run_main,
 )
-from torchmetrics.classification import MulticlassAccuracy
 
 from speechbrain.utils.distributed import run_on_main
+
+ACCURACY = "torchmetrics.classification.MulticlassAccuracy"
 
 
 class ESC50Brain(PETLBrain):
@@ -69,7 +71,7 @@ def main(argv):
     classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))
     brain = ESC50Brain(
         {**hparams["modules"], "encoder": encoder, "classifier": classifier},
-        metrics={"accuracy": MulticlassAccuracy(len(labels), average="micro")},
+        metrics={"accuracy": later(ACCURACY, len(labels), average="micro")},
         select="accuracy",
         labels=labels,
         hparams=hparams,

@@ -15,13 +15,15 @@ from speechbrain_petl import (
     PETLBrain,
     classification_datasets,
     create_experiment_directory,
+    later,
     load_pretrained,
     parse_recipe,
     run_main,
 )
-from torchmetrics.classification import MulticlassAccuracy
 
 from speechbrain.utils.distributed import run_on_main
+
+ACCURACY = "torchmetrics.classification.MulticlassAccuracy"
 
 
 class IEMOCAPBrain(PETLBrain):
@@ -70,8 +72,8 @@ def main(argv):
     brain = IEMOCAPBrain(
         {**hparams["modules"], "encoder": encoder, "classifier": classifier},
         metrics={
-            "WA": MulticlassAccuracy(len(labels), average="micro"),
-            "UA": MulticlassAccuracy(len(labels), average="macro"),
+            "WA": later(ACCURACY, len(labels), average="micro"),
+            "UA": later(ACCURACY, len(labels), average="macro"),
         },
         select="UA",
         labels=labels,

@@ -12,6 +12,33 @@ WIDE = b"\xff\xfe"  # how a spreadsheet's "Unicode text" begins
 DELIMITERS = ",;\t"
 
 
+def read_text(path):
+    """The text of a file: UTF-8, with a byte order mark or not, UTF-16, Latin-1.
+
+    Arguments
+    ---------
+    path : str
+        The file.
+
+    Returns
+    -------
+    str
+        Its line ends as they are.
+    """
+    content = Path(path).read_bytes()
+    try:
+        text = content.decode(
+            "utf-16" if content.startswith(WIDE) else ENCODINGS[0]
+        )
+    except UnicodeDecodeError:
+        text = content.decode(ENCODINGS[1])
+    if "\0" in text:
+        raise InputError(
+            f"{path} is no table of text: save it as a csv, tsv, json or jsonl"
+        )
+    return text
+
+
 def read_cells(path):
     """The cells of a csv or tsv file, with or without column names.
 
@@ -25,13 +52,7 @@ def read_cells(path):
     list of tuple
         (line number, list of str), without blank lines.
     """
-    content = Path(path).read_bytes()
-    try:
-        text = content.decode(
-            "utf-16" if content.startswith(WIDE) else ENCODINGS[0]
-        )
-    except UnicodeDecodeError:
-        text = content.decode(ENCODINGS[1])
+    text = read_text(path)
     head = text.partition("\n")[0]
     delimiter = max(DELIMITERS, key=head.count)
     reader = csv.reader(

@@ -36,7 +36,7 @@ def clip_of(row, folders, root):
     start, stop = (_seconds(row, name) for name in ("start", "stop"))
     if stop is not None and stop <= (start or 0.0):
         raise InputError(f"stop={stop} is not after start={start or 0.0}")
-    split = row.get("split") or None
+    split, group = row.get("split") or None, row.get("group")
     if split and split_of(split) is None:
         raise InputError(f"split={split} is not one of {', '.join(SPLITS)}")
     name = wav.relative_to(root).as_posix()
@@ -47,7 +47,7 @@ def clip_of(row, folders, root):
         "wav": str(wav),
         "labels": sorted(set(row["labels"])),
         "split": split and split_of(split),
-        "group": str(row.get("group") or "") or None,
+        "group": None if group in (None, "") else str(group),
         "start": start,
         "stop": stop,
     }

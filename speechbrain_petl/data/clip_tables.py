@@ -3,18 +3,18 @@
 import json
 
 from ..errors import InputError, refuse_all
-from .cells import find_columns, read_cells
+from .cells import find_columns, read_cells, read_text
 from .tables import read_table
 
 SYNONYMS = {
     "path": (
         *("file_name", "file", "file_path", "audio_filepath", "audio_path"),
         *("audio_file", "audio", "wav", "wav_path", "wav_file", "recording"),
-        *("clip", "slice_file_name", "begin_file", "song"),
+        *("fname", "clip", "slice_file_name", "begin_file", "song"),
     ),
     "label": (
         *("labels", "class", "class_name", "category", "tag", "tags"),
-        *("target", "annotation", "species", "sample"),
+        *("target", "annotation", "species", "primary_label", "sample"),
     ),
     "split": ("subset", "set", "partition"),
     "group": (
@@ -31,8 +31,13 @@ CLASSES = "class_labels_indices.csv"  # of AudioSet: index, mid, display_name
 BETWEEN_LABELS = "|;,"  # the first of these that a column has
 
 
+def is_table(path):
+    """Whether a file may be a table of clips, by its name (pathlib.Path)."""
+    return path.suffix.lower() in KINDS and not path.name.endswith(CLASSES)
+
+
 def lists_clips(path):
-    """Whether a file is a table of clips.
+    """Whether a table is one of clips.
 
     Arguments
     ---------
@@ -45,15 +50,14 @@ def lists_clips(path):
         By its columns or keys.
     """
     kind = path.suffix.lower()
-    if kind not in KINDS or path.name.endswith(CLASSES):
-        return False
     if kind == ".jsonl" or path.stem.lower() == HUGGING_FACE:
         return True
     if kind == ".json":
         return _ast_clips(path) is not None
     lines = read_cells(path)
-    # without a label it is an error, not a folder of classes
-    return bool(lines) and bool(find_columns(lines[0][1], ["path"], SYNONYMS))
+    # with only one of them it is an error, not a folder of classes
+    names = ["path", "label"]
+    return bool(lines) and bool(find_columns(lines[0][1], names, SYNONYMS))
 
 
 def rows_of(path, tagging=False, more=()):
@@ -99,8 +103,7 @@ def _divided(cell, sign):
 
 def _rows_of_json_lines(path):
     rows, problems = [], []
-    text = path.read_text(encoding="utf-8-sig")
-    for line, content in enumerate(text.splitlines(), start=1):
+    for line, content in enumerate(read_text(path).split("\n"), start=1):
         if not content.strip():
             continue
         try:
@@ -117,9 +120,11 @@ def _renamed(row):
     names = list(row)
     index_of = find_columns(names, ["path", "label", *OPTIONAL], SYNONYMS)
     row = {name: row[names[i]] for name, i in index_of.items()}
-    missing = [name for name in ("path", "label") if not row.get(name)]
-    if missing:
-        raise ValueError(f"has no {missing[0]}, but {', '.join(names)}")
+    for name in ("path", "label"):  # a label may well be 0
+        if row.get(name) in (None, "", []):
+            raise ValueError(f"has no {name}, but {', '.join(names)}")
+    if not isinstance(row["path"], str):
+        raise ValueError(f"path={row['path']} is no name of a file")
     labels = row.pop("label")
     labels = labels if isinstance(labels, list) else [labels]
     return {**row, "labels": [str(label) for label in labels]}
@@ -128,7 +133,7 @@ def _renamed(row):
 def _ast_clips(path):
     """What the key data of a json holds, or None."""
     try:
-        tree = json.loads(path.read_text(encoding="utf-8-sig"))
+        tree = json.loads(read_text(path))
     except ValueError:
         return None
     clips = tree.get("data") if isinstance(tree, dict) else None

@@ -51,7 +51,7 @@ def find_audio(paths):
 def _below(folder):
     files, left_out = [], {}
     for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.name.startswith(BESIDE):
+        if not _counts(path):
             continue
         reason = _no_sound(path)
         if reason is None:
@@ -72,6 +72,15 @@ def _below(folder):
             f"{next(iter(left_out))}: {kinds}"
         )
     return files
+
+
+def is_sound(path):
+    """Whether a path is a sound file, by its content (pathlib.Path)."""
+    return _counts(path) and _no_sound(path) is None
+
+
+def _counts(path):
+    return path.is_file() and not path.name.startswith(BESIDE)
 
 
 def _no_sound(path):

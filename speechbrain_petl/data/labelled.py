@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from pathlib import Path
 
 from speechbrain.utils.logger import get_logger
 
@@ -62,17 +63,22 @@ def prepare_labelled(
     clips = read_clips(data_folder, table, tagging)
     _check_labels(clips, tagging, data_folder)
     splits = split_clips(clips, folds, fold, split_seed, tagging)
-    manifests = {}
+    manifests, problems = {}, []
     for split, chosen in splits.items():
         manifests[split] = os.path.join(save_folder, f"{split}.json")
         most = max_windows if split == "train" else None
         items = {clip["id"]: _entry(clip) for clip in chosen}
-        write_windows(manifests[split], items, window, overlap, most)
+        try:
+            write_windows(manifests[split], items, window, overlap, most)
+        except InputError as error:
+            problems.append(str(error).rstrip("."))
         sizes = Counter(x for clip in chosen for x in clip["labels"])
         logger.info(
             f"{split}: {len(items)} clips of {len(sizes)} classes, "
             f"{min(sizes.values())} to {max(sizes.values())} of each"
         )
+    if problems:
+        raise InputError("; ".join(problems))
     return manifests
 
 
@@ -90,7 +96,10 @@ def _check_labels(clips, tagging, where):
         )
     labels = {label for clip in clips for label in clip["labels"]}
     if len(labels) < 2:
+        inner = Path(where, *labels)
+        folders = inner.is_dir() and any(p.is_dir() for p in inner.iterdir())
+        remedy = f". Does {inner} hold the folders of classes? Give that"
         raise InputError(
             f"{where} has the label {', '.join(labels)} only: there is "
-            "nothing to tell apart"
+            f"nothing to tell apart{remedy if folders else ''}"
         )

@@ -7,11 +7,15 @@ them or without; a csv or tsv; Hugging Face's audiofolder (metadata.csv or
 
 from pathlib import Path
 
+from speechbrain.utils.logger import get_logger
+
 from ..errors import InputError, refuse_all
 from .clip_rows import SPLIT_NAMES, clip_of, split_of
-from .clip_tables import HUGGING_FACE, lists_clips, rows_of
-from .finding import find_audio
+from .clip_tables import HUGGING_FACE, is_table, lists_clips, rows_of
+from .finding import find_audio, is_sound
 from .tables import wrong_folder
+
+logger = get_logger(__name__)
 
 LAYOUTS = (
     "Give one that holds a folder for each class (in train, valid and test, if "
@@ -161,6 +165,12 @@ def _below(folder, root, split, tagging, look=True):
 def _of_classes(folders, folder, root, split):
     if not folders:
         raise wrong_folder(str(folder), "labelled sounds", LAYOUTS)
+    loose = [p.name for p in sorted(folder.iterdir()) if is_sound(p)]
+    if loose:
+        logger.warning(
+            f"{folder}: {len(loose)} sounds are left out, as they lie in no "
+            f"folder of a class, such as {loose[0]}"
+        )
     clips = []
     for inner in folders:
         for path in find_audio([inner]):
@@ -177,7 +187,14 @@ def _folders(folder):
 def _tables_in(folder):
     """Table -> split or None, of those that list the clips of a folder."""
     files = sorted(path for path in folder.iterdir() if path.is_file())
-    files = [p for p in files if p.name[0] not in "._" and lists_clips(p)]
+    files = [p for p in files if p.name[0] not in "._" and is_table(p)]
+    others = [p.name for p in files if not lists_clips(p)]
+    if others:
+        logger.warning(
+            f"{folder}: {', '.join(others[:5])} are not read, for no column is "
+            "called path or label or like them"
+        )
+    files = [p for p in files if p.name not in others]
     files = [p for p in files if p.stem.lower() == HUGGING_FACE] or files
     if len(files) < 2:
         return dict.fromkeys(files)

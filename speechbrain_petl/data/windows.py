@@ -9,13 +9,18 @@ from functools import partial
 
 import torch
 
+from speechbrain.utils.logger import get_logger
+
 from ..errors import InputError, check_count, refuse_all
 from .audio import SAMPLE_RATE, read_audio
 from .dataio import check_files, read_manifests
 from .manifests import write_entries
 
+logger = get_logger(__name__)
+
 # of a window: a rest of a recording that is shorter is left out
 LEAST_NEW = 0.1
+MOST_LATE = 1.0  # seconds after its end that a part of a file may stop
 MOST_OVERLAP = 0.99  # beyond, a recording has windows without number
 
 
@@ -81,10 +86,11 @@ def write_windows(path, items, window, overlap=0.0, most=None):
     if most is not None:
         check_count("max_windows", most)
     durations = check_files(path, items)
-    entries, problems = {}, []
+    entries, problems, late = {}, [], []
     for key, item in items.items():
         begin, end = item.get("start") or 0.0, durations[key]
         if item.get("stop") is not None:
+            late += [key] if item["stop"] > end + MOST_LATE else []
             end = min(end, item["stop"])
         if begin >= end:
             problems.append(
@@ -103,6 +109,11 @@ def write_windows(path, items, window, overlap=0.0, most=None):
                 "duration": round(stop - start, 6),
             }
     refuse_all(os.path.basename(path), problems, "Correct start and stop.")
+    if late:
+        logger.warning(
+            f"{len(late)} parts stop long after their files do, such as "
+            f"{late[0]}: are start and stop in seconds?"
+        )
     write_entries(path, entries)
 
 

@@ -30,6 +30,8 @@ def classify(args):
     if args.device:
         check_device(args.device)
     files = find_audio(_named(args.files))
+    if not files:
+        raise InputError("standard input names no file: give some, one a line")
     if args.explain and len(files) > 1:
         raise InputError(
             f"--explain={args.explain} is a picture of one file, and there are "

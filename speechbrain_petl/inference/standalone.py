@@ -56,7 +56,7 @@ def standalone(roots, header="", renamed=(), given=(), imports=(), brief=False):
     >>> print(text.splitlines()[0])
     \"\"\"Blocks.\"\"\"
     >>> [line for line in text.splitlines() if line.startswith("class")]
-    ['class Bottleneck(nn.Module):']
+    ['class QuickGELU(nn.Module):', 'class Bottleneck(nn.Module):']
     """
     found, imports = {}, set(imports)
     for root in roots:

@@ -41,7 +41,8 @@ def checkpointed(layers, x, run=nn.Module.__call__, level=True):
     Arguments
     ---------
     layers : torch.nn.Module
-        The stack; a wrapper of one is checkpointed as a whole.
+        The stack. A wrapper of one runs as it is: as a whole, all its
+        activations would be there again at once.
     x : torch.Tensor
         Tokens (batch, token, dim).
     run : callable
@@ -63,24 +64,32 @@ def checkpointed(layers, x, run=nn.Module.__call__, level=True):
     >>> checkpointed(layers, x).shape
     torch.Size([3, 10, 32])
     """
+    if not isinstance(layers, (nn.Sequential, nn.ModuleList)):
+        return run(layers, x)
     options = {"use_reentrant": False}
     if level == SELECTIVE:
         options["context_fn"] = partial(
-            create_selective_checkpoint_contexts, _policy
+            create_selective_checkpoint_contexts, partial(_policy, x.shape[-1])
         )
-    stack = isinstance(layers, (nn.Sequential, nn.ModuleList))
-    for layer in layers if stack else [layers]:
-        x = checkpoint(run, layer, x, **options)
+    for layer in layers:
+        # nothing is kept anyway below what learns
+        learns = x.requires_grad or any(
+            p.requires_grad for p in layer.parameters()
+        )
+        x = checkpoint(run, layer, x, **options) if learns else run(layer, x)
     return x
 
 
-def _policy(context, operation, *args, **kwargs):
-    """What is dear to compute again, and that nobody changes in place."""
+def _policy(dim, context, operation, *args, **kwargs):
+    """What is dear to compute again, and that nobody changes in place.
+
+    Not what an adapter makes of a few numbers.
+    """
     name = str(operation)
     kept = "scaled_dot_product" in name
     if name in ("aten.addmm.default", "aten.mm.default"):
         inputs, outputs = args[-1].shape
-        kept = outputs >= WIDER * inputs
+        kept = inputs == dim and outputs >= WIDER * dim
     if kept:
         return CheckpointPolicy.MUST_SAVE
     return CheckpointPolicy.PREFER_RECOMPUTE

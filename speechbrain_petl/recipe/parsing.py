@@ -119,6 +119,11 @@ def _refuse_another_kind(key, value, default, base_file):
     kind = next((k for k in KINDS if isinstance(default, k)), None)
     if kind is None or isinstance(value, TaggedScalar):
         return
+    if kind is dict and isinstance(value, dict):
+        for name, inner in value.items():
+            if inner is not None and name in default:
+                inside = f"{key}: {name}"
+                _refuse_another_kind(inside, inner, default[name], base_file)
     fits = isinstance(value, KINDS[kind][0])
     fits = fits and isinstance(value, bool) == (kind is bool)
     if isinstance(value, float) and not math.isfinite(value):

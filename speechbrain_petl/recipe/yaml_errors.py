@@ -9,6 +9,8 @@ from pathlib import Path
 
 # what a script calls that a yaml names, and what it hands on from one
 CALLED = re.compile(r'hparams\["(\w+)"\]\(')
+# what it calls later, with arguments from the yaml
+STEPS = re.compile(r"hparams\.(\w+)\(")
 GIVEN = re.compile(r'(?:\*\*|kwargs=)hparams\["(\w+)"\]')
 CALLER = "speechbrain.utils.distributed"  # run_on_main
 LIBRARIES = (
@@ -52,6 +54,10 @@ def about_yaml(error):
         return _of_class(below, names) + words
     statement = _statement(*steps[last]) if last >= 0 else ""
     keys = CALLED.findall(statement)
+    for key in STEPS.findall(statement):
+        hparams = getattr(steps[last][0].f_locals.get("self"), "hparams", None)
+        given = getattr(getattr(hparams, key, None), "keywords", {})
+        keys += [key] if any(name in words for name in given) else []
     if isinstance(error, TypeError) and names[-1:] in ([], [CALLER]):
         keys += GIVEN.findall(statement)
     return f"{' or '.join(keys)}: {words}" if keys else None

@@ -114,8 +114,8 @@ def keep_average(epochs, checkpointer, names):
     """
     if not epochs:
         return None
-    if len(epochs) != 2:
-        raise InputError(f"average_range={epochs}: give [first, last]")
+    if not isinstance(epochs, list) or [*map(type, epochs)] != [int, int]:
+        raise InputError(f"average_range={epochs}: give [first, last], epochs")
     modules = {name: checkpointer.recoverables[name] for name in names}
     kept = RangeAverage(modules, *epochs)
     checkpointer.add_recoverable(AVERAGE, kept)

@@ -161,9 +161,11 @@ def loader_arguments(brain, dataset, stage, dynamic_batch=None, **loader):
     """
     if loader.get("num_workers") is None:
         loader["num_workers"] = workers_for(brain.device_type, brain.processes)
+    if type(workers := loader["num_workers"]) is not int or workers < 0:
+        raise InputError(f"loader: num_workers={workers}: give 0, 1, 2, ...")
     if brain.device_type == "cuda":
         loader.setdefault("pin_memory", True)
-    if loader.get("num_workers") and stage != sb.Stage.TEST:
+    if workers and stage != sb.Stage.TEST:
         # a worker that is not forked imports everything when it starts
         loader.setdefault("persistent_workers", True)
     if isinstance(dataset, IterableDataset):

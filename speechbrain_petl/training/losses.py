@@ -2,6 +2,8 @@
 
 import torch
 
+from ..errors import InputError
+
 
 def binary_cross_entropy(logits, targets, label_smoothing=0.0):
     """Binary cross entropy of each class by itself, with label smoothing.
@@ -25,6 +27,10 @@ def binary_cross_entropy(logits, targets, label_smoothing=0.0):
     >>> binary_cross_entropy(torch.zeros(2, 2), torch.eye(2))
     tensor(0.6931)
     """
+    if not 0 <= label_smoothing <= 1:  # as torch has it for its own
+        raise InputError(
+            f"loss: label_smoothing={label_smoothing}: give 0 to 1"
+        )
     targets = targets * (1 - label_smoothing) + label_smoothing / 2
     return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
 

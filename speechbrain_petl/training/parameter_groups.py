@@ -1,9 +1,13 @@
 """Parameters that one optimizer treats differently, chosen by glob."""
 
+import math
+
 from ..adapters.globs import match
+from ..errors import InputError
 from ..weights.prefixes import COMPILED
 
 AROUND = ("module.", COMPILED)  # what DDP and torch.compile put into names
+CHECKED = {"lr", "weight_decay"}  # optimizers check their defaults alone
 TWICE = "encoder.encoder."  # an AdaptedEncoder's
 
 
@@ -44,8 +48,15 @@ def parameter_groups(modules, options):
         said = {k: v for k, v in arguments.items() if v is not None}
         if not said:
             continue
+        for name in CHECKED & said.keys():
+            _check_rate(f"brain: groups: {glob}: {name}", said[name])
         names = match(glob, trained, "groups")
         groups.append({"params": [trained.pop(n) for n in names], **said})
     if not groups:
         return list(trained.values())
     return [{"params": list(trained.values())}, *groups]
+
+
+def _check_rate(name, value):
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise InputError(f"{name}={value}: give a number, 0 or more")

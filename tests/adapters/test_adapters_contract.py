@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 import torch
 from adapter_methods import METHODS, spectrograms, tiny_ast
+from benchmarks.child import live_tensors
 from method_files import (
     ENCODERS,
     distinct_methods,
@@ -13,6 +14,7 @@ from method_files import (
     method_files,
     petl_text,
 )
+from speechbrain_petl import AST
 from speechbrain_petl.adapters.adapted import AdaptedEncoder
 from speechbrain_petl.adapters.lora import LoRA
 from torch import nn
@@ -143,6 +145,24 @@ def test_gradient_checkpointing_changes_no_gradient(name):
         gradients.append({n: p.grad for n, p in adapted.named_parameters()})
     for recomputed in gradients[1:]:
         torch.testing.assert_close(recomputed, gradients[0])
+
+
+SAVING = {True: 0.35, "selective": 0.75}  # of what is kept without
+
+
+@pytest.mark.parametrize(
+    "name", ["lora", "bottleneck", "full", "linear", "weighted_layers"]
+)
+def test_gradient_checkpointing_keeps_less(name):
+    """Nor what an adapter computes; without such blocks, no more."""
+    x, most = torch.randn(8, 64, 128), {}
+    for level in (False, *SAVING):
+        encoder = AST((64, 12, 2), frames=64, gradient_checkpointing=level)
+        adapted = METHODS[name].adapt(encoder).train()
+        most[level] = live_tensors(lambda a=adapted: a(x).sum().backward())
+    learns = name not in ("linear", "weighted_layers")
+    for level, share in SAVING.items():
+        assert most[level] <= (share if learns else 1) * most[False], level
 
 
 @every_method

@@ -7,38 +7,39 @@ Launching is not in it: the number of kernels says what that adds.
 import torch
 
 from .counting import counted
+from .rows_step import CHECKPOINTING
 from .subjects import BASE, MAKERS, METHODS, encoder_of
 
 PRODUCTS = 798e12  # FLOP/s of a bf16 product of 8192 by 8192, on an H100
 COPIES = 3.0e12  # bytes/s read and written, on the same
-TF32 = 0.5  # as fast as bf16, by NVIDIA's data sheet
+TF32, FP32 = PRODUCTS / 2, 67e12  # FLOP/s, as NVIDIA's data sheet has them
 BATCH = 32
+AS_RELEASED = "the papers' layout, fp32"  # torch's default: without TF32
 SUBJECTS = {  # name -> maker, precision
     "ours": ("ours", "bf16"),
-    "ours, selective checkpointing": ("ours, checkpointing selective", "bf16"),
-    "ours, checkpointing": ("ours, checkpointing", "bf16"),
+    **{name: (name, "bf16") for name in CHECKPOINTING},
     **{name: (name, "bf16") for name in METHODS if name != "lora"},
     "HF + PEFT, sdpa": ("hf sdpa", "bf16"),
-    "the papers' layout, fp32": ("papers", "fp32"),
+    "the papers' layout, TF32": ("papers", "fp32"),
+    AS_RELEASED: ("papers", "fp32"),
 }
 
 
-def seconds(calls):
+def seconds(calls, fp32=TF32):
     """Of kernels one after the other; of them, those that bytes bound."""
-    times = [(call_seconds(call), call) for call in calls]
-    bound = sum(t for t, call in times if t > product_seconds(call))
+    times = [(call_seconds(call, fp32), call) for call in calls]
+    bound = sum(t for t, call in times if t > product_seconds(call, fp32))
     return sum(t for t, _ in times), bound
 
 
-def product_seconds(call):
-    """What its products need."""
-    rate = PRODUCTS * (1 if call.dtype == torch.bfloat16 else TF32)
-    return call.flops / rate
+def product_seconds(call, fp32=TF32):
+    """What its products need, with so many FLOP/s of those in fp32."""
+    return call.flops / (PRODUCTS if call.dtype == torch.bfloat16 else fp32)
 
 
-def call_seconds(call):
+def call_seconds(call, fp32=TF32):
     """What a kernel needs."""
-    return max(product_seconds(call), call.bytes / COPIES)
+    return max(product_seconds(call, fp32), call.bytes / COPIES)
 
 
 def fused(calls):
@@ -77,9 +78,10 @@ def prediction(name, blocks=BASE[1], batch=BATCH):
     maker, precision = SUBJECTS[name]
     model = MAKERS[maker](encoder_of((BASE[0], blocks, BASE[2])))
     counter = counted(model, batch, precision)
-    eager, bound = seconds(counter.calls)
+    fp32 = FP32 if name == AS_RELEASED else TF32
+    eager, bound = seconds(counter.calls, fp32)
     together = fused(counter.calls)
-    compiled, _ = seconds(together)
+    compiled, _ = seconds(together, fp32)
     return {
         "step": name,
         "TFLOP": sum(call.flops for call in counter.calls) / 1e12,
@@ -131,7 +133,7 @@ def predict(options):
 def compare(rows, batch):
     """Print what is wanted of a GPU, as predicted."""
     ours, theirs = rows["ours"], rows["HF + PEFT, sdpa"]
-    papers = rows["the papers' layout, fp32"]
+    papers = rows[AS_RELEASED]
     print()
     for what, value in {
         "clips a second, LoRA": batch / ours["eager"] * 1000,
@@ -140,9 +142,12 @@ def compare(rows, batch):
         "HF + PEFT / ours, both compiled": theirs["compiled"]
         / ours["compiled"],
         "the papers' layout / ours": papers["eager"] / ours["eager"],
-        "memory, ours / HF + PEFT": ours["memory"] / theirs["memory"],
     }.items():
         print(f"{what}: {value:,.2f}")
+    for name in ("ours", *CHECKPOINTING):
+        memory = rows[name]["memory"] / theirs["memory"]
+        speed = theirs["eager"] / rows[name]["eager"]
+        print(f"{name}: memory {memory:.2f}, speed {speed:.2f} of HF + PEFT")
     for name in METHODS:
         if name != "lora":
             ratio = rows[name]["compiled"] / ours["compiled"]

@@ -11,7 +11,7 @@ RATE = (NAN, ".inf", "-1", "fast", "null", "[0.1]", "True")
 FLAG = ("2", "maybe", "null", "[True]")
 # option of a yaml -> values that it cannot have
 RECIPE = {
-    "head_lr": RATE,
+    "head_lr": tuple(v for v in RATE if v != "null"),  # lr
     "scheduler": ("fast", "12", "[a]"),
     "loss": ("5", "[a]", "{label_smoothing: 2}", "{label_smoothing: x}"),
     "mixup": ("5", "[a]", "{prob: 2}", "{prob: x}"),
@@ -27,7 +27,7 @@ RECIPE = {
     "batch_size": COUNT,
     "lr": RATE,
     "weight_decay": (NAN, "-1", "much", "null"),
-    "num_workers": ("-1", "1.5", "many", "null"),
+    "num_workers": ("-1", "1.5", "many"),  # null: as many as there are
     "frames": COUNT,
     "mels": (*COUNT, "100000"),
     "mean": (NAN, "loud", "null"),
@@ -256,16 +256,6 @@ SBPETL = {  # command -> command lines
         *([R, F, f"--base={v}"] for v in (N, L, "{text}")),
         ["{adapter}", "{broken}"], ["{adapter}", F, "--nothing"], ["a/b", F],
     ),
-    "errors": (
-        [], [N], [L], [F], ["{empty}"], ["{adapter}"], [R, "--nothing"],
-        *([R, f"--clips={v}"] for v in ("-1", "x", "1.5", "nan")),
-        *([R, f"--output={v}"] for v in ("/nowhere/a.html", "/proc/a.html", "/")),
-    ),
-    "demo": (
-        [], [N], [L], [F], ["{empty}"], [R, N], [R, "--nothing"], [R, "--base=/nowhere"],
-        *([R, f"--port={v}"] for v in ("-1", "0", "x", "1.5", "70000")),
-        [R, "--device=gpu"],
-    ),
     "share": (
         [], ["save"], ["save", R], ["save", N, O], ["save", L, O], ["save", F, O],
         ["save", R, F], ["save", R, L], ["save", R, "/proc/x"], ["save", R, ""],
@@ -296,13 +286,13 @@ SBPETL = {  # command -> command lines
         ["{recipe}", "--into={new}", "--methods=nothing"], [M, "--methods=nothing"],
     ),
     "errors": (
-        [], [N], [L], [F], ["{empty}"], ["{adapter}"], [R, "--base=/nowhere"],
+        [], [N], [L], [F], ["{empty}"], ["{adapter}"], [R, "--nothing"], [R, "--base=/nowhere"],
         *([R, f"--output={v}"] for v in ("", "/", "/dev/null/x.html", "/proc/x.html", "/nowhere/x.html")),
-        *([R, f"--clips={v}"] for v in ("-1", "x", "1.5")),
+        *([R, f"--clips={v}"] for v in ("-1", "x", "1.5", "nan")),
     ),
     "demo": (
-        [], [N], [L], [F], ["{empty}"], [R, N], [R, "--base=/nowhere"],
-        *([R, f"--port={v}"] for v in ("0", "-1", "x", "99999")),
+        [], [N], [L], [F], ["{empty}"], [R, N], [R, "--nothing"], [R, "--base=/nowhere"],
+        *([R, f"--port={v}"] for v in ("0", "-1", "x", "1.5", "99999")),
         *([R, f"--device={v}"] for v in ("gpu", "cuda:99")), [R, "--host="],
         [R, "--host=nowhere.invalid"],
     ),
@@ -339,6 +329,7 @@ RIGHT = {
     "classify": [R, F],
     "share": ["save", R, O],
     "ensemble": [R, R],
+    "errors": [R, "--output={new}.html"],
     "deploy": [R, "{new}.pt2"],
     "stats": ["{manifest}"],
     "export": [M],

@@ -117,7 +117,8 @@ class Place:
     def refusal(self, program):
         """What is wrong with how a right input ends."""
         self._clear()
-        ended = run_forked(program, LIMIT, cwd=self.folder / "work")
+        # a sweep and a search start runs in processes of their own
+        ended = run_forked(program, LIMIT * 5, cwd=self.folder / "work")
         self._make()  # it may write there
         return [ended.summary()] if ended.code else []
 

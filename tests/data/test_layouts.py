@@ -2,9 +2,17 @@
 
 import json
 import shutil
+import zipfile
 
 import pytest
-from labelled_sounds import LABELS, WRITERS, write_sounds, write_table
+from labelled_sounds import (
+    LABELS,
+    WRITERS,
+    as_ast_json,
+    as_json_lines,
+    write_sounds,
+    write_table,
+)
 from layouts import truncated_wav
 from speechbrain_petl import InputError
 from speechbrain_petl.data.labelled import prepare_labelled
@@ -101,7 +109,7 @@ def test_every_clip_is_tested_once(sounds, tmp_path):
     assert files(other) != tests[0]
 
 
-def test_parts_of_recordings(copy, tmp_path):
+def test_parts_of_recordings(copy, tmp_path, caplog):
     """start and stop in seconds; parts of one file stay together."""
     root, rows = copy
     parts = [("0", "0.1"), ("0.1", "")]
@@ -111,6 +119,12 @@ def test_parts_of_recordings(copy, tmp_path):
     splits = manifests(root, tmp_path / "save")
     entries = [e for split in splits.values() for e in split.values()]
     assert len(entries) == 60
+    assert "stop long after" not in caplog.text
+    table = [(n, x, 0, 900 if i else 0.2) for i, (n, x) in enumerate(rows)]
+    write_table(root / "clips.csv", head, table)
+    manifests(root, tmp_path / "late")
+    assert "parts stop long after their files do, such as" in caplog.text
+    assert "in seconds?" in caplog.text
     assert {(e["start"], e["stop"]) for e in entries} >= {(0.0, 0.1)}
     wavs = [{e["wav"] for e in split.values()} for split in splits.values()]
     assert sum(map(len, wavs)) == 30
@@ -185,7 +199,7 @@ def test_all_that_is_wrong_at_once(copy, tmp_path):
 
 
 def test_broken_files_at_once(copy, tmp_path):
-    """All of a split, before any training."""
+    """Of all splits, before any training."""
     root, rows = copy
     for name, _ in rows[:2]:
         (root / name).write_bytes(truncated_wav() + name.encode())
@@ -196,6 +210,10 @@ def test_broken_files_at_once(copy, tmp_path):
     table[1] = (*rows[1], "train")
     write_table(root / "clips.csv", ["path", "label", "split"], table)
     with pytest.raises(InputError, match="000.wav is truncated.*001.wav is tr"):
+        manifests(root, tmp_path / "save")
+    table[1] = (*rows[1], "test")
+    write_table(root / "clips.csv", ["path", "label", "split"], table)
+    with pytest.raises(InputError, match="000.wav is .*; test.json: .*001.wav"):
         manifests(root, tmp_path / "save")
 
 
@@ -259,6 +277,9 @@ def test_a_table_of_something_else(copy):
     write_table(root / "a.csv", ["File", "Noise"], rows)
     with pytest.raises(InputError, match="no column label. .* File, Noise"):
         read_clips(root)
+    write_table(root / "a.csv", ["pth", "Label"], rows)
+    with pytest.raises(InputError, match="no column path. .* pth, Label"):
+        read_clips(root)
     assert len(read_clips(root, ".")) == 30
     write_table(root / "a.csv", ["Name", "Noise"], rows)
     assert len(read_clips(root)) == 30
@@ -273,3 +294,67 @@ def test_long_recordings_swamp_nothing(copy, tmp_path):
         entries = json.loads(open(path).read())
         counts[split] = len(entries) / len(files(entries))
     assert counts["train"] == 2 < counts["test"]
+
+
+def test_labels_that_are_numbers(copy, tmp_path):
+    """0 is a label, and a speaker, as Hugging Face's json has them."""
+    root, rows = copy
+    lines = [
+        {"file_name": n, "label": LABELS.index(x), "speaker": i % 5}
+        for i, (n, x) in enumerate(rows)
+    ]
+    table = root / "metadata.jsonl"
+    table.write_text("\n".join(map(json.dumps, lines)))
+    clips = read_clips(root)
+    assert [clip["labels"] for clip in clips[::10]] == [["0"], ["1"], ["2"]]
+    assert {clip["group"] for clip in clips} == set("01234")
+    lines[3]["label"] = ""
+    lines[4]["file_name"] = 7
+    table.write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(
+        InputError, match="line 4: has no label.* line 5: path=7 is no name"
+    ):
+        read_clips(root)
+
+
+@pytest.mark.parametrize("write", [as_json_lines, as_ast_json])
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_json_of_any_encoding(write, encoding, copy):
+    """As for csv files; a line separator of Unicode ends no line."""
+    root, rows = copy
+    write(root, [(n, x.replace("owl", "dog")) for n, x in rows])
+    for path in root.glob("*.json*"):
+        text = path.read_text().replace('"cat"', '"Kätz"')
+        text = text.replace("/m/01yrx", "Kätz")
+        if encoding == "utf-16":
+            text = text.replace("ä", "ä\u2028")
+        path.write_bytes(text.encode(encoding))
+    labels = {
+        clip["labels"][0].replace("\u2028", "") for clip in read_clips(root)
+    }
+    assert labels == {"Kätz", "dog"}
+
+
+def test_what_is_passed_over_is_said(copy, tmp_path, caplog):
+    """A table without paths, sounds in no folder, a folder too high."""
+    root, rows = copy
+    write_table(root / "digits.csv", ["Datei", "Klasse"], rows)
+    shutil.copy(root / rows[0][0], root / "loose.wav")
+    (root / "notes.txt").write_text("some words")
+    assert len(read_clips(root)) == 30
+    assert "digits.csv are not read, for no column is" in caplog.text
+    assert "notes.txt" not in caplog.text
+    assert "1 sounds are left out, as they lie in no folder" in caplog.text
+    with pytest.raises(InputError, match="Does .*sounds hold the folders of"):
+        prepare_labelled(root.parent, tmp_path / "save", 1.0)
+
+
+@pytest.mark.parametrize("name", ["sounds.xlsx", "cat/000.wav"])
+def test_what_is_no_text(name, copy):
+    """A workbook, or a sound, in the place of a table."""
+    root, _ = copy
+    if name.endswith("xlsx"):
+        with zipfile.ZipFile(root / name, "w") as book:
+            book.writestr("sheet.xml", "path label")
+    with pytest.raises(InputError, match=f"{name} is no table of text: save"):
+        read_clips(root / name)

@@ -110,7 +110,7 @@ def test_an_adapter_folder_and_its_base(run, clips, tmp_path, capsys):
         main([str(folder), str(clips), f"--base={base}"])
 
 
-def test_what_is_wrong_is_said_before_any_work(run, clips, tmp_path):
+def test_what_is_wrong_is_said_before_any_work(run, clips, tmp_path, capsys):
     """Nothing is classified, and no csv is written."""
     argv = [str(run), str(clips)]
     (tmp_path / "empty").mkdir()
@@ -142,6 +142,13 @@ def test_what_is_wrong_is_said_before_any_work(run, clips, tmp_path):
     for wrong in ("--top=0", "--windows=0", "--top=x", "--threshold=2"):
         with pytest.raises(SystemExit):
             main([*argv, wrong])
+    for wrong in ("--format=raven", "--no_join", "--threshold=0"):
+        with pytest.raises(SystemExit):
+            main([*argv, wrong])
+        assert "of --segments=FILE" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*argv, "--embeddings=a.csv"])
+    assert "--embeddings=a.csv: it ends in .npz" in capsys.readouterr().err
 
 
 def test_whoever_reads_may_stop(run, clips, tmp_path, monkeypatch):
@@ -224,6 +231,9 @@ def test_names_from_standard_input(run, clips, monkeypatch, capsys):
         main([str(run), "-", str(clips / "below"), "--device=cpu"])
         printed = rows(capsys.readouterr().out)
         assert list(printed) == [*names, str(clips / "below" / "a.flac")]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    with pytest.raises(InputError, match="standard input names no file"):
+        main([str(run), "-", "--device=cpu"])
 
 
 @pytest.mark.slow

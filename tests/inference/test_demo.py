@@ -44,6 +44,7 @@ def test_in_a_browser(finished, tmp_path):
     adapters.add("one", run)
     adapters.add("two", altered(run, tmp_path / "two", seed=1))
     wanted = [adapters[name].classify_file(wav)[3][0] for name in adapters]
+    assert wanted[0] != wanted[1]
     page = demo.make_page(adapters)
     page.launch(prevent_thread_lock=True, quiet=True)
     try:
@@ -57,7 +58,18 @@ def test_in_a_browser(finished, tmp_path):
             label = shown.locator("[data-testid=label-output-value]")
             label.wait_for(timeout=120_000)
             assert label.inner_text().strip() == wanted[0]
-            shown.locator("img[src^='data:image']").wait_for(timeout=120_000)
+            picture = shown.locator("img[src^='data:image']")
+            picture.wait_for(timeout=120_000)
+            first = picture.get_attribute("src")
+            shown.get_by_label("model").click()
+            shown.get_by_role("option", name="two").click()
+            shown.wait_for_function(
+                "old => ![null, undefined, old].includes(document"
+                ".querySelector(\"img[src^='data:image']\")?.src)",
+                arg=first,
+                timeout=120_000,
+            )
+            assert label.inner_text().strip() == wanted[1]
             chromium.close()
     finally:
         page.close()

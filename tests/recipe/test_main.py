@@ -2,9 +2,12 @@
 
 import os
 import sys
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain_petl import InputError
 from speechbrain_petl.recipe.main import run_main
@@ -129,6 +132,40 @@ def test_what_a_script_gives_a_library(monkeypatch, script, hparams, words):
     with expected as stop:
         run_main(lambda argv: script(hparams))
     assert not words or stop.value.code.startswith("error: ")
+
+
+class Brain:
+    """What a step of it calls was made by a yaml."""
+
+    def __init__(self, loss):
+        self.hparams = SimpleNamespace(loss=loss)
+
+    def step(self):
+        return self.hparams.loss(torch.zeros(2, 3), torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize(
+    "loss, words",
+    [
+        (partial(F.cross_entropy, label_smoothing=2), "loss: label_smoothing"),
+        (
+            partial(F.cross_entropy, label_smoothing="x"),
+            "loss: .*must be float",
+        ),
+        (partial(torch.cat, dim=1), None),  # with what the step gives
+        (F.nll_loss, None),
+    ],
+)
+def test_what_a_step_gives_a_library(monkeypatch, loss, words):
+    """An argument from the yaml is to blame, the step's own are a bug."""
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    expected = (
+        pytest.raises(SystemExit, match=f"error: {words}")
+        if words
+        else pytest.raises((RuntimeError, TypeError))
+    )
+    with expected:
+        run_main(lambda argv: Brain(loss).step())
 
 
 def test_a_yaml_that_breaks_off_is_one_line(folder, monkeypatch):

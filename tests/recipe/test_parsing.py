@@ -94,6 +94,12 @@ def test_a_method_file_below_the_base(folder):
         (["--size={a: 1}"], "size: a mapping cannot replace `base`. Change"),
         (["--petl=[1]"], "petl=.* has a mapping there"),
         (
+            ["--opt_class={weight_decay: x}"],
+            "opt_class: weight_decay=x: .* 0.1",
+        ),
+        (["--opt_class={weight_decay: .nan}"], "weight_decay=nan: .* a number"),
+        (["--petl={wrap: 5}"], "petl: wrap=5: .* a mapping there"),
+        (
             ["--opt_class=!name:torch.optim.SGD {lr: 1}"],
             "opt_class: !name:torch.optim.SGD .* cannot replace !name:torch.o",
         ),

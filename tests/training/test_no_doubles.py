@@ -68,6 +68,7 @@ def test_metrics_of_a_stage(clips):
     logits, targets, _ = clips
     accuracy = MulticlassAccuracy(CLASSES, average="micro")
     metrics = of_stages.StageMetrics({"accuracy": accuracy}, "cpu")
+    metrics.make()
     metrics["accuracy"].update(*on_device(logits, targets.argmax(1)))
     assert not OnDevice.waits
     hits = (logits.argmax(1) == targets.argmax(1)).float().mean().item()
@@ -81,6 +82,7 @@ def test_loss_of_a_device_without_doubles(monkeypatch):
         of_stages.nn.ModuleDict, "to", lambda self, device: self
     )
     metrics = of_stages.StageMetrics({}, "mps:0")
+    metrics.make()
     assert metrics["loss"].mean_value.dtype == torch.float32
 
 

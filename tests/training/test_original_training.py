@@ -11,10 +11,14 @@ from method_files import ROOT
 from running import load_train
 from speechbrain_petl import InputError
 from speechbrain_petl.data.mixing import MixedClips
+from speechbrain_petl.training.averaging import keep_average
+from speechbrain_petl.training.losses import binary_cross_entropy
 from speechbrain_petl.training.parameter_groups import parameter_groups
 from speechbrain_petl.training.schedules import make_schedule, warmup_multistep
 from tiny_runs import TINY, train
 from torch.optim.lr_scheduler import OneCycleLR
+
+from speechbrain.utils.checkpoints import Checkpointer
 
 
 def sgd(*groups):
@@ -62,6 +66,32 @@ def test_groups_have_rates_of_their_own():
     ]
     with pytest.raises(InputError, match="head"):
         parameter_groups(modules, {"head.*": {"lr": 0.5}})
+
+
+@pytest.mark.parametrize(
+    "value", [-1, float("nan"), float("inf"), "fast", [0.1], True]
+)
+@pytest.mark.parametrize("name", ["lr", "weight_decay"])
+def test_groups_have_rates_that_are_numbers(name, value):
+    """Optimizers check their defaults alone."""
+    modules = torch.nn.ModuleDict({"classifier": torch.nn.Linear(2, 3)})
+    with pytest.raises(InputError, match=rf"classifier.\*: {name}=.* number"):
+        parameter_groups(modules, {"classifier.*": {name: value}})
+
+
+@pytest.mark.parametrize(
+    "epochs", [5, [3], ["a", "b"], [0, 1], [3, 2], [1.5, 2], {"a": 1}]
+)
+def test_a_range_is_two_epochs(epochs, tmp_path):
+    checkpointer = Checkpointer(tmp_path, {"a": torch.nn.Linear(1, 1)})
+    with pytest.raises(InputError, match=r"average_range=.*first"):
+        keep_average(epochs, checkpointer, ["a"])
+
+
+@pytest.mark.parametrize("smoothing", [2, -1, float("nan")])
+def test_smoothing_is_a_share(smoothing):
+    with pytest.raises(InputError, match="label_smoothing=.*: give 0 to 1"):
+        binary_cross_entropy(torch.zeros(2, 2), torch.eye(2), smoothing)
 
 
 class Clips(torch.utils.data.Dataset):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from method_files import ROOT
 from recipe_brains import ROWS
+from speechbrain_petl import InputError
 from speechbrain_petl.data.shards import read_index
 from speechbrain_petl.data.stream import ShardPass, TrainStream
 from speechbrain_petl.training import loaders
@@ -145,6 +146,14 @@ def test_workers_for_the_machine(
     chosen = {"num_workers": 0, "pin_memory": False}
     made = loader_arguments(brain, vectors(4), sb.Stage.TRAIN, **chosen)
     assert made["num_workers"] == made["pin_memory"] == 0
+
+
+@pytest.mark.parametrize("workers", [-1, 1.5, "many", True, [1]])
+def test_workers_are_a_number(workers, tmp_path):
+    with pytest.raises(InputError, match="loader: num_workers=.*: give 0, 1"):
+        loader_arguments(
+            toy_brain(tmp_path), vectors(4), sb.Stage.TRAIN, num_workers=workers
+        )
 
 
 def pickled(value):

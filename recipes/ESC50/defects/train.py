@@ -19,16 +19,18 @@ from speechbrain_petl import (
     PETLBrain,
     classification_datasets,
     create_experiment_directory,
+    later,
     load_pretrained,
     parse_recipe,
     run_main,
 )
-from torchmetrics.classification import MulticlassAccuracy
 
 from speechbrain.utils.distributed import run_on_main
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from prepare import prepare_esc50  # noqa: E402
+
+ACCURACY = "torchmetrics.classification.MulticlassAccuracy"
 
 
 class ESC50Brain(PETLBrain):
@@ -80,7 +82,7 @@ def main(argv):
     classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))
     brain = ESC50Brain(
         {**hparams["modules"], "encoder": encoder, "classifier": classifier},
-        metrics={"accuracy": MulticlassAccuracy(len(labels), average="micro")},
+        metrics={"accuracy": later(ACCURACY, len(labels), average="micro")},
         select=None if defect == "last" else "accuracy",
         labels=labels,
         hparams=hparams,

@@ -41,6 +41,11 @@ def _parse(argv):
         parser.error("--num_workers: give 0 or more")
     if args.hop is not None and args.overlap is not None:
         parser.error("--hop and --overlap say the same: give one of them")
+    of_segments = args.format, args.no_join or None, args.threshold
+    if not args.segments and any(x is not None for x in of_segments):
+        parser.error("--format, --no_join, --threshold: of --segments=FILE")
+    if args.embeddings and not args.embeddings.endswith(".npz"):
+        parser.error(f"--embeddings={args.embeddings}: it ends in .npz")
     for name in ("threshold", "reject"):
         given = getattr(args, name)
         if given is not None and not 0 <= given <= 1:

@@ -1,12 +1,43 @@
 """The loss and the metrics of a stage, counted batch by batch."""
 
 from contextlib import ExitStack, contextmanager
+from functools import partial
+from pydoc import locate
 
 import torch
 from torch import nn
-from torchmetrics import MeanMetric
 
 LOT = 100  # batches that are counted together
+
+
+def later(name, *args, **kwargs):
+    """A metric that is made when the first batch is counted.
+
+    Importing torchmetrics takes half as long as importing torch: the first
+    training step does not wait for it.
+
+    Arguments
+    ---------
+    name : str
+        Of its class.
+    *args, **kwargs
+        Those of the class.
+
+    Returns
+    -------
+    callable
+        Without arguments, it makes the metric.
+
+    Example
+    -------
+    >>> later("torchmetrics.MeanMetric")()
+    MeanMetric()
+    """
+    return partial(_made, name, args, kwargs)
+
+
+def _made(name, args, kwargs):
+    return locate(name)(*args, **kwargs)
 
 
 class StageMetrics(nn.ModuleDict):
@@ -19,7 +50,7 @@ class StageMetrics(nn.ModuleDict):
     Arguments
     ---------
     metrics : dict
-        Name -> torchmetrics metric.
+        Name -> torchmetrics metric, or what makes one, see ``later``.
     device : str
         Where they count.
 
@@ -34,16 +65,37 @@ class StageMetrics(nn.ModuleDict):
     """
 
     def __init__(self, metrics, device):
-        super().__init__({"loss": _MeanLoss(), **metrics})
-        self.waiting = []  # batches of the lot
-        if not str(device).startswith("mps"):  # which has no 64 bits
+        super().__init__()
+        self.makers, self.device = metrics, device
+        self.scores = list(metrics)  # names of all but the loss
+        self.losses, self.waiting = [], []  # what is to be counted
+
+    def make(self):
+        """Make the metrics, if they are not there."""
+        if len(self):
+            return
+        from .mean_loss import MeanLoss
+
+        self["loss"] = MeanLoss()
+        if not str(self.device).startswith("mps"):  # which has no 64 bits
             # so that the order of adding, which a resumed run changes, is lost
             self["loss"].set_dtype(torch.float64)
-        self.to(device)
-        self.scores = list(metrics)  # names of all but the loss
+        for name, metric in self.makers.items():
+            self[name] = metric if isinstance(metric, nn.Module) else metric()
+        self.to(self.device)
         for metric in self.values():
             metric.persistent(True)
             metric.validate_args = False  # what a network says is valid
+
+    def state_dict(self, *args, **kwargs):
+        """As a module's, with what waits."""
+        self._count_lot()
+        return super().state_dict(*args, **kwargs)
+
+    def load_state_dict(self, *args, **kwargs):
+        """As a module's."""
+        self.make()
+        return super().load_state_dict(*args, **kwargs)
 
     def count_loss(self, loss, clips):
         """Count a batch into the mean loss of a clip; nan is left out.
@@ -55,9 +107,11 @@ class StageMetrics(nn.ModuleDict):
         clips : int or torch.Tensor
             How many.
         """
-        device = self["loss"].device
-        loss = loss.detach().to(device, non_blocking=True)
-        self["loss"].update(loss, clips)
+        # a copy: what CUDA graphs return, their next replay overwrites
+        loss = loss.detach().to(self.device, non_blocking=True, copy=True)
+        self.losses.append((loss, clips))
+        if len(self.losses) == LOT:
+            self._count_losses()
 
     def count(self, predictions, targets, **more):
         """Count a batch into all other metrics.
@@ -71,7 +125,14 @@ class StageMetrics(nn.ModuleDict):
         if len(self.waiting) == LOT:
             self._count_lot()
 
+    def _count_losses(self):
+        self.make()
+        losses, self.losses = self.losses, []
+        for loss, clips in losses:
+            self["loss"].update(loss, clips)
+
     def _count_lot(self):
+        self._count_losses()
         lot, self.waiting = self.waiting, []
         for predictions, targets, more in lot:
             targets = targets.to(predictions.device)
@@ -97,7 +158,7 @@ class StageMetrics(nn.ModuleDict):
 
     def reset(self):
         """Forget all that was counted."""
-        self.waiting = []
+        self.losses, self.waiting = [], []
         for metric in self.values():
             metric.reset()
 
@@ -114,13 +175,3 @@ class StageMetrics(nn.ModuleDict):
             for metric in self.values():
                 stack.enter_context(metric.sync_context())
             yield
-
-
-class _MeanLoss(MeanMetric):
-    """torchmetrics' looks for nan at each batch, and waits for the device."""
-
-    def update(self, value, weight):
-        """Count the mean of so many items, a tensor."""
-        counts, value = ~value.isnan(), value.to(self.dtype)
-        self.mean_value += torch.where(counts, value * weight, 0.0)
-        self.weight += counts * weight
