@@ -119,31 +119,27 @@ def branches(root, methods):
             tests=("tests/unittests/test_ast.py",),
             documented=(AST,),
         ),
-        *(
-            Branch(
-                recipe.dataset.name,
-                "ast",
-                f"{recipe.dataset.title}: adapt an Audio Spectrogram Transformer",
-                "recipe.md",
-                {".py": 300, ".yaml": 500},
-                recipe=recipe,
-            )
-            for recipe in recipes
-        ),
-        *(
-            Branch(
-                later.name,
-                "adapters",
-                later.title,
-                "later.md",
-                {"": 1000},
-                tests=(later.test,),
-                documented=(later.path,),
-                later=later,
-            )
-            for later in LATER
-        ),
+        *map(_of_recipe, recipes),
+        *map(_of_later, LATER),
     ]
+
+
+def _of_recipe(recipe):
+    title = f"{recipe.dataset.title}: adapt an Audio Spectrogram Transformer"
+    limits = {".py": 300, ".yaml": 500}
+    return Branch(
+        *(recipe.dataset.name, "ast", title, "recipe.md", limits),
+        recipe=recipe,
+    )
+
+
+def _of_later(later):
+    return Branch(
+        *(later.name, "adapters", later.title, "later.md", {"": 1000}),
+        tests=(later.test,),
+        documented=(later.path,),
+        later=later,
+    )
 
 
 def _fix(tree):
