@@ -53,6 +53,7 @@ class _TotalOfProcesses(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x):
+        """Of any tensor."""
         x = x.clone()
         if torch.distributed.is_initialized():
             torch.distributed.all_reduce(x)

@@ -35,9 +35,8 @@ def padding_mask(mask):
     Arguments
     ---------
     mask : torch.Tensor or None
-        True where a clip has a token (batch, token), see ``token_mask``; None
-        for everywhere. Tokens that a sequence has beyond these are learned
-        ones, and seen.
+        True where a clip has a token (batch, token); None for everywhere.
+        Tokens that a sequence has beyond these are learned ones, and seen.
 
     Example
     -------

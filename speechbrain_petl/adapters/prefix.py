@@ -33,9 +33,15 @@ class Prefix(nn.Module):
 
     Example
     -------
-    >>> from timm.layers import Attention
-    >>> prefix = Prefix(Attention(32, num_heads=2), tokens=5)
-    >>> prefix(torch.randn(3, 10, 32)).shape
+    >>> class Attention(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.qkv = nn.Linear(32, 96)
+    ...
+    ...     def forward(self, x):
+    ...         q, k, v = self.qkv(x).chunk(3, dim=2)
+    ...         return F.scaled_dot_product_attention(q, k, v)
+    >>> Prefix(Attention(), tokens=5)(torch.randn(3, 10, 32)).shape
     torch.Size([3, 10, 32])
     """
 

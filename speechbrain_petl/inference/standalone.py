@@ -19,6 +19,10 @@ CHECKS = ("check_choice", "check_arguments", "check_count")
 WORDS = {  # as a regular expression -> what stands for it
     r"\bInputError\b": "ValueError",
     r"\{did_you_mean\([^{}]*\)\}": "",
+    r"keep its config\.json beside it, or[^\[]*\[[^\]]*\]": "give the folder that "
+    "has its config.json, too",
+    # torch 2.4; it saves casting twice
+    r"        device = x\.device\.type\n        if torch\.is_auto.*\n.*\n": "",
     # torch 2.7; it saves time where nothing is exported
     r" and not torch\.compiler\.is_exporting\(\)": "",
     # the block in plain torch has it always

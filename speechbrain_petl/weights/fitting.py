@@ -29,7 +29,7 @@ def fit_positions(encoder, state, kind, metadata, source):
     state : dict
         Its names -> tensors.
     kind : str
-        Where they are from, as ``convert_ast.kind_of`` says.
+        Where they are from, as ``kind_of`` says.
     metadata : dict
         What is stated beside them, such as a config.json.
     source : str or os.PathLike

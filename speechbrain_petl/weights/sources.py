@@ -22,15 +22,13 @@ from .bundles import bundles_like, is_bundle, read_bundle
 STATED = ("cfg", "dims")  # of BEATs, of Whisper
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # as hubs name them
 CONFIG, FRONT_END = "config.json", "preprocessor_config.json"
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 ACCEPTED = (
     "Accepted are, for the AST, one of Hugging Face, the official .pth and "
     "distilled DeiT weights of timm; for speech encoders, those of Hugging "
     "Face, torchaudio, the original BEATs and Whisper; and a file of "
     "`save_pretrained`."
 )
-# {"model": weights}, as DeiT's own files, and so on; the last are Whisper's
-WRAPPINGS = ("model", "state_dict", "model_state_dict")
 
 
 def read_state(source, revision=None):
@@ -200,15 +198,34 @@ def _stated(saved):
     return next((s for s in found if isinstance(s, dict)), {})
 
 
-def _unwrap(state, file):
-    """The dictionary of tensors, also out of {"model": ...}."""
-    for name in WRAPPINGS:
-        if isinstance(state, dict) and isinstance(state.get(name), dict):
-            state = state[name]
-    if isinstance(state, dict) and state:
-        tensors = (isinstance(v, torch.Tensor) for v in state.values())
-        if all(tensors) and all(isinstance(k, str) for k in state):
-            return state
+def _unwrap(saved, file):
+    """The dictionary of tensors, also out of {"model": ...} and the like.
+
+    An optimizer's, or a head's, has few; those of two models are as many.
+    """
+    found = dict(_states(saved))
+    most = max(map(len, found.values()), default=0)
+    models = [name for name, state in found.items() if 2 * len(state) > most]
+    if len(models) > 1:
+        raise InputError(
+            f"{file}: two models are in it, {' and '.join(models)}, of which "
+            "one may be the average (EMA): save the state dict of the one"
+        )
+    if models:
+        return found[models[0]]
     raise InputError(
         f"{file} holds no state dict, a dictionary of tensors. {ACCEPTED}"
     )
+
+
+def _states(saved, name=""):
+    """Every dictionary of tensors, and the keys that lead to it."""
+    if not isinstance(saved, dict) or not saved:
+        return
+    if not all(isinstance(key, str) for key in saved):
+        return
+    if all(isinstance(value, torch.Tensor) for value in saved.values()):
+        yield name, saved
+        return
+    for key, inner in saved.items():
+        yield from _states(inner, f"{name}.{key}" if name else key)

@@ -1,5 +1,6 @@
 """Branches for SpeechBrain: made, made again, and computing what ours does."""
 
+import ast
 import importlib.util
 import json
 import os
@@ -17,8 +18,10 @@ from layouts import make_esc50
 from method_files import ROOT
 from running import load_train
 from speechbrain_petl import AdaptedEncoder, InputError
+from speechbrain_petl.experiments.sweep.command import main as sweep
 from speechbrain_petl.experiments.upstream import checks, command, hooks
 from speechbrain_petl.experiments.upstream.branches import branches
+from speechbrain_petl.experiments.upstream.later import LATER
 from speechbrain_petl.experiments.upstream.tree import Tree
 from speechbrain_petl.recipe.parsing import parse_recipe
 from three_steps import BATCHES, losses_of
@@ -48,9 +51,9 @@ def fork(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tree(fork):
-    """The tree of the last branch."""
-    tree, last = fork.parent / "tree", branches(ROOT, METHODS)[-1].branch
-    git(fork, "worktree", "add", "-q", "--detach", str(tree), last)
+    """The tree of a recipe, on all that it needs."""
+    tree = fork.parent / "tree"
+    git(fork, "worktree", "add", "-q", "--detach", str(tree), "petl-ESC50")
     return tree
 
 
@@ -62,14 +65,13 @@ def heads(fork):
 
 def test_branches_one_upon_the_other(fork):
     """Each has one thing, none is longer than can be reviewed."""
-    parent = "develop"
     for branch in branches(ROOT, METHODS):
+        parent = f"petl-{branch.after}" if branch.after else "develop"
         changed = git(fork, "diff", "--numstat", parent, branch.branch)
         rows = [line.split("\t") for line in changed.splitlines()]
         sizes = {path: int(more) + int(less) for more, less, path in rows}
         assert not checks.sizes(Tree(fork, branch, sizes)).failed, branch.name
         assert all(test in sizes for test in branch.tests)
-        parent = branch.branch
     assert git(fork, "status", "--porcelain") == ""
     assert git(fork, "worktree", "list").count("\n") <= 1
 
@@ -83,11 +85,77 @@ def test_a_second_run_changes_nothing(fork, capsys):
     printed = capsys.readouterr().out
     count = len(branches(ROOT, METHODS))
     assert printed.count("as it was") == count and "new" not in printed
-    # without results nobody can judge it
+    # nor has anything been checked
+    assert printed.count("no check has run") == printed.count(": not ready")
+    assert printed.count(": not ready") == count
+    text = (texts / "petl-dora.md").read_text()
+    assert "## What does this PR do?" in text and "arxiv.org/abs/2402.0" in text
+
+
+@pytest.mark.parametrize("failed", [0, 1])
+def test_what_keeps_a_pull_request_back(failed, fork, capsys, monkeypatch):
+    """A check that fails; results that are not there, and the runs for them."""
+    found = [checks.Check("theirs", 1, failed, ["a line"])]
+    monkeypatch.setattr(command, "run_all", lambda tree: found)
+    argv = [str(fork), f"--root={ROOT}", f"--texts={fork.parent / 'texts'}"]
+    argv += ["--only=fix,ESC50,GoogleSpeechCommands"]
+    if failed:
+        with pytest.raises(InputError, match="failed: fix, failed: theirs; ES"):
+            command.main(argv)
+    else:
+        command.main(argv)
+    printed = capsys.readouterr().out
+    assert ("petl-fix.md: ready" in printed) != failed
     assert "petl-ESC50.md: not ready" in printed
-    assert "petl-fix.md: ready" in printed
-    assert "sbpetl sweep recipes/ESC50 --methods conformer" in printed
-    assert "## What does this PR do?" in (texts / "petl-ast.md").read_text()
+    runs = [x.partition("Run: sbpetl ")[2] for x in printed.splitlines()]
+    runs = [run.split() for run in runs if run]
+    assert len(runs) == 2 * len(METHODS)
+    for name, recipe, *options in runs:
+        assert name == "sweep"
+        sweep([str(ROOT / recipe), *options, "--dry_run"])
+    assert "--fold=5" in capsys.readouterr().out
+
+
+def test_what_a_branch_needs_is_made_and_no_more(tmp_path):
+    """And its files name those who send it."""
+    fork = make_speechbrain(tmp_path)
+    upstream(fork, "--only=dora,ESC50", "--authors=Jane Doe")
+    needed = ("fix", "adapters", "ast", "ESC50", "dora")
+    assert heads(fork).keys() == {f"petl-{name}" for name in needed}
+    for name in needed[1:]:
+        text = git(fork, "diff", "develop", f"petl-{name}")
+        assert "speechbrain_petl" not in text
+        assert "+ * Jane Doe, 2026" in text
+
+
+def test_all_that_a_reader_sees_has_a_docstring(fork):
+    """Their tests/consistency asks for it of private classes, too."""
+    for branch in branches(ROOT, METHODS):
+        for path in branch.documented:
+            text = git(fork, "show", f"{branch.branch}:{path}")
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                    seen = not node.name.startswith("_")
+                    assert not seen or ast.get_docstring(node), node.name
+
+
+@pytest.mark.parametrize("later", LATER, ids=lambda later: later.name)
+def test_later_adapters_pass_their_tests(later, fork, tmp_path):
+    """Theirs are generated, too: run where the branch is."""
+    tree = tmp_path / later.name
+    git(fork, "worktree", "add", "-q", str(tree), f"petl-{later.name}")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+            *("--doctest-modules", later.path, later.test),
+        ],
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+    )
+    git(fork, "worktree", "remove", "--force", str(tree))
+    assert done.returncode == 0, done.stdout
 
 
 def test_other_peoples_commits_stay(tmp_path):
@@ -225,7 +293,8 @@ def test_three_steps_have_the_same_losses(method, tree, tmp_path):
 
 
 BAD = {
-    "recipes/a/train.py": '"""A."""\n\nimport pandas\nimport timm\n\n',
+    "recipes/a/train.py": '"""A.\n\n>>> import peft\n"""\n\nimport pandas\n'
+    "import timm\n\n",
     "recipes/a/README.md": "[there](train.py) [gone](other.py) \n",
     "recipes/a/extra_requirements.txt": "pandas\nabc\n",
 }
@@ -240,7 +309,10 @@ def test_what_the_checks_find(tree, tmp_path):
     branch = branches(ROOT, ["lora"])[-1]
     changed = {**dict.fromkeys(BAD, 10), "recipes/a/b.yaml": 501}
     bad = Tree(tmp_path / "tree", branch, changed)
-    assert checks.imports(bad).lines == ["recipes/a/train.py: imports timm"]
+    assert sorted(checks.imports(bad).lines) == [
+        "recipes/a/train.py: imports peft",
+        "recipes/a/train.py: imports timm",
+    ]
     assert checks.links(bad).lines == [
         "recipes/a/README.md: other.py is not there"
     ]

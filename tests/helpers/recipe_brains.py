@@ -51,3 +51,8 @@ def stopped(row, samples, output, monkeypatch, more=()):
     with pytest.raises(StopIteration):
         main(argv)
     return given
+
+
+def first_data(datasets):
+    """What a row trains on; one that only tests has nothing else."""
+    return datasets["train" if "train" in datasets else "test"]

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from recipe_brains import every_row
+from recipe_brains import every_row, first_data
 
 from speechbrain import Stage
 
@@ -35,8 +35,8 @@ def test_one_graph(row, recipe_brain):
     compiled = torch.compile(
         brain.compute_forward, fullgraph=True, backend=backend
     )
-    loader = brain.make_dataloader(datasets["train"], Stage.TRAIN, **loader)
-    for batch in loader:
+    data = first_data(datasets)
+    for batch in brain.make_dataloader(data, Stage.TRAIN, **loader):
         torch.manual_seed(1)
         expected = brain.compute_forward(batch, Stage.TRAIN)
         torch.manual_seed(1)

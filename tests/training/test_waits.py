@@ -15,7 +15,7 @@ from fake_gpu import (
     faking,
     forward_on_gpu,
 )
-from recipe_brains import every_row
+from recipe_brains import every_row, first_data
 from speechbrain_petl import Mixup, RandomGain, SpecAugment, TimeShift
 from speechbrain_petl.training.metrics.of_stages import LOT, StageMetrics
 from torch import nn
@@ -33,9 +33,9 @@ SEARCHED = "train_seq2seq.py"  # evaluates symbol by symbol
 
 
 def batch_of(brain, datasets, loader):
-    """The first one of the training clips."""
-    loader = brain.make_dataloader(datasets["train"], Stage.TRAIN, **loader)
-    return next(iter(loader))
+    """The first one."""
+    data = first_data(datasets)
+    return next(iter(brain.make_dataloader(data, Stage.TRAIN, **loader)))
 
 
 def take_step(brain, batch):

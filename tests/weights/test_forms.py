@@ -87,6 +87,49 @@ def test_encoders_of_speech_too(tmp_path):
     assert same(loaded, whisper)
 
 
+LOOPS = {  # what they save around a state dict
+    "DeiT": lambda state: {"model": state, "optimizer": {"state": {}}},
+    "with its optimizer": lambda state: {
+        "net": before("module.", state),
+        "optimizer": {"state": {0: {"exp_avg": torch.ones(1)}}, "names": []},
+        "acc": 0.5,
+    },
+    "its average alone": lambda state: {"ema": state, "step": 3},
+    "in two layers": lambda state: {"model": {"state_dict": state}, "lr": 0.1},
+    "with another head": lambda state: {
+        "backbone": state,
+        "head": {"weight": torch.ones(5, 48)},
+    },
+    "AveragedModel": lambda state: {
+        "n_averaged": torch.tensor(3),
+        **before("module.", state),
+    },
+}
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_state_is_found_by_what_it_is(loop, hf, encoder, tmp_path):
+    """Under whatever key, in a folder of nothing but a Lightning's .ckpt."""
+    torch.save(LOOPS[loop](hf.state_dict()), tmp_path / "last.ckpt")
+    assert same(load_pretrained(AST(SIZE), tmp_path), encoder)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("model", "ema"),
+        ("state_dict", "state_dict_ema"),
+        ("student", "teacher"),
+    ],
+)
+def test_a_model_and_its_average_are_refused(keys, hf, tmp_path):
+    """The first was taken without a word."""
+    state = hf.state_dict()
+    saved = {keys[0]: state, keys[1]: before("module.", state), "epoch": 3}
+    torch.save(saved, tmp_path / "both.pth")
+    refusal(tmp_path, "two models", f"{keys[0]} and {keys[1]}", "both.pth")
+
+
 def test_two_models_in_one_file_are_refused(hf, tmp_path):
     state = hf.state_dict()
     both = {**before("model.", state), **before("ema.", state)}

@@ -68,9 +68,8 @@ def choose(defect, datasets):
 
 @torch.no_grad()
 def _zero_positions(encoder):
-    found = [
-        p for n, p in encoder.named_parameters() if n.endswith("pos_embed")
-    ]
+    tables = ("pos_embed", "positions")  # of an AST, of a Whisper
+    found = [p for n, p in encoder.named_parameters() if n.endswith(tables)]
     for table in found:
         table.zero_()
     return found

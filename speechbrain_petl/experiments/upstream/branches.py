@@ -1,4 +1,4 @@
-"""The branches, each a pull request of one thing, one upon the other."""
+"""The branches, each a pull request of one thing, on what it needs."""
 
 import json
 import subprocess
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...errors import InputError
 from .datasets import DATASETS
 from .git import write
+from .later import LATER, Later
 from .listed import COLUMNS, rows_text
 from .modules import AST, PETL, ast_module, petl_module, read_text
 from .recipe import Recipe
@@ -24,7 +25,9 @@ class Branch:
     Arguments
     ---------
     name : str
-        "fix", "adapters", "ast", or the name of a recipe.
+        "fix", "adapters", "ast", the name of a recipe, or of more adapters.
+    after : str
+        The one that it stands on; none for the first.
     title : str
         Of the pull request.
     text : str
@@ -37,15 +40,19 @@ class Branch:
         Modules whose doctests run.
     recipe : Recipe, optional
         If it is one.
+    later : Later, optional
+        If it is that.
     """
 
     name: str
+    after: str
     title: str
     text: str
     limits: dict
     tests: tuple = ()
     documented: tuple = ()
     recipe: Recipe = field(default=None, repr=False)
+    later: Later = None
 
     @property
     def branch(self):
@@ -62,6 +69,8 @@ class Branch:
         """
         if self.recipe:
             _make_recipe(tree, self.recipe)
+        elif self.later:
+            _add(tree, self.later.files())
         else:
             MAKERS[self.name](tree)
 
@@ -79,12 +88,13 @@ def branches(root, methods):
     Returns
     -------
     list of Branch
-        The later ones stand on those before.
+        Each after the one that it stands on.
     """
     recipes = [Recipe(dataset, root, methods) for dataset in DATASETS]
     return [
         Branch(
             "fix",
+            "",
             "Keep the buffers of inserted adapters in checkpoints",
             "fix.md",
             {"": 60},
@@ -93,6 +103,7 @@ def branches(root, methods):
         ),
         Branch(
             "adapters",
+            "fix",
             "Adapters by glob: LoRA for fused projections, bottleneck, conformer",
             "adapters.md",
             {"": 1000},
@@ -101,23 +112,34 @@ def branches(root, methods):
         ),
         Branch(
             "ast",
+            "adapters",
             "Audio Spectrogram Transformer",
             "ast.md",
             {AST: 800},
             tests=("tests/unittests/test_ast.py",),
             documented=(AST,),
         ),
-        *(
-            Branch(
-                recipe.dataset.name,
-                f"{recipe.dataset.title}: adapt an Audio Spectrogram Transformer",
-                "recipe.md",
-                {".py": 300, ".yaml": 500},
-                recipe=recipe,
-            )
-            for recipe in recipes
-        ),
+        *map(_of_recipe, recipes),
+        *map(_of_later, LATER),
     ]
+
+
+def _of_recipe(recipe):
+    title = f"{recipe.dataset.title}: adapt an Audio Spectrogram Transformer"
+    limits = {".py": 300, ".yaml": 500}
+    return Branch(
+        *(recipe.dataset.name, "ast", title, "recipe.md", limits),
+        recipe=recipe,
+    )
+
+
+def _of_later(later):
+    return Branch(
+        *(later.name, "adapters", later.title, "later.md", {"": 1000}),
+        tests=(later.test,),
+        documented=(later.path,),
+        later=later,
+    )
 
 
 def _fix(tree):
@@ -127,15 +149,19 @@ def _fix(tree):
 def _adapters(tree):
     _patch(tree, "adapters.patch")
     tests = "tests/unittests/test_petl.py"
-    write(tree, {PETL: petl_module(), tests: read_text("test_petl.txt")}, {})
-    _tidy(tree, [PETL, tests])
+    _add(tree, {PETL: petl_module(), tests: read_text("test_petl.txt")})
     _add_to_tutorial(tree / TUTORIAL)
 
 
 def _ast(tree):
     tests = "tests/unittests/test_ast.py"
-    write(tree, {AST: ast_module(), tests: read_text("test_ast.txt")}, {})
-    _tidy(tree, [AST, tests])
+    _add(tree, {AST: ast_module(), tests: read_text("test_ast.txt")})
+
+
+def _add(tree, files):
+    """New python files."""
+    write(tree, files, {})
+    _tidy(tree, files)
 
 
 MAKERS = {"fix": _fix, "adapters": _adapters, "ast": _ast}
@@ -174,6 +200,7 @@ def _tidy(tree, names):
         subprocess.run(
             [sys.executable, "-m", "ruff", *command, *names],
             cwd=tree,
+            capture_output=True,
             check=False,  # what it cannot mend, the checks name
         )
 

@@ -4,6 +4,7 @@ import ast
 import re
 import shutil
 import sys
+from itertools import chain
 from pathlib import Path
 
 from .hooks import pinned, pre_commit
@@ -53,9 +54,10 @@ def pytest(tree, name, *arguments):
     }
     failed = counts.get("failed", 0) + counts.get("error", 0)
     failed = max(failed, 1) if code else failed
-    return Check(
-        name, counts.get("passed", 0), failed, lines[-LINES:] if failed else []
-    )
+    # what their own checks print of what they find, before pytest's summary
+    wrong = [line for line in lines if "ERROR:" in line][:LINES]
+    wrong = [*wrong, *lines[-LINES:]] if failed else []
+    return Check(name, counts.get("passed", 0), failed, wrong)
 
 
 def recipe_runs(tree):
@@ -132,8 +134,12 @@ def _names(text):
 
 
 def _imported(path):
+    """What a file imports, in its doctests too."""
+    text = path.read_text(encoding="utf-8")
+    examples = re.findall(r"^ *>>> ((?:from|import) .*)$", text, flags=re.M)
+    nodes = map(ast.parse, (text, *examples))
     modules = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in chain.from_iterable(map(ast.walk, nodes)):
         if isinstance(node, ast.Import):
             modules |= {a.name.partition(".")[0] for a in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:

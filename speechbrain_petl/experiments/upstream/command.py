@@ -1,6 +1,6 @@
 """``sbpetl upstream SPEECHBRAIN``: pull requests that SpeechBrain's own CI passes.
 
-Makes a branch for each, one upon the other, in a clone of
+Makes a branch for each, on what it needs, in a clone of
 speechbrain/speechbrain, runs there what its CI runs, and writes the texts.
 """
 
@@ -11,6 +11,7 @@ from ...errors import ArgumentParser, InputError, check_choice
 from .branches import branches
 from .checks import run_all
 from .git import Checkout
+from .modules import WE
 from .pull_request import pull_request
 from .tree import Tree
 
@@ -31,28 +32,42 @@ def main(argv):
     only = args.only.split(",") if args.only else names
     for name in only:
         check_choice("--only", name, names)
-    last = max(names.index(name) for name in only)
     checkout = Checkout(args.speechbrain, args.base)
     texts = Path(args.texts)
-    failed = []
+    failed, commits = [], {"": checkout.base}
     with checkout.tree() as folder:
-        parent = checkout.base
-        for branch in made[: last + 1]:
+        for branch in _needed(made, only):
+            parent = commits[branch.after]
+            checkout.git("checkout", "-q", "--detach", parent, folder=folder)
             branch.make(folder)
+            checkout.replace(folder, WE, args.authors)
             commit, new = checkout.commit(
                 folder, branch.branch, parent, branch.title
             )
+            commits[branch.name] = commit
             changed = checkout.changed(commit, parent)
             lines = sum(changed.values())
             state = "new" if new else "as it was"
             print(f"\n{branch.branch}: {lines} lines, {state}, {commit[:9]}")
             if branch.name in only:
+                bad = ["no check has run"]
                 if not args.no_checks:
-                    failed += _check(Tree(folder, branch, changed))
-                _write_text(texts, branch)
-            parent = commit
+                    bad = _check(Tree(folder, branch, changed))
+                    failed += [f"{branch.name}, {name}" for name in bad]
+                _write_text(texts, branch, bad)
     if failed:
         raise InputError(f"checks have failed: {'; '.join(failed)}")
+
+
+def _needed(made, only):
+    """Those that are asked for, and what they stand on."""
+    after = {branch.name: branch.after for branch in made}
+    names = {""}
+    for name in only:
+        while name not in names:
+            names.add(name)
+            name = after[name]
+    return [branch for branch in made if branch.name in names]
 
 
 def _parse(argv):
@@ -63,6 +78,7 @@ def _parse(argv):
     add("--methods", default=METHODS, help=f"of the recipes; {METHODS}")
     add("--base", help="the branch to start from; default: develop")
     add("--root", default=".", help="the clone of this project; default: here")
+    add("--authors", default=WE, help="of the files, as they name them")
     add("--texts", default="pull_requests", help="folder for the texts")
     add("--no_checks", action="store_true", help="make the branches only")
     return parser.parse_args(argv)
@@ -78,15 +94,16 @@ def _check(tree):
         for line in check.lines if check.failed else ():
             print(f"        {line}")
         if check.failed:
-            failed.append(f"{tree.branch.name}: {check.name}")
+            failed.append(f"failed: {check.name}")
     return failed
 
 
-def _write_text(folder, branch):
-    """The text of the pull request, and whether it is ready."""
+def _write_text(folder, branch, bad):
+    """The text of the pull request, and what keeps it from being ready."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{branch.branch}.md"
     text, wanted = pull_request(branch)
+    wanted = [*bad, *wanted]
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, path)

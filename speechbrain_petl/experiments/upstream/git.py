@@ -89,7 +89,7 @@ class Checkout:
                 "rev-parse",
                 "-q",
                 "--verify",
-                name,
+                f"{name}^{{commit}}",
             ],
             capture_output=True,
             text=True,
@@ -165,6 +165,23 @@ class Checkout:
                 f"{self.folder}: {branch} is checked out and has to change: "
                 "check out another branch"
             )
+
+    def replace(self, tree, old, new):
+        """Put one text for another into all that is new in a tree.
+
+        Arguments
+        ---------
+        tree : pathlib.Path
+            As ``tree`` yields it.
+        old, new : str
+            What is there, and what stands there then.
+        """
+        self.git("add", "-A", folder=tree)
+        names = self.git("diff", "--cached", "--name-only", folder=tree)
+        for path in (tree / name for name in names.splitlines()):
+            if not path.is_symlink():
+                text = path.read_text(encoding="utf-8")
+                path.write_text(text.replace(old, new), encoding="utf-8")
 
     def changed(self, commit, parent):
         """What a commit changes.

@@ -23,7 +23,8 @@ IN_AST = {
     "kind_of": "weights.convert_ast",
     "fit_positions": "weights.fitting",
 }
-AUTHORS = "Authors\n * the speechbrain_petl developers, 2026\n"
+WE = "the speechbrain_petl developers"
+AUTHORS = f"Authors\n * {WE}, 2026\n"
 PETL_HEADER = f"""Adapters that take the place of a pretrained module and hold it inside.
 
 LoRA for parts of a fused projection, and blocks beside, before or after a
@@ -82,6 +83,27 @@ def fill_in(name, **values):
     return Template(text).substitute(values)
 
 
+def name_of(path):
+    """What an import calls a file.
+
+    Arguments
+    ---------
+    path : str
+        Of a python file there.
+
+    Returns
+    -------
+    str
+        With dots.
+
+    Example
+    -------
+    >>> name_of(PETL)
+    'speechbrain.nnet.petl'
+    """
+    return path.removesuffix(".py").replace("/", ".")
+
+
 def petl_module():
     """The text of PETL.
 
@@ -127,7 +149,7 @@ def classes_there():
     """
     places = dict.fromkeys(IN_PETL, PETL) | dict.fromkeys(IN_AST, AST)
     names = {
-        f"speechbrain_petl.{name}": f"{path[:-3].replace('/', '.')}.{name}"
+        f"speechbrain_petl.{name}": f"{name_of(path)}.{name}"
         for name, path in places.items()
     }
     return {**names, "speechbrain_petl.AST": "speechbrain.lobes.models.AST.AST"}

@@ -24,7 +24,7 @@ TEMPLATE = """\
 </details>
 """
 EMPTY = """{recipe}/hparams/{method}.yaml: performance and Result_url are empty in tests/recipes/{name}.csv. \
-Run: sbpetl sweep recipes/{name} --methods {method} --folds all --data_folder={data}"""
+Run: sbpetl sweep recipes/{name} --methods {method}{folds} --data_folder={data}"""
 
 
 def pull_request(branch):
@@ -43,6 +43,8 @@ def pull_request(branch):
         Empty if it is ready.
     """
     text, wanted = read_text(branch.text), []
+    if branch.later:
+        text = branch.later.pull_request()
     if branch.recipe:
         recipe, dataset = branch.recipe, branch.recipe.dataset
         wanted = [
@@ -50,6 +52,7 @@ def pull_request(branch):
                 recipe=dataset.recipe,
                 method=method,
                 name=dataset.name,
+                folds=" --folds all" if dataset.folds else "",
                 data=dataset.data_folder,
             )
             for method in recipe.listed.missing()

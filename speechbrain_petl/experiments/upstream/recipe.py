@@ -143,7 +143,7 @@ class Recipe:
         made = fill_in(
             "hparams.txt",
             **own,
-            header=header_of(text),
+            header=header_of(text).replace(" (see README.md)", ""),
             data=self.dataset.lines,
             method=method,
             epochs=_plain(entry(text, "epochs")).partition(": ")[2],
@@ -172,8 +172,11 @@ def _method(text, brain, name):
 
 
 def _plain(text):
-    """An entry without comments that speak of this project."""
-    lines = text.split("\n")
+    """An entry without comments that speak of this project.
+
+    And for a torch that has no fused optimizer on the CPU.
+    """
+    lines = text.replace("\n    fused: True", "").split("\n")
     return "\n".join(
         re.sub(r"\s+#.*(petl|glob).*|\s+# see .*|; for your .*", "", x)
         for x in lines
