@@ -95,7 +95,10 @@ SETTINGS = [  # what, there, here, where
     ),
     (
         *("wav2vec 2.0, full: time masking", "transformers' default, on"),
-        *("none", "src/Wav2Vec_adapter.py: Wav2Vec"),
+        *(
+            "off; `--encoder={time_masking: 0.05}`",
+            "src/Wav2Vec_adapter.py: Wav2Vec",
+        ),
     ),
     (
         *(

@@ -1,6 +1,7 @@
 """What a model says of files: their windows, put together again."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 from tqdm import tqdm
@@ -48,7 +49,7 @@ class Answer:
     embeddings: torch.Tensor | None = None
     activation: str = "softmax"
 
-    @property
+    @cached_property
     def probabilities(self):
         """Of the classes, the vote of all windows (class,)."""
         return vote(self.logits.unsqueeze(0), self.activation)[0]

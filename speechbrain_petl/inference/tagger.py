@@ -13,7 +13,7 @@ from ..lobes.fbank import AUDIOSET_MEAN, AUDIOSET_STD
 from ..weights.adapter_files import ACTIVATION, HASH, SIZE
 from ..weights.ast_files import read_ast
 from ..weights.checking import depth_of
-from ..weights.sources import FRONT_END, SUFFIXES, read_config
+from ..weights.sources import CKPT, FRONT_END, SUFFIXES, read_config
 from .description import NAME, NEW
 from .saved import Saved
 
@@ -48,7 +48,7 @@ def is_checkpoint(source):
     """
     path = Path(source).expanduser()
     if not path.is_dir():
-        return path.is_file() and path.suffix in SUFFIXES
+        return path.is_file() and path.suffix in (*SUFFIXES, CKPT)
     names = {p.name for p in path.iterdir() if p.suffix in SUFFIXES}
     return any(not name.startswith(("adapter", "base")) for name in names)
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from ..adapters.masks import padding_mask, token_mask
 from ..errors import check_choice
 from .sizes import shape_of
+from .time_masking import TimeMasking
 from .transformer import Transformer, torchaudio_model
 from .waveform import ClipNorm
 
@@ -53,6 +54,8 @@ class Wav2Vec2(nn.Module):
     gradient_checkpointing : bool or str
         Keep no activations inside the layers and compute them again in the
         backward pass; "selective": few, see ``checkpointed``.
+    time_masking : float
+        Share of the tokens that are masked in training; transformers' is 0.05.
 
     Example
     -------
@@ -70,6 +73,7 @@ class Wav2Vec2(nn.Module):
         family="wav2vec2_base",
         dropout=0.0,
         gradient_checkpointing=False,
+        time_masking=0.0,
     ):
         super().__init__()
         shape, width, kind = _shape_of(size, family)
@@ -91,6 +95,9 @@ class Wav2Vec2(nn.Module):
             relative,
             gradient_checkpointing=gradient_checkpointing,
         )
+        self.time_masking = None  # no tensor in weights without it
+        if time_masking:
+            self.time_masking = TimeMasking(self.dim, time_masking)
         if norm == "group_norm":
             self.feature_extractor.conv_layers[0].layer_norm = ClipNorm(width)
 
@@ -100,16 +107,20 @@ class Wav2Vec2(nn.Module):
         See ``lobes.encoder``.
         """
         wavs = F.pad(wavs, (0, max(SHORTEST - wavs.shape[1], 0)))
-        frames = mask = None
+        frames = mask = counts = None
         if samples is not None:
             first = CONVOLUTIONS[:1]
-            counts = _convolved(_at_least_one(samples), first)
-            frames = token_mask(counts, _convolved(wavs.shape[1], first))
+            length = _convolved(wavs.shape[1], first)
+            shorter = _convolved(_at_least_one(samples), first)
+            frames = token_mask(shorter, length)
         with padding_mask(frames):
             x = self.feature_extractor(wavs, None)[0]
         if samples is not None:
-            mask = token_mask(self.tokens_of(samples), x.shape[1])
+            counts = self.tokens_of(samples)
+            mask = token_mask(counts, x.shape[1])
         x = self.encoder.feature_projection(x)
+        if self.time_masking is not None:
+            x = self.time_masking(x, counts)
         return self.encoder.transformer(x, mask)
 
     def tokens_of(self, samples):

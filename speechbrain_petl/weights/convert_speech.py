@@ -27,6 +27,8 @@ WAV2VEC2_NAMES = {
     r"layers\.0\.attention\.rel_attn_embed\.": "positions.embedding.",
     **WEIGHT_NORM,
 }
+# what stands for masked tokens, in Hugging Face's and in torchaudio's
+MASKED = ("masked_spec_embed", "mask_generator.mask_embedding")
 # heads of pretraining, of recognition, of classification and of x-vectors
 WAV2VEC2_IGNORED = (
     *("masked_spec_embed", "*.masked_spec_embed", "mask_generator.*"),
@@ -96,7 +98,11 @@ def from_wav2vec2(encoder, state, metadata):
         "max_bucket_distance": WAVLM["distance"],
     }
     check_stated(metadata, own, "set `encoder_size` to its size")
+    masked = [x for name, x in state.items() if name.endswith(MASKED)]
     state = rename(state, WAV2VEC2_NAMES, WAV2VEC2_IGNORED)
+    if encoder.time_masking is not None:
+        new = encoder.time_masking.embedding.detach()
+        state["time_masking.embedding"] = masked[0] if masked else new
     for name in [n for n in state if ".in_proj_" in n]:
         thirds = state.pop(name).chunk(3)
         for part, tensor in zip("qkv", thirds):

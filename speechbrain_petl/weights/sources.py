@@ -22,7 +22,8 @@ from .bundles import bundles_like, is_bundle, read_bundle
 STATED = ("cfg", "dims")  # of BEATs, of Whisper
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # as hubs name them
 CONFIG, FRONT_END = "config.json", "preprocessor_config.json"
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+CKPT = ".ckpt"  # Lightning's; SpeechBrain has it for what is no model, too
 ACCEPTED = (
     "Accepted are, for the AST, one of Hugging Face, the official .pth and "
     "distilled DeiT weights of timm; for speech encoders, those of Hugging "
@@ -125,13 +126,15 @@ def looks_like_path(source):
     if isinstance(source, os.PathLike):
         return True
     return source.startswith((".", "/", "~", os.sep)) or source.endswith(
-        SUFFIXES
+        (*SUFFIXES, CKPT)
     )
 
 
 def _find_in_folder(folder):
     """The file of weights that a hub would name, or the only one."""
-    names = sorted(p.name for p in folder.iterdir() if p.suffix in SUFFIXES)
+    files = sorted(path.name for path in folder.iterdir())
+    names = [name for name in files if name.endswith(SUFFIXES)]
+    names = names or [name for name in files if name.endswith(CKPT)]
     for name in WEIGHT_FILES:
         if name in names:
             return folder / name

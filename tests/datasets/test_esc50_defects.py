@@ -1,15 +1,22 @@
 """recipes/ESC50/defects: each defect is what it says, and a run has it."""
 
+import json
+
 import pytest
 import torch
 from method_files import ROOT
 from running import TINY, load_train
+from scipy.stats import ttest_1samp
 from speechbrain_petl import AdaptedEncoder, InputError
 from speechbrain_petl.recipe.method_files import BASE, export
+from speechbrain_petl.recipe.yaml_files import plain_tree, read_yaml
 
 RECIPE = ROOT / "recipes" / "ESC50" / "defects"
+HPARAMS = RECIPE / "hparams"
 FILES = sorted(
-    p.stem for p in (RECIPE / "hparams").glob("*.yaml") if p.name != BASE
+    str(p.relative_to(HPARAMS).with_suffix(""))
+    for p in HPARAMS.rglob("*.yaml")
+    if p.name != BASE
 )
 OTHERS = {"last", "test_fold"}  # that change no model
 
@@ -21,10 +28,11 @@ def model_of(name):
     load_train(RECIPE)
     import defects
 
-    options = {"data_folder": "d", "output_folder": "o", "ast_size": [32, 2, 2]}
-    hparams = load_hyperpyyaml(
-        export(RECIPE / "hparams" / f"{name}.yaml", {**options, "frames": 64})
-    )
+    size = {"ast_size": [32, 2, 2], "frames": 64}
+    if name.startswith("whisper/"):
+        size = {"encoder_size": [32, 2, 2]}
+    options = {"data_folder": "d", "output_folder": "o", **size}
+    hparams = load_hyperpyyaml(export(HPARAMS / f"{name}.yaml", options))
     torch.manual_seed(0)
     encoder = AdaptedEncoder(hparams["encoder"], **hparams["petl"])
     defects.spoil(hparams["defect"], encoder)
@@ -40,7 +48,7 @@ def test_a_defect_changes_the_model(name):
         if defect != "none"
         else name
     )
-    x = torch.randn(2, 64, 128)
+    x = torch.randn(2, 64, 80 if name.startswith("whisper/") else 128)
     for one in (encoder, published):
         generator = torch.Generator().manual_seed(1)
         if defect in ("block", "twice"):
@@ -71,7 +79,7 @@ def test_a_mixture_is_added_at_the_end_too():
 
 
 def test_a_method_without_the_defect_is_refused(esc50, tmp_path):
-    argv = [str(RECIPE / "hparams" / "lora_published.yaml"), "--defect=twice"]
+    argv = [str(HPARAMS / "lora_published.yaml"), "--defect=twice"]
     argv += [f"--data_folder={esc50}", f"--output_folder={tmp_path}"]
     with pytest.raises(InputError, match="defect=twice"):
         load_train(RECIPE).main([*argv, *TINY])
@@ -81,7 +89,7 @@ def test_a_method_without_the_defect_is_refused(esc50, tmp_path):
 
 @pytest.mark.parametrize("name", ["bottleneck_last", "bottleneck_test_fold"])
 def test_which_epoch_is_tested(name, esc50, tmp_path):
-    argv = [str(RECIPE / "hparams" / f"{name}.yaml"), f"--data_folder={esc50}"]
+    argv = [str(HPARAMS / f"{name}.yaml"), f"--data_folder={esc50}"]
     main = load_train(RECIPE).main
     result = main([*argv, f"--output_folder={tmp_path}", *TINY])
     if name.endswith("last"):
@@ -89,3 +97,56 @@ def test_which_epoch_is_tested(name, esc50, tmp_path):
     else:
         best = max(e["valid"]["accuracy"] for e in result["history"])
         assert result["metrics"]["accuracy"] == pytest.approx(best)
+
+
+@pytest.mark.parametrize("name", [f for f in FILES if f.startswith("whisper/")])
+def test_whisper_has_the_rest_of_its_method_files(name):
+    """A defect is all that differs from the recipe for Whisper."""
+    ours = read_yaml(HPARAMS / f"{name}.yaml")
+    method = ours["method"].removesuffix(f"_{ours['defect']}")
+    method = method.removesuffix("_published")
+    other = HPARAMS.parents[1] / "hparams" / "whisper" / f"{method}.yaml"
+    added = {"method", "defect"}
+    assert plain({k: v for k, v in ours.items() if k not in added}) == plain(
+        {k: v for k, v in read_yaml(other).items() if k != "method"}
+    )
+
+
+def plain(tree):
+    return {key: plain_tree(value) for key, value in tree.items()}
+
+
+def keep(folder, method, defect, accuracies):
+    """Results of folds, as a sweep leaves them."""
+    for fold, accuracy in enumerate(accuracies, 1):
+        path = folder / f"{method}_{defect}" / f"fold{fold}" / "result.json"
+        path.parent.mkdir(parents=True)
+        result = {"method": f"{method}_{defect}", "fold": fold, "seed": 1}
+        result["metrics"] = {"accuracy": accuracy}
+        path.write_text(json.dumps(result))
+
+
+def test_the_table_pairs_runs(tmp_path):
+    load_train(RECIPE)
+    import table
+
+    keep(tmp_path, "soft_moa", "published", [0.5, 0.6, 0.8])
+    keep(tmp_path, "soft_moa", "twice", [0.4, 0.6, 0.5])
+    keep(tmp_path, "lora", "published", [0.4])
+    keep(tmp_path, "lora", "test_fold", [0.4])  # nothing to take a mean of
+    text = table.table(table.read(tmp_path))
+    steps = [-10.0, 0.0, -30.0]
+    p = ttest_1samp(steps, 0).pvalue
+    assert text.splitlines()[2:] == [
+        "| AST | soft_moa | twice | 50.0 ± 10.0 | 63.3 ± 15.3 "
+        f"| -13.3 ± 15.3 | {p:.2f} | 3 |"
+    ]
+
+
+def test_the_page_has_the_table_of_the_runs_that_are_kept():
+    load_train(RECIPE)
+    import table
+
+    text = table.table(table.read(RECIPE / "kept"))
+    assert len(text.splitlines()) > 4
+    assert text in (RECIPE / "README.md").read_text(encoding="utf-8")
