@@ -1,5 +1,6 @@
 """The one command: what it lists, and how it answers what is wrong."""
 
+import re
 import subprocess
 import sys
 
@@ -22,6 +23,13 @@ def test_help_has_a_line_for_each(monkeypatch, capsys):
     for name, (_, what) in sbpetl.COMMANDS.items():
         (line,) = [x for x in out.splitlines() if x.split()[:1] == [name]]
         assert line.split()[1:] == what.split()[: len(line.split()) - 1]
+
+
+def test_readme_names_each():
+    text = (ROOT / "README.md").read_text()
+    table = [row for row in text.splitlines() if row.startswith("| `sbpetl ")]
+    named = [name for row in table for name in re.findall(r"`sbpetl (\w+)`", row)]
+    assert sorted(named) == sorted(sbpetl.COMMANDS)
 
 
 @pytest.mark.parametrize("name", sbpetl.COMMANDS)
