@@ -86,3 +86,49 @@ def make_folder(path, option=""):
             return path
     except OSError as error:
         raise InputError(f"{option}{path} cannot be written: {error.strerror}")
+
+
+def refuse_no_file(path, option=""):
+    """Refuse what a file would be written in the place of.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        It need not be there.
+    option : str
+        Its option on the command line, for the error message.
+
+    Example
+    -------
+    >>> refuse_no_file("/dev/null", "--csv=")
+    Traceback (most recent call last):
+    speechbrain_petl.errors.InputError: --csv=/dev/null is a device: name a file
+    """
+    there = Path(path)
+    if there.is_dir():
+        raise InputError(f"{option}{path} is a folder: name a file")
+    if there.exists() and not there.is_file():
+        raise InputError(f"{option}{path} is a device: name a file")
+
+
+def check_file(path, option=""):
+    """Refuse a file that could not be written, before any long work.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        The file; its folder is there.
+    option : str
+        Its option on the command line, for the error message.
+
+    Example
+    -------
+    >>> check_file("/nowhere/a.csv", "--csv=")
+    Traceback (most recent call last):
+    speechbrain_petl.errors.InputError: --csv=/nowhere/a.csv: there is no such folder
+    """
+    refuse_no_file(path, option)
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"{option}{path}: there is no such folder")
+    make_folder(folder, option)

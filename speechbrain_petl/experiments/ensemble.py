@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from ..data.writing import check_file
 from ..errors import ArgumentParser, InputError
 
 
@@ -132,6 +133,8 @@ def main(argv):
     options = parser.parse_args(argv)
     if len(options.runs) < 2:
         parser.error("RUN RUN ...: give two or more")
+    if options.csv:
+        check_file(options.csv, "--csv=")
     tables = [_read(run) for run in options.runs]
     joined = ensemble(tables, options.vote)
     name, value = rated(joined)

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from ..data.audio import SAMPLE_RATE
+from ..data.writing import check_file
 from ..errors import InputError
 from ..training.metrics.voting import vote
 from .embed import embed
 from .graph_files import check_format, read_graph, write_graph
-from .options import check_file
 
 BATCHES = (1, 5)  # that are checked
 TOLERANCE = 1e-4

@@ -17,7 +17,8 @@ def escape_markdown(text, code=False):
     text : object
         A label, a method, the name of a metric; it becomes one line.
     code : bool
-        Whether what stands between two backticks stays code, as in a note.
+        Whether what stands between two backticks stays code, as in a note;
+        what comes from data has none there: see ``quoted`` and ``in_code``.
 
     Returns
     -------
@@ -44,8 +45,29 @@ def _escaped(text):
     return re.sub("[&<>]", lambda found: ENTITIES[found.group(0)], text)
 
 
+def quoted(text):
+    """Text as code, for a note of which ``escape_markdown`` keeps the code.
+
+    Arguments
+    ---------
+    text : object
+        The name of a run, which may hold backticks.
+
+    Returns
+    -------
+    str
+        One line between backticks.
+
+    Example
+    -------
+    >>> quoted("lora`s")
+    "`lora's`"
+    """
+    return f"`{in_code(text)}`"
+
+
 def in_code(text):
-    """Text for between two backticks.
+    """Text without backticks, for between two of them or beside code.
 
     Arguments
     ---------

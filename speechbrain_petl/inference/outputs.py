@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from ..data.writing import check_file
 from ..errors import InputError
-from .options import check_file
 from .rows import CsvRows
 from .segment_files import CSV_COLUMNS, LabelFiles, format_of
 from .segments import find_segments

@@ -52,8 +52,9 @@ def read_run(folder, trust=False):
         )
     if not (folder / RESULT).is_file():
         raise InputError(
-            f"{folder} holds no {RESULT}: the run is not finished. Go on with "
-            "it by the command that started it."
+            f"{folder} holds no {RESULT}, as a finished run has, and no "
+            f"{DESCRIPTION}, as an adapter has. A run goes on by the command "
+            "that started it."
         )
     weights = folder / WEIGHTS
     if not weights.is_file():

@@ -75,18 +75,29 @@ def save_adapter(source, folder, name=None, base=None, trust=False, whole=True):
     if folder.is_file():
         raise InputError(f"{folder} is a file: name a folder")
     make_folder(folder)
+    _refuse_others(folder)
     weights = (Path(source).expanduser() / WEIGHTS).read_bytes()
-    (folder / WEIGHTS).write_bytes(weights)
-    if keeps:
-        shutil.copyfile(kept, folder / BASE)
     (folder / DESCRIPTION).write_text(
         json.dumps(saved.description, indent=1), encoding="utf-8"
     )
+    (folder / WEIGHTS).write_bytes(weights)
+    if keeps:
+        shutil.copyfile(kept, folder / BASE)
     alone = write_stock(saved, folder, local) if whole else None
     card = model_card(saved, result, name or folder.name, len(weights), alone)
     (folder / README).write_text(card, encoding="utf-8")
     AudioClassifier.from_hparams(folder, base=encoder, trust=trust)
     return folder
+
+
+def _refuse_others(folder):
+    """What is there, such as a README.md, is not written over."""
+    there = sorted(p.name for p in folder.iterdir() if p.name[0] != ".")
+    if there and DESCRIPTION not in there:
+        raise InputError(
+            f"{folder} holds {', '.join(there[:3])} and no {DESCRIPTION}: name "
+            "a new folder, or that of an adapter"
+        )
 
 
 def push(folder, repository, private=False):

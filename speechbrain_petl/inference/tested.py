@@ -83,6 +83,10 @@ def read_tested(run, base=None, trust=False):
     labels = saved.description["labels"]
     entries = _entries(run, result.get("tested_on", "test"), labels)
     path = run / PREDICTIONS
+    if path.is_file() and base:
+        raise InputError(
+            f"base={base}: {path} has the answers, which need no base: give none"
+        )
     if path.is_file():
         check_sum(result, path)
         ids, truth, probabilities = _read(path, labels)

@@ -28,13 +28,13 @@ from speechbrain.utils.logger import get_logger, setup_logging
 from speechbrain.utils.quirks import log_applied_quirks
 from speechbrain.utils.superpowers import run_shell
 
-from ..data.writing import make_folder
-from ..errors import InputError, printable
+from ..data.writing import make_folder, refuse_no_file
+from ..errors import printable
 from .locks import lock
 from .settings import HYPERPARAMS, settings_of
 
 # files whose folder is there before any work, wherever it is
-WRITTEN = ("result_file", "labels_file", "confusion_file")
+WRITTEN = ("result_file", "labels_file", "confusion_file", "classes_file")
 PREPARE = ("prepare", "segments", "twelve", "speechbrain_petl.data")
 
 logger = get_logger(__name__)
@@ -158,9 +158,8 @@ def make_folders(settings):
     for key in filter(settings.get, ("output_folder", *WRITTEN)):
         path = folder = Path(settings[key])
         if key in WRITTEN:
+            refuse_no_file(path, f"{key}=")
             folder = path.parent
-            if path.is_dir():
-                raise InputError(f"{key}={path} is a folder: name a file")
             if folder.is_relative_to(output):
                 continue  # made by what writes there
         make_folder(folder, f"{key}=")

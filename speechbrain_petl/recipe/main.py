@@ -5,6 +5,7 @@ a traceback for a bug.
 import errno
 import gc
 import logging
+import os
 import sys
 
 from ..errors import InputError, printable
@@ -30,7 +31,8 @@ TORCH_WRITER = ("PytorchStreamWriter", "inline_container", "unexpected pos")
 def run_main(main):
     """Call a script's main: bad input is one line and exit code 1.
 
-    So is Ctrl-C, with exit code 130.
+    So is Ctrl-C, with exit code 130. Who reads what is printed, as ``head``
+    does, may stop at any line.
 
     Arguments
     ---------
@@ -40,6 +42,10 @@ def run_main(main):
     logging.raiseExceptions = False  # a log that is full costs no traceback
     try:
         main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_stdout()
+        sys.exit(141)  # as a shell does: 128 + SIGPIPE
     except KeyboardInterrupt as stop:
         print(str(stop) or STOPPED, file=sys.stderr)
         sys.exit(130)  # as a shell's
@@ -48,11 +54,20 @@ def run_main(main):
         said = said or _of_machine(error) or about_yaml(error)
         if said is None:
             raise
+        _leave_stdout()
         sys.exit(f"error: {printable(' '.join(said.split()))}")
     finally:
         unlock()
         if "torch" in sys.modules:  # a --help has no use for it
             _leave_process_group()
+
+
+def _leave_stdout():
+    """What cannot be printed is not tried again at exit, with a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _leave_process_group():

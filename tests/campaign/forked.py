@@ -139,6 +139,7 @@ def _be_a_process(program, out, err, cwd, before):
         if before:
             before()
         program()
+        sys.stdout.flush()  # to a pipe that is closed, a disk that is full
         code = 0
     except SystemExit as stop:
         code = _code_of(stop)
@@ -149,8 +150,9 @@ def _be_a_process(program, out, err, cwd, before):
         except BaseException:
             traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):
+                stream.flush()
         os._exit(code)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from layouts import make_esc50
 from layouts_audioset import make_audioset
+from markup import interpreted
 from running import ROOT, arguments
 from speechbrain_petl.data.archives import fetch_archive
 from speechbrain_petl.data.checksums import KEY, SUMS
@@ -22,7 +23,6 @@ from speechbrain_petl.recipe.main import run_main
 
 from .damage import OPTIONS
 from .forked import run_forked, sbpetl_command, train_command
-from .markup import interpreted
 
 TRACE = "EXECUTED"  # a file that a payload makes
 CALLS = (  # yaml that calls os.system, in the ways that yaml libraries know

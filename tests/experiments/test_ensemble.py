@@ -85,3 +85,12 @@ def test_other_clips_are_refused(tmp_path):
         ensemble(tables)
     with pytest.raises(InputError, match="cannot be read.*--test_only"):
         main([str(tmp_path), str(tmp_path)])
+
+
+def test_where_a_csv_cannot_be(tmp_path):
+    for path, words in (
+        ("/nowhere/a.csv", "no such folder"),
+        ("/dev/null", "dev"),
+    ):
+        with pytest.raises(InputError, match=f"--csv={path}.*{words}"):
+            main(["a", "b", f"--csv={path}"])

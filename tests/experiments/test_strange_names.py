@@ -5,6 +5,7 @@ import re
 
 import pytest
 from layouts import write_clip
+from markup import page_of
 from result_trees import make_run, tables_of, text_of
 from speechbrain_petl import InputError
 from speechbrain_petl.experiments import stats
@@ -19,6 +20,7 @@ NAMES = [
     "a | b",
     "# a\n\n---\nb",
 ]
+TICKS = ["`a` ```", "`", "a`b`", "``a` <b>"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -37,6 +39,25 @@ def test_a_method_of_any_name(tmp_path, name):
     assert len({r.replace(r"\|", "").count("|") for r in rows}) == 1
     for table in tables_of(tmp_path).values():
         assert draw_all(table, tmp_path / "pictures")
+
+
+@pytest.mark.parametrize("name", TICKS)
+def test_backticks_are_no_code(tmp_path, name):
+    """In the notes of a table, whose own code has the names of runs."""
+
+    def notes(root, method):
+        for fold, lr in ((1, "0.1"), (3, "0.2")):
+            settings = {"method": json.dumps(method), "lr": lr}
+            make_run(
+                root, method, fold, place="a`b" + str(fold), settings=settings
+            )
+            make_run(root, "lora", fold)
+        return page_of(text_of(root))
+
+    elements, words = notes(tmp_path / "a", name)
+    wanted, _ = notes(tmp_path / "b", "harmless")
+    assert elements == wanted
+    assert name.replace("`", "'") in words.replace("`", "'")
 
 
 def test_a_manifest_of_no_clips(tmp_path):

@@ -1,6 +1,7 @@
 """The page to try models in, in a real browser."""
 
 import shutil
+import socket
 
 import pytest
 import soundfile
@@ -73,3 +74,15 @@ def test_in_a_browser(finished, tmp_path):
             chromium.close()
     finally:
         page.close()
+
+
+def test_an_address_that_it_cannot_have():
+    """Is refused before any model is loaded."""
+    with pytest.raises(
+        InputError, match="--host=nowhere.invalid --port=7860: "
+    ):
+        demo_command.main(["no model", "--host=nowhere.invalid"])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"--port={port}: Address already"):
+            demo_command.main(["no model", f"--port={port}"])

@@ -169,6 +169,10 @@ def test_what_is_no_finished_run_is_refused(tmp_path, finished):
     run = str(finished("ESC50"))
     with pytest.raises(InputError, match="--output=.*no such folder"):
         main([run, f"--output={tmp_path}/no/page.html"])
+    with pytest.raises(InputError, match="--output=/dev/null is a device"):
+        main([run, "--output=/dev/null"])
+    with pytest.raises(InputError, match="base=.*need no base: give none"):
+        main([run, "--base=/nowhere"])
 
 
 @pytest.mark.slow

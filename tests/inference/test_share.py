@@ -254,6 +254,22 @@ def test_only_finished_runs_are_shared(finished, tmp_path):
         save_adapter(finished("ESC50"), tmp_path / "file")
 
 
+def test_what_is_there_is_not_written_over(finished, tmp_path):
+    """A data set, a project, the run itself; an adapter is, and what git has."""
+    run, project = finished("ESC50"), tmp_path / "project"
+    project.mkdir()
+    (project / "README.md").write_text("mine")
+    before = (run / "hyperparams.yaml").read_bytes()
+    for folder in (project, run):
+        with pytest.raises(InputError, match="and no adapter.json: name a new"):
+            save_adapter(run, folder)
+    assert (project / "README.md").read_text() == "mine"
+    assert (run / "hyperparams.yaml").read_bytes() == before
+    (tmp_path / "clone" / ".git").mkdir(parents=True)
+    for _ in range(2):
+        save_adapter(run, tmp_path / "clone")
+
+
 @pytest.mark.parametrize(
     "options, words",
     [

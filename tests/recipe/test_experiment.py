@@ -9,17 +9,24 @@ from pathlib import Path
 import pytest
 import torch
 from hyperpyyaml import load_hyperpyyaml
+from running import ROOT
 from speechbrain_petl import (
     InputError,
     create_experiment_directory,
     parse_recipe,
 )
 from speechbrain_petl.recipe import locks
+from speechbrain_petl.recipe.experiment import WRITTEN
 from speechbrain_petl.recipe.settings import HYPERPARAMS
-from speechbrain_petl.recipe.yaml_files import load_yaml
+from speechbrain_petl.recipe.yaml_files import load_yaml, read_yaml
 
 from speechbrain.utils.logger import get_logger
 
+BASES = [
+    path.relative_to(ROOT)
+    for room in ("recipes", "templates")
+    for path in (ROOT / room).rglob("base.yaml")
+]
 HOLD = """
 import sys, time
 from speechbrain_petl.recipe.locks import lock
@@ -157,6 +164,14 @@ def test_folders_are_there_before_any_work(folder):
     for option in (f"--result_file={folder}", "--labels_file=/"):
         with pytest.raises(InputError, match="is a folder: name a file"):
             begin(folder, option, output="other")
+    with pytest.raises(InputError, match="result_file=/dev/null is a device"):
+        begin(folder, "--result_file=/dev/null", output="other")
+
+
+@pytest.mark.parametrize("path", BASES, ids=str)
+def test_every_file_of_a_recipe_is_among_these(path):
+    keys = {key for key in read_yaml(ROOT / path) if key.endswith("_file")}
+    assert keys and keys <= {*WRITTEN}
 
 
 def test_two_processes_in_one_folder(folder, monkeypatch):

@@ -1,6 +1,7 @@
 """How a script ends: with one line, or with a traceback."""
 
 import os
+import subprocess
 import sys
 from functools import partial
 from types import SimpleNamespace
@@ -186,6 +187,34 @@ def test_a_bug_inside_keeps_its_traceback(folder, monkeypatch, tag):
     with pytest.raises(ZeroDivisionError) as error:
         load(folder, monkeypatch, f"--petl={{a: {tag}}}")
     assert error.traceback[-1].path.name == "mylobe.py"
+
+
+PRINTS = """
+import sys
+from speechbrain_petl import run_main
+run_main(lambda argv: print("a line\\n" * int(argv[0])))
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 99999])
+def test_nobody_reads_what_is_printed(lines):
+    """``| head`` stops at some line, or has stopped before."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-c", PRINTS, str(lines)]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("lines", [1, 99999])
+def test_what_is_printed_fills_a_disk(lines):
+    command = [sys.executable, "-c", PRINTS, str(lines)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"error: No space left on device. Make room")
+    assert done.stderr.count(b"\n") == 1
 
 
 def test_ctrl_c_is_one_line(monkeypatch, capsys):

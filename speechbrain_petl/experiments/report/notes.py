@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from ...inference.escaping import in_code, quoted
 from .settings import differences, shorten
 
 # in which methods differ by nature
@@ -30,9 +31,13 @@ def _duplicates(row):
     notes = []
     for cell, runs in _ordered(row.cells):
         if len(runs) > 1:
-            names = ", ".join(f"`{run.name}`" for run in runs)
+            names = ", ".join(quoted(run.name) for run in runs)
             others = differences([run.settings for run in runs if run.known])
-            unlike = f" (they differ in {', '.join(others)})" if others else ""
+            unlike = (
+                f" (they differ in {in_code(', '.join(others))})"
+                if others
+                else ""
+            )
             notes.append(
                 f"{_name_of(cell)} ran {len(runs)} times, so none of "
                 f"{names} counts{unlike}: keep one"
@@ -70,10 +75,10 @@ def _not_finite(row):
     names = {name for run in row.runs for name in run.result["metrics"]}
     notes = []
     for name in sorted(names):
-        without = [f"`{r.name}`" for r in row.runs if r.metric(name) is None]
+        without = [quoted(r.name) for r in row.runs if r.metric(name) is None]
         if without:
             notes.append(
-                f"the mean of {name} is without {', '.join(without)}, where it "
+                f"the mean of {in_code(name)} is without {', '.join(without)}, where it "
                 "is no finite number"
             )
     return notes
@@ -86,8 +91,8 @@ def _mixed(row):
     for key, values in differences([r.settings for r in known]).items():
         counts = sorted(Counter(shorten(value) for value in values).items())
         parts = [f"{value} in {count}" for value, count in counts]
-        notes.append(f"the runs differ in {key}: {', '.join(parts)}")
-    unknown = [f"`{run.name}`" for run in row.runs if not run.known]
+        notes.append(in_code(f"the runs differ in {key}: {', '.join(parts)}"))
+    unknown = [quoted(run.name) for run in row.runs if not run.known]
     if unknown:
         notes.append(f"without a hyperparams.yaml: {', '.join(unknown)}")
     return notes
@@ -120,7 +125,7 @@ def compare_rows(rows, of_methods):
         if len({frozenset(of) for of in names.values()}) == 1:
             continue  # each row says it of itself
         parts = [f"{v} ({', '.join(sorted(names[v]))})" for v in sorted(names)]
-        notes.append(f"the rows differ in {key}: {'; '.join(parts)}")
+        notes.append(in_code(f"the rows differ in {key}: {'; '.join(parts)}"))
     return notes
 
 

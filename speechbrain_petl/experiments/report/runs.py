@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ...data.checksums import check_sum
 from ...errors import InputError
+from ...inference.escaping import in_code, quoted
 from ...recipe.settings import HYPERPARAMS
 from ...training.predictions import PREDICTIONS
 from ...training.results import RESULT, check_settings, identity, read_result
@@ -109,9 +110,10 @@ def find_runs(root):
 def _read(root, folder, files):
     """The run of a folder; None if the folder is of no run."""
     name = folder.relative_to(root).as_posix()
+    shown = quoted(name)
     if RESULT not in files:
         if HYPERPARAMS in files:
-            raise InputError(f"`{name}`: not finished, it has no {RESULT}")
+            raise InputError(f"{shown}: not finished, it has no {RESULT}")
         return None
     try:
         result = read_result(folder / RESULT)
@@ -122,9 +124,9 @@ def _read(root, folder, files):
         settings |= {k: str(result[k]) for k in RECORDED if k in result}
     except InputError as error:
         short = str(error).replace(f"{folder}/", "")
-        raise InputError(f"`{name}`: {' '.join(short.split())}")
+        raise InputError(f"{shown}: {in_code(short)}")
     if result.get("tested_on", "test") != "test":
-        raise InputError(f"`{name}`: left out, its test was on validation")
+        raise InputError(f"{shown}: left out, its test was on validation")
     if result["debug"]:
-        raise InputError(f"`{name}`: left out, a debug run")
+        raise InputError(f"{shown}: left out, a debug run")
     return Run(name, folder, result, settings, HYPERPARAMS in files)

@@ -4,6 +4,8 @@ Upload a sound or record one: the labels with bars, and on its spectrogram what
 has mattered. Several models are adapters on one base, which is in memory once.
 """
 
+import socket
+
 from ...errors import ArgumentParser, InputError
 from ..options import TRUST
 
@@ -27,6 +29,7 @@ def main(argv):
     args = parser.parse_args(argv)
     if not 0 < args.port < 2**16:
         parser.error(f"--port: {args.port} is not from 1 to {2**16 - 1}")
+    _check_address(args.host, args.port)
     from ...recipe.command_line import check_device  # imports torch
     from ..adapter_set import AdapterSet
     from ..demo import make_page
@@ -43,3 +46,12 @@ def main(argv):
         page.launch(server_name=args.host, server_port=args.port)
     except OSError as error:
         raise InputError(f"--host={args.host} --port={args.port}: {error}")
+
+
+def _check_address(host, port):
+    """Refuse one that the page cannot have, before any model is loaded."""
+    try:
+        family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise InputError(f"--host={host} --port={port}: {error.strerror}")

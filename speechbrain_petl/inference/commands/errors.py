@@ -7,8 +7,9 @@ each class, and how far its probabilities can be trusted.
 
 from pathlib import Path
 
+from ...data.writing import check_file
 from ...errors import ArgumentParser, printable
-from ..options import TRUST, check_file
+from ..options import TRUST
 
 PAGE = "errors.html"
 
