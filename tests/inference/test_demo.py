@@ -58,14 +58,14 @@ def test_in_a_browser(finished, tmp_path):
             label = shown.locator("[data-testid=label-output-value]")
             label.wait_for(timeout=120_000)
             assert label.inner_text().strip() == wanted[0]
-            picture = shown.locator("img[src^='data:image']")
+            picture = shown.locator("[data-testid=matplotlib] img")
             picture.wait_for(timeout=120_000)
             first = picture.get_attribute("src")
             shown.get_by_label("model").click()
             shown.get_by_role("option", name="two").click()
             shown.wait_for_function(
                 "old => ![null, undefined, old].includes(document"
-                ".querySelector(\"img[src^='data:image']\")?.src)",
+                ".querySelector('[data-testid=matplotlib] img')?.src)",
                 arg=first,
                 timeout=120_000,
             )
