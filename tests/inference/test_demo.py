@@ -30,6 +30,17 @@ def test_the_page_has_all_models(finished, tmp_path):
     assert [name for name, _ in model.choices] == ["one", "two"]
 
 
+def test_what_is_no_sound_is_called_as_it_was(finished, tmp_path):
+    """By its name, not by where the server keeps it; and it is no markup."""
+    adapters = AdapterSet()
+    adapters.add("one", finished("ESC50"))
+    path = tmp_path / "<b>a.wav"
+    path.write_text("words")
+    answers = demo.answers_of(adapters, RuntimeError)(str(path), "one")
+    with pytest.raises(RuntimeError, match="^&lt;b&gt;a.wav is no audio file"):
+        next(answers)
+
+
 @pytest.mark.slow
 def test_in_a_browser(finished, tmp_path):
     """Upload a clip, read its label, see the picture; choose another model."""
