@@ -5,6 +5,7 @@ has mattered. Several models are adapters on one base, which is in memory once.
 """
 
 import html
+from pathlib import Path
 
 from ..data.audio import SAMPLE_RATE, read_audio
 from ..errors import InputError
@@ -56,7 +57,7 @@ def make_page(adapters):
         inputs, outputs = [sound, model], [said, picture]
         for changed in (sound.change, model.change):
             changed(
-                _answers_of(adapters, gradio.Error),
+                answers_of(adapters, gradio.Error),
                 inputs,
                 outputs,
                 trigger_mode="always_last",
@@ -64,8 +65,21 @@ def make_page(adapters):
     return page
 
 
-def _answers_of(adapters, refusal):
-    """What is shown for a sound and a model: the labels, then the picture."""
+def answers_of(adapters, refusal):
+    """What is shown for a sound and a model: the labels, then the picture.
+
+    Arguments
+    ---------
+    adapters : AdapterSet
+        Models to choose from.
+    refusal : type
+        The error whose message, as html, the page shows.
+
+    Returns
+    -------
+    callable
+        Takes a path and a name; yields labels and a picture, or None.
+    """
 
     def _answer(path, name):
         if path is None:
@@ -78,7 +92,8 @@ def _answers_of(adapters, refusal):
             yield labels, None  # the picture takes longer
             wav = read_audio(path, SECONDS * SAMPLE_RATE)
             yield labels, explanation_figure(classifier.explain(wav))
-        except InputError as error:  # shown as html
-            raise refusal(html.escape(str(error)))
+        except InputError as error:  # shown as html, to somebody elsewhere
+            said = str(error).replace(str(path), Path(path).name)
+            raise refusal(html.escape(said))
 
     return _answer

@@ -16,6 +16,7 @@ from ..data.audio import SAMPLE_RATE, check_audio, read_audio
 from ..errors import InputError
 from ..lobes.fbank import Fbank
 from ..training.calibration import answers_of, calibration_error, reliability
+from ..training.summary import shown
 from .classes import confusion_cells, figures_of, judge
 from .spectrograms import data_uri, spectrogram_uri
 
@@ -61,6 +62,7 @@ def write_errors(tested, path, clips=CLIPS):
     page = Environment(loader=loader, autoescape=True, trim_blocks=True)
     text = page.get_template(TEMPLATE).render(
         result=tested.result,
+        shown=shown,
         tags=tested.activation == "sigmoid",
         labels=tested.labels,
         clips=judged,

@@ -58,20 +58,39 @@ def summary(result, path):
     columns[name] = result["metrics"]
     lines.append(" " * 12 + "".join(f"{c:>10}" for c in columns))
     for metric in result["metrics"]:
-        cells = [_shown(metric, c.get(metric)) for c in columns.values()]
+        cells = [shown(metric, c.get(metric)) for c in columns.values()]
         lines.append(f"{metric:<12}" + "".join(f"{c:>10}" for c in cells))
     if result.get("calibration"):
         said = result["calibration"]
         lines.append(
-            f"calibration error {_shown('ECE', said['ECE'])}, without its "
-            f"temperature {_shown('ECE', said['ECE_without'])}"
+            f"calibration error {shown('ECE', said['ECE'])}, without its "
+            f"temperature {shown('ECE', said['ECE_without'])}"
         )
     files = [path, predictions_beside(path), weights_beside(path)]
     there = [str(f) for f in files if Path(f).is_file() or f is path]
     return "\n".join([*lines, f"written: {', '.join(there)}"])
 
 
-def _shown(metric, value):
+def shown(metric, value):
+    """A figure as people read it.
+
+    Arguments
+    ---------
+    metric : str
+        Its name.
+    value : float or None
+        What was measured.
+
+    Returns
+    -------
+    str
+        Ratios as percentages.
+
+    Example
+    -------
+    >>> shown("accuracy", 0.9), shown("loss", 0.9)
+    ('90.0 %', '0.9000')
+    """
     if value is None:
         return "-"
     ratio = metric not in NO_RATIO and 0 <= value <= 1

@@ -31,6 +31,17 @@ def test_the_page_has_all_models(finished, tmp_path):
     assert [name for name, _ in model.choices] == ["one", "two"]
 
 
+def test_what_is_no_sound_is_called_as_it_was(finished, tmp_path):
+    """By its name, not by where the server keeps it; and it is no markup."""
+    adapters = AdapterSet()
+    adapters.add("one", finished("ESC50"))
+    path = tmp_path / "<b>a.wav"
+    path.write_text("words")
+    answers = demo.answers_of(adapters, RuntimeError)(str(path), "one")
+    with pytest.raises(RuntimeError, match="^&lt;b&gt;a.wav is no audio file"):
+        next(answers)
+
+
 @pytest.mark.slow
 def test_in_a_browser(finished, tmp_path):
     """Upload a clip, read its label, see the picture; choose another model."""
@@ -59,14 +70,14 @@ def test_in_a_browser(finished, tmp_path):
             label = shown.locator("[data-testid=label-output-value]")
             label.wait_for(timeout=120_000)
             assert label.inner_text().strip() == wanted[0]
-            picture = shown.locator("img[src^='data:image']")
+            picture = shown.locator("[data-testid=matplotlib] img")
             picture.wait_for(timeout=120_000)
             first = picture.get_attribute("src")
             shown.get_by_label("model").click()
             shown.get_by_role("option", name="two").click()
             shown.wait_for_function(
                 "old => ![null, undefined, old].includes(document"
-                ".querySelector(\"img[src^='data:image']\")?.src)",
+                ".querySelector('[data-testid=matplotlib] img')?.src)",
                 arg=first,
                 timeout=120_000,
             )
