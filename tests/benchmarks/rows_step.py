@@ -6,7 +6,7 @@ import torch
 from speechbrain_petl.lobes.merge_tokens import merge_tokens
 from speechbrain_petl.training.precision import emulates_bf16
 
-from .measure import Product, in_turn, release, step_flops
+from .measure import Product, in_turn, release, seconds, step_flops
 from .subjects import BASE, MAKERS, METHODS, Ours, Trainer, encoder_of
 
 PEERS = ("hf sdpa", "hf eager", "papers")
@@ -15,6 +15,7 @@ SELECTIVE, CHECKPOINTED = (
     "ours, checkpointing",
 )
 CHECKPOINTING = (SELECTIVE, CHECKPOINTED)
+RELEASED = "papers in fp32, as released"
 
 
 def trainers(names, size, batch, device, precision="fp32"):
@@ -86,6 +87,7 @@ def bf16_step(options):
     blocks, batch = (1, 1) if emulated else (options.blocks, options.batch)
     size = (BASE[0], blocks, BASE[2])
     subjects = trainers(("ours", *PEERS), size, batch, device, "bf16")
+    subjects[RELEASED] = trainers(["papers"], size, batch, device)["papers"]
     tokens = tokens_of(subjects["ours"])
     if emulated:  # what a Brain does: loop.py, precision.py
         fp32 = trainers(["ours"], size, batch, device)["ours"]
@@ -101,6 +103,10 @@ def bf16_step(options):
         best = min(times[peer] for peer in PEERS)
         name = "bf16 emulated: best peer / ours in bf16"
         rows.append(row(name, best / forced, "", "what a Brain avoids"))
+    ratio = times.pop(RELEASED) / times["ours"]
+    rows.append(
+        row(f"LoRA step bf16: {RELEASED} / ours", ratio, ">= 4 on a GPU")
+    )
     rows += against("LoRA step bf16", times, PEERS, ">= 1.1", note)
     if not emulated:
         ceiling = step_flops(size[0], tokens, batch, blocks)
@@ -120,7 +126,7 @@ def compiled(options):
     for subject in subjects.values():
         backend = "aot_eager" if options.quick else "inductor"
         subject.model = torch.compile(subject.model, backend=backend)
-    rounds = options.rounds
+    rounds, first = options.rounds, seconds(subjects["ours"].step)
     times, rate = with_product(subjects, torch.bfloat16, device, rounds)
     note = f"{blocks} blocks, batch {batch}, medians of {rounds}"
     kind = "LoRA step bf16, compiled"
@@ -129,7 +135,12 @@ def compiled(options):
     clips = f"{batch / times['ours']:.0f} clips a second"
     del subjects
     release()
-    return [*rows, row(f"{kind}: share of ceiling", share, 0.45, clips)]
+    cost = first - times["ours"]
+    return [
+        *rows,
+        row(f"{kind}: share of ceiling", share, 0.45, clips),
+        row(f"{kind}: seconds to compile", cost, "", f"by {backend}"),
+    ]
 
 
 def methods(options):
