@@ -53,11 +53,11 @@ def tokens_of(trainer):
     return trainer.model.encoder.encoder.pos_embed.shape[1]
 
 
-def with_product(subjects, dtype, device, rounds):
+def with_product(subjects, dtype, options):
     """Median seconds of each step; rate of a large product in the same turns."""
-    product = Product(dtype, device)
+    product = Product(dtype, options.device, 512 if options.quick else 4096)
     steps = {name: subject.step for name, subject in subjects.items()}
-    times = in_turn({**steps, "product": product}, rounds)
+    times = in_turn({**steps, "product": product}, options.rounds)
     return times, product.flops / times.pop("product")
 
 
@@ -68,7 +68,7 @@ def lora_step(options):
     names = ("ours", *PEERS) if device == "cuda" else ("ours", *PEERS[::2])
     subjects = trainers(names, size, options.batch, device)
     tokens = tokens_of(subjects["ours"])
-    times, rate = with_product(subjects, torch.float32, device, rounds)
+    times, rate = with_product(subjects, torch.float32, options)
     flops = step_flops(size[0], tokens, options.batch, size[1])
     ceiling = flops / rate
     note = f"{size[1]} blocks, batch {options.batch}, medians of {rounds}"
@@ -94,7 +94,7 @@ def bf16_step(options):
         subjects = {"ours, bf16": subjects.pop("ours"), **subjects}
         subjects["ours"] = fp32
     kind = torch.float32 if emulated else torch.bfloat16
-    times, rate = with_product(subjects, kind, device, rounds)
+    times, rate = with_product(subjects, kind, options)
     note = f"{blocks} blocks, batch {batch}, medians of {rounds}"
     rows = []
     if emulated:
@@ -121,16 +121,19 @@ def compiled(options):
     """The step in bf16 through torch.compile, ours and the best peer's."""
     blocks, batch = options.blocks, options.batch
     size, device = (BASE[0], blocks, BASE[2]), options.device
-    subjects = trainers(PEERS[:1] + ("ours",), size, batch, device, "bf16")
+    emulated = device == "cpu" and emulates_bf16()  # then in fp32
+    kind = torch.float32 if emulated else torch.bfloat16
+    precision = "fp32" if emulated else "bf16"
+    subjects = trainers(PEERS[:1] + ("ours",), size, batch, device, precision)
     tokens = tokens_of(subjects["ours"])
     for subject in subjects.values():
         backend = "aot_eager" if options.quick else "inductor"
         subject.model = torch.compile(subject.model, backend=backend)
     rounds, first = options.rounds, seconds(subjects["ours"].step)
-    times, rate = with_product(subjects, torch.bfloat16, device, rounds)
+    times, rate = with_product(subjects, kind, options)
     note = f"{blocks} blocks, batch {batch}, medians of {rounds}"
-    kind = "LoRA step bf16, compiled"
-    rows = against(kind, times, PEERS[:1], ">= 1.2", note)
+    title = f"LoRA step {precision}, compiled"
+    rows = against(title, times, PEERS[:1], ">= 1.2", note)
     share = step_flops(size[0], tokens, batch, blocks) / rate / times["ours"]
     clips = f"{batch / times['ours']:.0f} clips a second"
     del subjects
@@ -138,8 +141,8 @@ def compiled(options):
     cost = first - times["ours"]
     return [
         *rows,
-        row(f"{kind}: share of ceiling", share, 0.45, clips),
-        row(f"{kind}: seconds to compile", cost, "", f"by {backend}"),
+        row(f"{title}: share of ceiling", share, 0.45, clips),
+        row(f"{title}: seconds to compile", cost, "", f"by {backend}"),
     ]
 
 
