@@ -21,7 +21,8 @@ from functools import partial
 
 import numpy as np
 import soundfile
-from prepare import TRAIN_SETS, check_options, existing
+from matching import existing
+from prepare import TRAIN_SETS, check_options
 from segments import CLASSES_CSV, SETS, find_clips, read_classes, read_segments
 from speechbrain_petl import InputError
 from speechbrain_petl.data.audio import SAMPLE_RATE, read_audio

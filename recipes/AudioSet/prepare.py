@@ -26,9 +26,9 @@ import os
 from contextlib import suppress
 
 import numpy as np
-from segments import SETS, find_clips, read_classes, read_segments
+from matching import LEFT_OUT, clips_of_sets
+from segments import SETS, read_classes, read_segments
 from speechbrain_petl import InputError
-from speechbrain_petl.data.audio import check_audio
 from speechbrain_petl.data.clips import (
     NO_LABEL,
     refuse_other_clips,
@@ -36,7 +36,6 @@ from speechbrain_petl.data.clips import (
 )
 from speechbrain_petl.data.writing import write_json
 from speechbrain_petl.errors import check_choice
-from tqdm import tqdm
 
 from speechbrain.utils.logger import get_logger
 
@@ -48,8 +47,7 @@ TRAIN_SETS = {  # option: official lists
     "full": ["balanced", "unbalanced"],
     "none": [],  # to test alone
 }
-STAMP, LEFT_OUT = "prepared.json", "left_out.txt"
-SHOWN = 3  # examples in a message
+STAMP = "prepared.json"
 
 
 def prepare_audioset(
@@ -85,7 +83,6 @@ def prepare_audioset(
         split -> path of its table.
     """
     check_options(train_set, valid_clips)
-    classes = read_classes(data_folder)
     sets = [*TRAIN_SETS[train_set], "eval"]
     clips_folder = os.path.abspath(clips_folder or data_folder)
     options = {
@@ -93,26 +90,24 @@ def prepare_audioset(
         "valid_clips": valid_clips,
         "csv": {s: _identity(data_folder, SETS[s][0]) for s in sets},
     }
-    trained = ["train", *(["valid"] if valid_clips else [])]
-    splits = [*(trained if TRAIN_SETS[train_set] else []), "test"]
+    splits = ["test"]
+    if TRAIN_SETS[train_set]:
+        splits = ["train", *(["valid"] if valid_clips else []), "test"]
     tables = {s: os.path.join(save_folder, f"{s}.npy") for s in splits}
     if _is_prepared(save_folder, options):
         return tables
+
+    classes = read_classes(data_folder)
     segments = {s: read_segments(data_folder, s, classes) for s in sets}
     _check_disjoint(segments)
-    clips, lines = _clips_of_sets(segments, clips_folder, save_folder)
+    clips, left_out = clips_of_sets(segments, clips_folder, save_folder)
     parts = {"test": clips.pop("eval")}
     if clips:
         parts |= _splits(list(clips.values()), valid_clips)
-    refuse_other_clips(save_folder, {split: parts[split] for split in tables})
-    stamp = os.path.join(save_folder, STAMP)
-    with suppress(FileNotFoundError):
-        os.remove(stamp)  # of other tables, which are written over
-    with open(f"{save_folder}/{LEFT_OUT}", "w", encoding="utf-8") as file:
-        file.writelines(lines)
-    for split, path in tables.items():
-        write_clips(path, *parts[split])
-    write_json(stamp, options)
+    parts = {split: parts[split] for split in tables}
+    refuse_other_clips(save_folder, parts)
+    _write(parts, tables, left_out, save_folder)
+    write_json(os.path.join(save_folder, STAMP), options)
     return tables
 
 
@@ -127,68 +122,6 @@ def check_options(train_set, valid_clips):
     check_choice("train_set", train_set, TRAIN_SETS)
     if valid_clips < 0:
         raise InputError(f"valid_clips={valid_clips} must be 0 or more")
-
-
-def existing(ids, labels, found):
-    """Match a list with the files that exist.
-
-    Arguments
-    ---------
-    ids : numpy.ndarray
-        YouTube ids as bytes (clip,).
-    labels : numpy.ndarray
-        Their labels (clip, most labels of a clip).
-    found : tuple of numpy.ndarray
-        What ``find_clips`` returned.
-
-    Returns
-    -------
-    files : numpy.ndarray
-        Paths of the clips that are there, in the order of their ids.
-    labels : numpy.ndarray
-        Their labels.
-    left_out : list of str
-        One line for each other clip: its id, and why.
-    """
-    order = ids.argsort()
-    ids, labels = ids[order], labels[order]
-    place = np.searchsorted(found[0], ids).clip(max=max(len(found[0]) - 1, 0))
-    there = np.zeros(len(ids), dtype=bool)
-    if len(found[0]):
-        there = found[0][place] == ids
-    left_out = [f"{i.decode()}: no such file" for i in ids[~there]]
-    files, labels = found[1][place[there]], labels[there]
-    sound = np.ones(len(files), dtype=bool)
-    bar = tqdm(files, desc="checking clips", leave=False, disable=None)
-    for number, file in enumerate(bar):
-        try:
-            check_audio(os.fsdecode(bytes(file)))
-        except InputError as error:
-            sound[number] = False
-            left_out.append(f"{ids[there][number].decode()}: {error}")
-    return files[sound], labels[sound], left_out
-
-
-def _clips_of_sets(segments, clips_folder, save_folder):
-    """Files and labels of each list; a line for each of the others."""
-    found, clips, lines = find_clips(clips_folder), {}, []
-    for name, (ids, labels) in segments.items():
-        files, kept, left_out = existing(ids, labels, found)
-        if not len(files):
-            raise InputError(
-                f"clips_folder={clips_folder} has none of the {len(ids)} clips "
-                f"of {SETS[name][0]}: they are Y<YTID>.wav, <YTID>_30.000.wav or "
-                "<YTID>.flac, for example, in subfolders or not"
-            )
-        if left_out:
-            logger.warning(
-                f"{SETS[name][0]}: {len(left_out)} of {len(ids)} clips are "
-                f"missing or broken, such as {'; '.join(left_out[:SHOWN])}. "
-                f"All are listed in {os.path.join(save_folder, LEFT_OUT)}"
-            )
-        lines += [f"{name} {line}\n" for line in left_out]
-        clips[name] = files, kept
-    return clips, lines
 
 
 def _splits(train_sets, valid_clips):
@@ -213,6 +146,16 @@ def _splits(train_sets, valid_clips):
     valid, train = np.sort(order[:valid_clips]), np.sort(order[valid_clips:])
     parts = {"train": train, "valid": valid}
     return {split: (files[i], labels[i]) for split, i in parts.items()}
+
+
+def _write(parts, tables, left_out, save_folder):
+    """The tables, which are those of no stamp until all are there."""
+    with suppress(FileNotFoundError):
+        os.remove(os.path.join(save_folder, STAMP))
+    with open(f"{save_folder}/{LEFT_OUT}", "w", encoding="utf-8") as file:
+        file.writelines(left_out)
+    for split, path in tables.items():
+        write_clips(path, *parts[split])
 
 
 def _check_disjoint(segments):

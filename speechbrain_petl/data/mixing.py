@@ -5,6 +5,7 @@ from collections import Counter
 
 import torch
 
+from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.dataio.sampler import (
     ReproducibleRandomSampler,
     ReproducibleWeightedRandomSampler,
@@ -66,6 +67,35 @@ def random_sampler(dataset, seed, balance=False):
     )
 
 
+def mixed_clips(dataset, seed, mixup):
+    """The training clips, mixed or as they are.
+
+    Arguments
+    ---------
+    dataset : torch.utils.data.Dataset
+        The clips.
+    seed : int
+        Of what is drawn.
+    mixup : dict or None
+        Arguments of ``MixedClips``.
+
+    Returns
+    -------
+    dataset : torch.utils.data.Dataset
+        What to train on.
+    more : dict
+        What its loader needs besides.
+
+    Example
+    -------
+    >>> mixed_clips([1, 2], seed=1, mixup={"prob": 0.0})
+    ([1, 2], {})
+    """
+    if not mixup or not mixup["prob"]:
+        return dataset, {}
+    return MixedClips(dataset, seed, **mixup), {"collate_fn": PaddedBatch}
+
+
 class MixedClips(torch.utils.data.Dataset):
     """A data set of which a share of the clips is mixed with others.
 
@@ -116,6 +146,10 @@ class MixedClips(torch.utils.data.Dataset):
         if name == "dataset":  # not there yet: a copy in a worker
             raise AttributeError(name)
         return getattr(self.dataset, name)
+
+    def start(self, epoch, step):
+        """What is drawn depends on the epoch."""
+        self.epoch.fill_(epoch)
 
     def __len__(self):
         return len(self.dataset)

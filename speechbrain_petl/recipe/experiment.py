@@ -35,7 +35,7 @@ from .settings import HYPERPARAMS, settings_of
 
 # files whose folder is there before any work, wherever it is
 WRITTEN = ("result_file", "labels_file", "confusion_file", "classes_file")
-PREPARE = ("prepare", "segments", "twelve", "speechbrain_petl.data")
+PREPARE = ("prepare", "segments", "matching", "twelve", "speechbrain_petl.data")
 
 logger = get_logger(__name__)
 

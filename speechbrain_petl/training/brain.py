@@ -6,10 +6,9 @@ The maths stays in each train.py; it tells this class all it needs to know.
 import torch
 
 import speechbrain as sb
-from speechbrain.dataio.batch import PaddedBatch
 from speechbrain.utils.logger import get_logger
 
-from ..data.mixing import MixedClips
+from ..data.mixing import mixed_clips
 from ..errors import InputError, check_choice
 from .averaging import keep_average, load_average
 from .cache.cached import cached_clips
@@ -91,15 +90,15 @@ class PETLBrain(ResumableBrain):
         self.checkpointer.add_recoverable(RECORD, self.record)
         self.labels, self.predictions, self.temperature = labels, None, 1.0
         self.select, self.balance, self.average = select, balance, average
-        self.mixup = mixup if mixup and mixup["prob"] else None
-        if self.mixup and cache:
+        self.mixup = mixup
+        if mixup and mixup["prob"] and cache:
             raise InputError("mixup: clips that are mixed have no cache")
         self.range_average = keep_average(
             average_range, self.checkpointer, self.learned
         )
         self.train_logger, self.test_on = train_logger, test_on
         self.cache = (cache, cache_folder)
-        self.mixed, self.scored = None, []  # the clips; what counts later
+        self.scored = []  # what counts once the loss is known
 
     def train_and_test(self, epoch_counter, datasets, loader, result, path):
         """Train, restore the chosen checkpoint, test, write the result.
@@ -133,18 +132,13 @@ class PETLBrain(ResumableBrain):
                 self._train(epoch_counter, datasets, loader)
             test, loader = datasets[self.test_on], dict(loader)
             self.evaluate(test, self.select, test_loader_kwargs=loader)
-            valid = datasets.get("valid")
-            if valid is not None and self.test_on != "valid":
-                self.temperature = temperature_on(self, valid, loader)
+            self.temperature = temperature_on(self, datasets, loader)
         return write_run(self, result, path)
 
     def _train(self, epoch_counter, datasets, loader):
-        train, valid, more = datasets["train"], datasets.get("valid"), {}
-        if self.mixup:
-            self.mixed = MixedClips(train, self.seed, **self.mixup)
-            train, more = self.mixed, {"collate_fn": PaddedBatch}
+        train, more = mixed_clips(datasets["train"], self.seed, self.mixup)
         train = self.make_dataloader(train, sb.Stage.TRAIN, **more | loader)
-        left = self.epochs_left(epoch_counter)
+        left, valid = self.epochs_left(epoch_counter), datasets.get("valid")
         self.fit(left, train, valid, None, {}, dict(loader))
 
     def score(self, predictions, targets, ids=None, **more):
@@ -203,8 +197,6 @@ class PETLBrain(ResumableBrain):
         self.predictions = self.new_predictions() if testing else None
         if not testing:
             self.record.start()
-        if stage == sb.Stage.TRAIN and self.mixed is not None:
-            self.mixed.epoch.fill_(self.epoch)
 
     def on_stage_end(self, stage, stage_loss, epoch=None):
         """Collect the statistics; at the end of an epoch, log and save."""

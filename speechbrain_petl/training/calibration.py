@@ -157,24 +157,27 @@ def fit_temperature(predictions, activation="softmax"):
 
 
 @torch.no_grad()
-def temperature_on(brain, dataset, loader):
+def temperature_on(brain, datasets, loader):
     """The temperature of the weights that a Brain has tested.
 
     Arguments
     ---------
     brain : PETLBrain
         After its test; what that has noted stays.
-    dataset : torch.utils.data.Dataset
-        The validation set.
+    datasets : dict
+        Of which "valid" is used, if it is not what was tested.
     loader : dict
         Arguments of the data loader.
 
     Returns
     -------
     float
-        As ``fit_temperature``; 1 for a recipe that gives ``score`` no ids.
+        As ``fit_temperature``; 1 without such clips, and for a recipe that
+        gives ``score`` no ids.
     """
-    tested = brain.predictions
+    tested, dataset = brain.predictions, datasets.get("valid")
+    if dataset is None or brain.test_on == "valid":
+        return 1.0
     if not (tested.logits and tested.has_probabilities):
         return 1.0
     brain.predictions, brain.stage = Predictions(), sb.Stage.VALID

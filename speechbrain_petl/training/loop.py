@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import IterableDataset
 
 import speechbrain as sb
 from speechbrain.utils.distributed import ddp_broadcast, run_on_main
@@ -71,7 +70,7 @@ class ResumableBrain(SteppingBrain):
         self.checkpointer.checkpoints_dir = ddp_broadcast(folder)
         self.seed, self.balance = seed, False
         self.epoch = 0
-        self.stream = None  # of training clips that orders them by itself
+        self.told = None  # training clips to be told where the run is
 
     def go_on_in(self, path, epochs, select, keep):
         """Make a run folder ready: what is whole in it stays, no more.
@@ -114,8 +113,7 @@ class ResumableBrain(SteppingBrain):
             self.steps_per_epoch = steps_per_epoch(
                 made, self.grad_accumulation_factor
             )
-            if isinstance(dataset, IterableDataset):
-                self.stream = dataset
+            self.told = dataset if hasattr(dataset, "start") else None
         return made
 
     @contextmanager
@@ -190,13 +188,13 @@ class ResumableBrain(SteppingBrain):
                 )
 
     def on_stage_start(self, stage, epoch=None):
-        """Note where the run is; a stream of clips goes on from there."""
+        """Note where the run is; training clips that draw go on from there."""
         super().on_stage_start(stage, epoch)
         self.stage = stage
         self.epoch = epoch or self.epoch
         self.interval.restart()
-        if stage == sb.Stage.TRAIN and self.stream is not None:
-            self.stream.start(self.epoch, self.step)
+        if stage == sb.Stage.TRAIN and self.told is not None:
+            self.told.start(self.epoch, self.step)
 
     def on_fit_batch_start(self, batch, should_step):
         """Seed the step, so that a resumed run draws what it would have."""

@@ -82,7 +82,7 @@ def parse():
     options = parser.parse_args()
     options.json = options.json or (not options.quick and "benchmarks.json")
     if options.quick:
-        options.blocks, options.batch, options.rounds = 2, 4, 1
+        options.blocks, options.batch, options.rounds = 2, 2, 1
     cuda = "cuda" if torch.cuda.is_available() else "cpu"
     options.device = options.device or cuda
     return options

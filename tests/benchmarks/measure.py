@@ -44,7 +44,7 @@ class Product:
     Its rate varies with the neighbours on the machine as theirs does.
     """
 
-    def __init__(self, dtype, device, size=4096):
+    def __init__(self, dtype, device, size):
         self.a, self.b = (
             torch.randn(size, size, dtype=dtype, device=device) for _ in "ab"
         )

@@ -5,7 +5,7 @@
 #       [--times=N]
 #
 # On a bare machine with python3 and torch, without network: the wheels of what
-# else is missing are in tests/gpu/wheels (see CONTRIBUTING.md). Every part has
+# else is missing are in tests/gpu/wheels, by tests/gpu/wheels.py. Every part has
 # a time limit of its own, N times as long for a slow machine, and what it found
 # is written when it ends.
 set -uo pipefail
@@ -47,7 +47,7 @@ part() {
 install() {
     python3 -m venv --system-site-packages "$out/venv" &&
         "$out/venv/bin/python" -m pip install --no-index --no-deps \
-            --no-build-isolation --quiet tests/gpu/wheels/*.whl
+            --quiet tests/gpu/wheels/*.whl
 }
 
 if [ -d tests/gpu/wheels ]; then

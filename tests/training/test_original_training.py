@@ -129,7 +129,7 @@ def test_mixup_draws_from_the_whole_set():
         again, mixed[3]["soft_targets"]
     )  # in any process, any worker
     first = torch.stack([mixed[i]["soft_targets"] for i in range(20)])
-    mixed.epoch.fill_(2)
+    mixed.start(epoch=2, step=0)
     second = torch.stack([mixed[i]["soft_targets"] for i in range(20)])
     assert not torch.equal(first, second)
 
