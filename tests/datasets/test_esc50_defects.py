@@ -126,8 +126,8 @@ def keep(folder, method, defect, accuracies):
         path.write_text(json.dumps(result))
 
 
-def test_the_table_pairs_runs(tmp_path):
-    load_train(RECIPE)
+def test_the_table_pairs_runs(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(RECIPE))
     import table
 
     keep(tmp_path, "soft_moa", "published", [0.5, 0.6, 0.8])
@@ -143,8 +143,8 @@ def test_the_table_pairs_runs(tmp_path):
     ]
 
 
-def test_the_page_has_the_table_of_the_runs_that_are_kept():
-    load_train(RECIPE)
+def test_the_page_has_the_table_of_the_runs_that_are_kept(monkeypatch):
+    monkeypatch.syspath_prepend(str(RECIPE))
     import table
 
     text = table.table(table.read(RECIPE / "kept"))

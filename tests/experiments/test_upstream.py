@@ -159,6 +159,26 @@ def test_later_adapters_pass_their_tests(later, fork, tmp_path):
     assert done.returncode == 0, done.stdout
 
 
+def test_what_has_been_merged(tmp_path, capsys):
+    """The next pull request stands on develop as it is then."""
+    fork = make_speechbrain(tmp_path)
+    upstream(fork)
+    for name in ("petl-ESC50", "petl-fix"):
+        git(fork, "merge", "-q", "--squash", name)
+        git(fork, "commit", "-q", "--allow-empty", "-m", "merged")
+    (fork / "tests/unittests/README.md").write_text("Theirs, and more.\n")
+    git(fork, "commit", "-qam", "theirs")
+    capsys.readouterr()
+    upstream(fork, "--only=ESC50,UrbanSound8k,dora")
+    printed = capsys.readouterr().out
+    for name in ("fix", "adapters", "ast", "ESC50"):
+        assert f"petl-{name}: all of it is there already" in printed
+    for name in ("UrbanSound8k", "dora"):
+        base = git(fork, "merge-base", "develop", f"petl-{name}")
+        assert base == git(fork, "rev-parse", "develop")
+        assert git(fork, "rev-list", "--count", f"{base}..petl-{name}") == "1"
+
+
 def test_other_peoples_commits_stay(tmp_path):
     fork = make_speechbrain(tmp_path)
     git(fork, "branch", "petl-fix")

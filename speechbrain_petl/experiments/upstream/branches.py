@@ -15,6 +15,7 @@ from .recipe import Recipe
 
 TUTORIAL = "docs/tutorials/nn/neural-network-adapters.ipynb"
 BEFORE = "## Conclusion"  # the cell of the tutorial that ours comes before
+CELL = "several-kinds-of-adapters"  # the id of ours
 PREFIX = "petl-"  # of the branches' names
 
 
@@ -175,23 +176,29 @@ def _make_recipe(tree, recipe):
     text = path.read_text(encoding="utf-8")
     if text.splitlines()[0].split(",") != COLUMNS:
         raise InputError(f"{path} has other columns than {', '.join(COLUMNS)}")
-    path.write_text(
-        f"{text.rstrip()}\n{rows_text(recipe.listed.rows())}", encoding="utf-8"
-    )
+    rows = rows_text(recipe.listed.rows())
+    if rows not in text:
+        path.write_text(f"{text.rstrip()}\n{rows}", encoding="utf-8")
 
 
 def _patch(tree, name):
-    done = subprocess.run(
-        ["git", "-C", str(tree), "apply", "-"],
+    """Apply a patch, unless it has been merged there."""
+    if _apply(tree, name, "--reverse", "--check").returncode:
+        done = _apply(tree, name)
+        if done.returncode:
+            raise InputError(
+                f"{name} does not fit this SpeechBrain, which may have "
+                f"changed: {done.stderr.strip()}"
+            )
+
+
+def _apply(tree, name, *options):
+    return subprocess.run(
+        ["git", "-C", str(tree), "apply", *options, "-"],
         input=read_text(name),
         capture_output=True,
         text=True,
     )
-    if done.returncode:
-        raise InputError(
-            f"{name} does not fit this SpeechBrain, which may have changed: "
-            f"{done.stderr.strip()}"
-        )
 
 
 def _tidy(tree, names):
@@ -210,6 +217,8 @@ def _add_to_tutorial(path):
     text = path.read_text(encoding="utf-8")
     notebook = json.loads(text)
     cells = notebook["cells"]
+    if any(cell.get("id") == CELL for cell in cells):
+        return
     place = next(
         i
         for i, cell in enumerate(cells)
@@ -217,7 +226,7 @@ def _add_to_tutorial(path):
     )
     cell = {
         "cell_type": "markdown",
-        "id": "several-kinds-of-adapters",
+        "id": CELL,
         "metadata": {},
         "source": read_text("tutorial.md").rstrip().splitlines(keepends=True),
     }

@@ -45,6 +45,9 @@ def main(argv):
                 folder, branch.branch, parent, branch.title
             )
             commits[branch.name] = commit
+            if commit == parent:
+                print(f"\n{branch.branch}: all of it is there already")
+                continue
             changed = checkout.changed(commit, parent)
             lines = sum(changed.values())
             state = "new" if new else "as it was"

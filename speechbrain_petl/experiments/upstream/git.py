@@ -131,12 +131,14 @@ class Checkout:
         Returns
         -------
         commit : str
-            Its id.
+            Its id; the parent's where all of it has been merged.
         new : bool
             Whether anything has changed.
         """
         self.git("add", "-A", folder=tree)
         files = self.git("write-tree", folder=tree)
+        if files == self.git("rev-parse", f"{parent}^{{tree}}"):
+            return parent, False
         ref = f"refs/heads/{branch}"
         old = self._commit(ref)
         if old:
