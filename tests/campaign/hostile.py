@@ -317,6 +317,7 @@ def _report_of(key):
     """A result that says a word there, and the report of it."""
 
     def _report(place, word):
+        _another(place)
         run, recipe = place.copy(place.run), _recipe(place)
         result = json.loads((run / "result.json").read_text())
         (run / "result.json").write_text(json.dumps({**result, key: word}))
@@ -324,6 +325,20 @@ def _report_of(key):
         return key, sbpetl_command(argv), recipe / "README.md"
 
     return _report
+
+
+def _another(place):
+    """A run of other settings beside it, so that notes compare the two."""
+    folder = place.inside / "another"
+    if folder.exists():
+        return
+    place.copy(place.run).rename(folder)
+    path = folder / "hyperparams.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("epochs: 2\n", "epochs: 3\n"))
+    result = json.loads((folder / "result.json").read_text())
+    result["method"] = "another"
+    (folder / "result.json").write_text(json.dumps(result))
 
 
 def indices(place):
