@@ -32,11 +32,12 @@ def forget_peak():
 
 
 def trainer_of(name, blocks, batch, device="cpu"):
-    """A Trainer of the base width."""
+    """A Trainer of the base width, in bf16 on a GPU."""
     from .subjects import MAKERS, Trainer, encoder_of
 
     encoder = encoder_of((768, int(blocks), 12))
-    return Trainer(MAKERS[name](encoder), int(batch), device)
+    precision = "bf16" if device == "cuda" else "fp32"
+    return Trainer(MAKERS[name](encoder), int(batch), device, precision)
 
 
 def set_allocator(large_blocks):

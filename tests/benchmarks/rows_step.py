@@ -15,6 +15,7 @@ SELECTIVE, CHECKPOINTED = (
     "ours, checkpointing",
 )
 CHECKPOINTING = (SELECTIVE, CHECKPOINTED)
+QUICK = 96  # numbers of a token
 RELEASED = "papers in fp32, as released"
 
 
@@ -25,6 +26,11 @@ def trainers(names, size, batch, device, precision="fp32"):
         name: Trainer(MAKERS[name](encoder), batch, device, precision)
         for name in names
     }
+
+
+def size_of(options, blocks):
+    """AST-base, of so many blocks; narrow where all is only tried."""
+    return (QUICK if options.quick else BASE[0]), blocks, BASE[2]
 
 
 def row(name, ratio, wanted="", note=""):
@@ -64,7 +70,7 @@ def with_product(subjects, dtype, options):
 def lora_step(options):
     """The LoRA step in fp32 on AST-base, against peers and the ceiling."""
     device, rounds = options.device, options.rounds
-    size = (BASE[0], options.blocks, BASE[2])
+    size = size_of(options, options.blocks)
     names = ("ours", *PEERS) if device == "cuda" else ("ours", *PEERS[::2])
     subjects = trainers(names, size, options.batch, device)
     tokens = tokens_of(subjects["ours"])
@@ -85,7 +91,7 @@ def bf16_step(options):
     device, rounds = options.device, max(options.rounds, 1)
     emulated = device == "cpu" and emulates_bf16()
     blocks, batch = (1, 1) if emulated else (options.blocks, options.batch)
-    size = (BASE[0], blocks, BASE[2])
+    size = size_of(options, blocks)
     subjects = trainers(("ours", *PEERS), size, batch, device, "bf16")
     subjects[RELEASED] = trainers(["papers"], size, batch, device)["papers"]
     tokens = tokens_of(subjects["ours"])
@@ -120,7 +126,7 @@ def bf16_step(options):
 def compiled(options):
     """The step in bf16 through torch.compile, ours and the best peer's."""
     blocks, batch = options.blocks, options.batch
-    size, device = (BASE[0], blocks, BASE[2]), options.device
+    size, device = size_of(options, blocks), options.device
     emulated = device == "cpu" and emulates_bf16()  # then in fp32
     kind = torch.float32 if emulated else torch.bfloat16
     precision = "fp32" if emulated else "bf16"
@@ -149,7 +155,7 @@ def compiled(options):
 def methods(options):
     """What other methods cost, and patch dropout, against the LoRA step."""
     blocks = min(options.blocks, 3)
-    size = (BASE[0], blocks, BASE[2])
+    size = size_of(options, blocks)
     names = [*METHODS, "ours, patch dropout 0.5", *CHECKPOINTING]
     subjects = trainers(names, size, options.batch // 2, options.device)
     times = in_turn({n: s.step for n, s in subjects.items()}, options.rounds)
@@ -172,7 +178,7 @@ def methods(options):
 def inference(options):
     """Logits of a batch, and what token merging saves."""
     blocks = min(options.blocks, 4)
-    size = (BASE[0], blocks, BASE[2])
+    size = size_of(options, blocks)
     names = ("ours", *PEERS)
     subjects = trainers(names, size, options.batch, options.device)
     encoder = encoder_of(size)
