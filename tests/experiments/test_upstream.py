@@ -145,18 +145,21 @@ def test_later_adapters_pass_their_tests(later, fork, tmp_path):
     """Theirs are generated, too: run where the branch is."""
     tree = tmp_path / later.name
     git(fork, "worktree", "add", "-q", str(tree), f"petl-{later.name}")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-            *("--doctest-modules", later.path, later.test),
-        ],
-        cwd=tree,
-        env={**os.environ, "PYTHONPATH": str(tree)},
-        capture_output=True,
-        text=True,
-    )
+    files = (later.path, later.test)
+    commands = [
+        ["ruff", "check", "--no-cache", *files],
+        ["pytest", "-q", "-p", "no:cacheprovider", "--doctest-modules", *files],
+    ]
+    for words in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=tree,
+            env={**os.environ, "PYTHONPATH": str(tree)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout
     git(fork, "worktree", "remove", "--force", str(tree))
-    assert done.returncode == 0, done.stdout
 
 
 def test_what_has_been_merged(tmp_path, capsys):
