@@ -14,6 +14,7 @@ from .experts import make_experts
 from .masks import mask_of, padding_mask
 
 RELEASED = "released"
+NORMALISE = (True, False, RELEASED)
 EPSILON = 1e-6  # of the norms there
 
 
@@ -92,8 +93,7 @@ class SoftMoA(nn.Module):
         with torch.no_grad():
             self.phi /= math.sqrt(dim)
         self.shape = (experts, slots)
-        choices = (True, False, RELEASED)
-        check_choice("SoftMoA: normalise", normalise, choices)
+        check_choice("SoftMoA: normalise", normalise, NORMALISE)
         self.scale = nn.Parameter(torch.ones(1)) if normalise else None
         self.released = normalise == RELEASED
 
