@@ -34,6 +34,9 @@ def clip_of(row, folders, root):
     """
     wav = _found(row["path"], folders, root)
     start, stop = (_seconds(row, name) for name in ("start", "stop"))
+    if start is not None and stop is None:  # else a duration is the file's
+        lasts = _seconds(row, "duration")
+        stop = lasts and start + lasts
     if stop is not None and stop <= (start or 0.0):
         raise InputError(f"stop={stop} is not after start={start or 0.0}")
     split, group = row.get("split") or None, row.get("group")

@@ -23,8 +23,11 @@ SYNONYMS = {
     ),
     "start": ("start_time", "begin", "begin_time", "begin_time_s", "onset"),
     "stop": ("stop_time", "end", "end_time", "end_time_s", "offset"),
+    "duration": ("length", "dur"),
 }
-OPTIONAL = ("split", "group", "start", "stop")
+# beside a duration, as in NeMo's manifests, an offset is where a clip starts
+LASTING = {"start": (*SYNONYMS["start"], "offset"), "stop": SYNONYMS["stop"][:-1]}
+OPTIONAL = ("split", "group", "start", "stop", "duration")
 KINDS = (".csv", ".tsv", ".jsonl", ".json")
 HUGGING_FACE = "metadata"  # .csv or .jsonl
 CLASSES = "class_labels_indices.csv"  # of AudioSet: index, mid, display_name
@@ -84,7 +87,7 @@ def rows_of(path, tagging=False, more=()):
     if kind == ".jsonl":
         return _rows_of_json_lines(path)
     needed = ["path", "label", *more]
-    rows = read_table(path, needed, OPTIONAL, SYNONYMS)
+    rows = read_table(path, needed, OPTIONAL, _synonyms)
     labels = [row.pop("label") for _, row in rows]
     sign = None
     if tagging:
@@ -94,6 +97,12 @@ def rows_of(path, tagging=False, more=()):
         (f"line {line}", {**row, "labels": _divided(label, sign)})
         for (line, row), label in zip(rows, labels)
     ]
+
+
+def _synonyms(header):
+    """What columns may be called beside those that are there."""
+    lasts = find_columns(header, ["duration"], SYNONYMS)
+    return {**SYNONYMS, **LASTING} if lasts else SYNONYMS
 
 
 def _divided(cell, sign):
@@ -118,7 +127,8 @@ def _rows_of_json_lines(path):
 def _renamed(row):
     """A row of json with our names, its label or labels as a list."""
     names = list(row)
-    index_of = find_columns(names, ["path", "label", *OPTIONAL], SYNONYMS)
+    wanted = ["path", "label", *OPTIONAL]
+    index_of = find_columns(names, wanted, _synonyms(names))
     row = {name: row[names[i]] for name, i in index_of.items()}
     for name in ("path", "label"):  # a label may well be 0
         if row.get(name) in (None, "", []):

@@ -21,8 +21,8 @@ def read_table(path, columns, optional=(), synonyms=None):
         Names of the columns that must be there.
     optional : sequence of str
         Names of columns that may be there, and be empty.
-    synonyms : dict, optional
-        Name -> what else the column may be called.
+    synonyms : callable, optional
+        From the names in the file to name -> what else a column may be called.
 
     Returns
     -------
@@ -38,7 +38,9 @@ def read_table(path, columns, optional=(), synonyms=None):
     """
     lines = read_cells(path)
     header = lines[0][1] if lines else []
-    index_of = find_columns(header, [*columns, *optional], synonyms)
+    index_of = find_columns(
+        header, [*columns, *optional], synonyms and synonyms(header)
+    )
     missing = [column for column in columns if column not in index_of]
     if missing:
         raise InputError(

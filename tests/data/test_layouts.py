@@ -130,6 +130,31 @@ def test_parts_of_recordings(copy, tmp_path, caplog):
     assert sum(map(len, wavs)) == 30
 
 
+@pytest.mark.parametrize(
+    "times, part",
+    [
+        ({"onset": 0.2, "offset": 0.5}, (0.2, 0.5)),
+        ({"offset": 0.2, "duration": 0.3}, (0.2, 0.5)),  # of NeMo
+        ({"Begin Time (s)": 0.2, "Length": 0.3}, (0.2, 0.5)),
+        ({"start": 0.2, "end": 0.5, "duration": 1.0}, (0.2, 0.5)),
+        ({"duration": 0.3}, (None, None)),  # the file's
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_names_of_times(times, part, kind, copy):
+    root, rows = copy
+    name, label = rows[0][:2]
+    row = {"path": name, "label": label, **times}
+    table = root / f"clips.{kind}"
+    if kind == "csv":
+        cells = [map(str, line) for line in (row, row.values())]
+        table.write_text("\n".join(map(",".join, cells)))
+    else:
+        table.write_text(json.dumps(row))
+    (clip,) = read_clips(table)
+    assert (clip["start"], clip["stop"]) == part
+
+
 def test_several_labels(copy, tmp_path):
     """For tagging only; elsewhere a comma is part of a name."""
     root, rows = copy
