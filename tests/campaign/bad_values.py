@@ -300,6 +300,7 @@ SBPETL = {  # command -> command lines
         [], [N], [L], [F], ["{empty}"], ["{empty}", "--only=nothing"],
         ["{empty}", "--methods=nothing"], ["{empty}", "--base=nothing"],
         ["{empty}", "--root=/nowhere"], ["{empty}", "--texts=/dev/null"],
+        ["{empty}", "--authors="],
     ),
 }  # fmt: skip
 PACK = (  # of AudioSet's pack.py

@@ -120,7 +120,7 @@ def test_what_is_wrong_is_said_before_any_work(run, clips, tmp_path, capsys):
         main([*argv, "--csv=no/out.csv"])
     with pytest.raises(InputError, match="empty is a folder: name a file"):
         main([*argv, f"--csv={tmp_path / 'empty'}"])
-    for option in ("csv", "embeddings", "errors"):
+    for option in ("csv", "errors"):
         with pytest.raises(InputError, match=f"--{option}=/dev/null is a dev"):
             main([*argv, f"--{option}=/dev/null"])
     with pytest.raises(InputError, match="--device=gpu is not there: "):

@@ -80,7 +80,7 @@ def test_equals_what_the_run_said(finished, kind):
         assert score[0] == probabilities[0, index[0]] == probabilities.max()
         if kind != "AudioSet":
             assert names == [named[key]]
-    assert len({round(float(x[1]), 4) for x in said.values()}) > 3
+    assert len({f"{float(x[1]):.4g}" for x in said.values()}) > 3
 
 
 def test_a_batch_is_its_clips(classifier):
