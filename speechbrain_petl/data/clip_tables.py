@@ -22,11 +22,9 @@ SYNONYMS = {
         *("recording", "recording_id", "session", "source"),
     ),
     "start": ("start_time", "begin", "begin_time", "begin_time_s", "onset"),
-    "stop": ("stop_time", "end", "end_time", "end_time_s", "offset"),
+    "stop": ("stop_time", "end", "end_time", "end_time_s"),
     "duration": ("length", "dur"),
 }
-# beside a duration, as in NeMo's manifests, an offset is where a clip starts
-LASTING = {"start": (*SYNONYMS["start"], "offset"), "stop": SYNONYMS["stop"][:-1]}
 OPTIONAL = ("split", "group", "start", "stop", "duration")
 KINDS = (".csv", ".tsv", ".jsonl", ".json")
 HUGGING_FACE = "metadata"  # .csv or .jsonl
@@ -100,9 +98,13 @@ def rows_of(path, tagging=False, more=()):
 
 
 def _synonyms(header):
-    """What columns may be called beside those that are there."""
+    """What columns may be called: an offset is where a clip stops.
+
+    Beside a duration, as in NeMo's manifests, it is where a clip starts.
+    """
     lasts = find_columns(header, ["duration"], SYNONYMS)
-    return {**SYNONYMS, **LASTING} if lasts else SYNONYMS
+    name = "start" if lasts else "stop"
+    return {**SYNONYMS, name: (*SYNONYMS[name], "offset")}
 
 
 def _divided(cell, sign):

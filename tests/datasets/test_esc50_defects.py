@@ -118,12 +118,13 @@ def plain(tree):
     return {key: plain_tree(value) for key, value in tree.items()}
 
 
-def keep(folder, method, defect, accuracies):
+def keep(folder, method, defect, accuracies, shots=5):
     """Results of folds, as a sweep leaves them."""
     for fold, accuracy in enumerate(accuracies, 1):
         path = folder / f"{method}_{defect}" / f"fold{fold}" / "result.json"
         path.parent.mkdir(parents=True)
         result = {"method": f"{method}_{defect}", "fold": fold, "seed": 1}
+        result |= {"folds": 5, "shots": shots}
         result["metrics"] = {"accuracy": accuracy}
         path.write_text(json.dumps(result))
 
@@ -140,6 +141,8 @@ def test_the_table_pairs_runs(tmp_path, monkeypatch):
 
     keep(tmp_path, "soft_moa", "published", [0.5, 0.6, 0.8])
     keep(tmp_path, "soft_moa", "twice", [0.4, 0.6, 0.5])
+    keep(tmp_path, "conformer", "published", [0.4, 0.5], shots=1)
+    keep(tmp_path, "conformer", "block", [0.5, 0.5], shots=2)  # another task
     keep(tmp_path, "lora", "published", [0.4])
     keep(tmp_path, "lora", "test_fold", [0.4])  # nothing to take a mean of
     text = table.table(table.read(tmp_path))

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from defects import DEFECTS
-from scipy.stats import ttest_rel
+from speechbrain_petl.experiments.report.paired import p_value
 
 HERE = Path(__file__).resolve().parent
 MARKS = "<!-- table -->\n", "<!-- /table -->"
@@ -26,7 +26,7 @@ HEAD = (
 
 
 def read(folder):
-    """(model, method) -> defect -> (fold, seed) -> accuracy in percent.
+    """Model, method, folds and shots -> defect -> cell -> accuracy in percent.
 
     Arguments
     ---------
@@ -36,14 +36,16 @@ def read(folder):
     Returns
     -------
     dict
-        Of dicts; without runs that are not finished.
+        Of dicts; a cell is (fold, seed). Without runs that are not finished.
     """
     found = {}
     for path in sorted(Path(folder).rglob("result*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
         place, _, name = result["method"].rpartition("/")
         method, defect = split(name)
-        runs = found.setdefault((place or "AST", method), {})
+        folds, shots = result["folds"], result["shots"]
+        kind = place or "AST", method, folds, shots
+        runs = found.setdefault(kind, {})
         cell = result["fold"], result["seed"]
         accuracy = 100 * result["metrics"]["accuracy"]
         runs.setdefault(defect, {})[cell] = accuracy
@@ -83,13 +85,14 @@ def table(found):
         A row for each defect that has two runs or more beside published ones.
     """
     rows = []
-    for (model, method), runs in sorted(found.items()):
+    for kind, runs in sorted(found.items(), key=str):
+        model, method, folds, shots = kind
         for defect in DEFECTS:
             pairs = pairs_of(runs, defect)
             if defect != "none" and len(pairs) > 1:
                 released, published = zip(*pairs)
                 steps = [one - other for one, other in pairs]
-                p = ttest_rel(released, published).pvalue if any(steps) else 1
+                p = p_value(steps, folds, shots)
                 cells = [model, method, defect, spread(released)]
                 cells += [spread(published), spread(steps, "+.1f")]
                 cells += [f"{p:.2f}", str(len(pairs))]

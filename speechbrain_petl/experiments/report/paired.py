@@ -37,7 +37,8 @@ def differences_from(row, table):
         pairs = _pairs(row, other, table.select)
         if len(pairs) >= FEWEST:
             values = [ours - theirs for ours, theirs in pairs]
-            found[name] = mean(values), _p_value(values, row)
+            p = p_value(values, row.folds, row.shots)
+            found[name] = mean(values), p
     return found
 
 
@@ -64,14 +65,35 @@ def _pairs(row, other, metric):
     return [(ours[cell], theirs[cell]) for cell in ours if cell in theirs]
 
 
-def _p_value(values, row):
+def p_value(values, folds=None, shots=None):
+    """p of a two-sided t test that differences of pairs are none in the mean.
+
+    Arguments
+    ---------
+    values : list of float
+        Two or more.
+    folds : int or None
+        Whose training clips they share, see ``differences_from``.
+    shots : int or None
+        Clips drawn of each class, if they were.
+
+    Returns
+    -------
+    float
+        0 to 1.
+
+    Example
+    -------
+    >>> round(p_value([1.0, 2.0, 3.0]), 3), round(p_value([1.0, 2.0, 3.0], 5), 3)
+    (0.074, 0.12)
+    """
     from scipy.stats import t
 
     spread = stdev(values)
     if not spread:
         return float(not any(values))
-    shared = row.folds is not None and row.folds > 1 and row.shots is None
-    ratio = 1 / (row.folds - 1) if shared else 0  # clips tested / trained on
+    shared = folds is not None and folds > 1 and shots is None
+    ratio = 1 / (folds - 1) if shared else 0  # clips tested / trained on
     scale = spread * (1 / len(values) + ratio) ** 0.5
     return float(2 * t.sf(abs(mean(values)) / scale, len(values) - 1))
 
