@@ -57,7 +57,7 @@ def clip_of(row, folders, root):
     split, group = _given(row, "split"), _given(row, "group")
     if split and split_of(split) is None:
         raise InputError(f"split={split} is not one of {', '.join(SPLITS)}")
-    name = wav.relative_to(root).as_posix()
+    name = Path(os.path.relpath(wav, root)).as_posix()  # of ../data too
     if start is not None or stop is not None:
         name += f":{start or 0:g}-{'' if stop is None else f'{stop:g}'}"
     return {

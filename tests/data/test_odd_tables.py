@@ -177,3 +177,19 @@ def test_one_group(sounds, tmp_path):
     write_table(root / "a.csv", [*HEAD, "speaker"], [(*row, 1) for row in rows])
     with pytest.raises(InputError, match="cat has 1 groups.*drop the column"):
         prepare_labelled(root, tmp_path / "save", 1.0)
+
+
+@pytest.mark.parametrize("given", ["../sounds", ".", "./../sounds/a.csv"])
+def test_relative_folders(given, sounds, monkeypatch):
+    """From wherever one is, clips are called the same."""
+    root, rows = sounds
+    write_table(root / "a.csv", HEAD, rows)
+    clips = read_clips(root)
+    monkeypatch.chdir(root)
+    if given != ".":
+        (root.parent / "work").mkdir()
+        monkeypatch.chdir(root.parent / "work")
+    assert [clip["id"] for clip in read_clips(given)] == [n for n, _ in rows]
+    assert [clip["wav"] for clip in read_clips(given)] == [
+        clip["wav"] for clip in clips
+    ]
