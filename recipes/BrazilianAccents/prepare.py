@@ -10,8 +10,8 @@ Layout of data_folder::
     metadata.csv   id,path,label[,speaker][,split]
     ...            the recordings, at ``path`` relative to data_folder
 
-or, as in older repositories, a csv file for each split, whose first two columns
-are path and label.
+or, as in older repositories, a csv file for each split, whose first columns are
+path and label, or id, path and label, of any name.
 
 ``speaker``: nobody is in two splits. ``split``: train, valid or test; without
 it the speakers of each label are dealt out by a seed. Recordings may be hours
@@ -77,8 +77,8 @@ def prepare_brazilian_accents(
     test_ratio : float
         Ratio to test on.
     tables : dict, optional
-        split -> csv file of path and label, in the place of metadata; null
-        for a split that there is not.
+        split -> csv file of path and label, after an id or not, in the place
+        of metadata; null for a split that there is not.
 
     Returns
     -------
@@ -109,20 +109,36 @@ def prepare_brazilian_accents(
 
 
 def _older(folder, split, name):
-    """The clips of a csv whose columns are told by their place alone."""
+    """The clips of a csv whose columns are told by their place alone.
+
+    That of the path is the first, or the second after an id: whichever has
+    more files. The label follows it.
+    """
     path = Path(find_table(folder, name, "path,label of the clips"))
-    root, clips, problems = folder.absolute(), [], []
-    for number, (line, cells) in enumerate(read_cells(path)):
-        row = {"path": cells[0], "labels": cells[1:2], "split": split}
+    lines = read_cells(path)
+    last = lines[-1][1] if lines else []
+    order = (0, 1) if last and Path(last[0]).suffix else (1, 0)
+    tried = [_columns(lines, at, folder.absolute(), path) for at in order]
+    clips, problems = max(tried, key=lambda result: len(result[0]))
+    refuse_all(str(path), problems)
+    return [{**clip, "split": split} for clip in clips]
+
+
+def _columns(lines, at, root, path):
+    """Clips and problems, if the path is in this column."""
+    clips, problems = [], []
+    for number, (line, cells) in enumerate(lines):
+        name = "".join(cells[at : at + 1])
+        if number == 0 and not Path(name).suffix:
+            continue  # the names of the columns
+        row = {"path": name, "labels": cells[at + 1 : at + 2]}
         try:
             clip = clip_of(row, [root, path.parent], root)
         except InputError as error:
-            if number:  # the first line may name the columns
-                problems.append(f"line {line}: {error}")
+            problems.append(f"line {line}: {error}")
         else:
             clips.append({**clip, "where": f"{path.name}, line {line}"})
-    refuse_all(str(path), problems)
-    return clips
+    return clips, problems
 
 
 def _check(clips, labels, path):

@@ -7,13 +7,15 @@ from pathlib import Path
 
 from ..errors import InputError
 
-ENCODINGS = ("utf-8-sig", "latin-1")
-WIDE = b"\xff\xfe"  # how a spreadsheet's "Unicode text" begins
+ENCODINGS = ("utf-8-sig", "cp1252", "latin-1")  # the first that fits
+WIDE = (b"\xff\xfe", b"\xfe\xff")  # how UTF-16 begins, as of spreadsheets
 DELIMITERS = ",;\t"
+NOTHING = ("nan", "NaN", "<NA>")  # what programs write where there is nothing
 
 
 def read_text(path):
-    """The text of a file: UTF-8, with a byte order mark or not, UTF-16, Latin-1.
+    """The text of a file: UTF-8, with a byte order mark or not, UTF-16, or one
+    byte a letter, as Windows (CP-1252) and Latin-1 have it.
 
     Arguments
     ---------
@@ -26,12 +28,14 @@ def read_text(path):
         Its line ends as they are.
     """
     content = Path(path).read_bytes()
-    try:
-        text = content.decode(
-            "utf-16" if content.startswith(WIDE) else ENCODINGS[0]
-        )
-    except UnicodeDecodeError:
-        text = content.decode(ENCODINGS[1])
+    encodings = ("utf-16",) if content.startswith(WIDE) else ENCODINGS
+    text = "\0"
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+            break
+        except UnicodeDecodeError:
+            continue
     if "\0" in text:
         raise InputError(
             f"{path} is no table of text: save it as a csv, tsv, json or jsonl"
@@ -50,7 +54,7 @@ def read_cells(path):
     Returns
     -------
     list of tuple
-        (line number, list of str), without blank lines.
+        (line number, list of str), without blank lines; what is nan is empty.
     """
     text = read_text(path)
     head = text.partition("\n")[0]
@@ -59,7 +63,7 @@ def read_cells(path):
         io.StringIO(text, newline=""), delimiter=delimiter, strict=True
     )
     try:
-        rows = [(reader.line_num, [c.strip() for c in row]) for row in reader]
+        rows = [(reader.line_num, [_cell(c) for c in row]) for row in reader]
     except csv.Error as error:
         raise InputError(f"{path} is no csv file: {error}")
     return [(line, row) for line, row in rows if any(row)]
@@ -96,6 +100,11 @@ def find_columns(header, columns, synonyms=None):
                 found[column] = plain.index(_plain(name))
                 break
     return found
+
+
+def _cell(text):
+    text = text.strip()
+    return "" if text in NOTHING else text
 
 
 def _plain(name):

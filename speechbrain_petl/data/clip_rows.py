@@ -2,9 +2,11 @@
 
 import os
 import re
+import unicodedata
 from pathlib import Path
 
 from ..errors import InputError
+from .cells import NOTHING as NAN
 from .tables import is_inside
 
 SPLITS = {  # split -> what else its folder, file or cell may be called
@@ -12,6 +14,17 @@ SPLITS = {  # split -> what else its folder, file or cell may be called
     "valid": ("validation", "val", "dev", "development"),
     "test": ("testing", "eval", "evaluation"),
 }
+NOTHING = (
+    "",
+    "None",
+    "null",
+    "NULL",
+    "NA",
+    "N/A",
+    *NAN,
+)  # of what may be empty
+MISSING = "is missing"
+FORMS = "NFC", "NFD"  # of an accent: with its letter, and apart as on macOS
 SPLIT_NAMES = {n for split, more in SPLITS.items() for n in (split, *more)}
 
 
@@ -39,10 +52,12 @@ def clip_of(row, folders, root):
         stop = lasts and start + lasts
     if stop is not None and stop <= (start or 0.0):
         raise InputError(f"stop={stop} is not after start={start or 0.0}")
-    split, group = row.get("split") or None, row.get("group")
+    if not any(row["labels"]):
+        raise InputError("label is empty")
+    split, group = _given(row, "split"), _given(row, "group")
     if split and split_of(split) is None:
         raise InputError(f"split={split} is not one of {', '.join(SPLITS)}")
-    name = wav.relative_to(root).as_posix()
+    name = Path(os.path.relpath(wav, root)).as_posix()  # of ../data too
     if start is not None or stop is not None:
         name += f":{start or 0:g}-{'' if stop is None else f'{stop:g}'}"
     return {
@@ -50,7 +65,7 @@ def clip_of(row, folders, root):
         "wav": str(wav),
         "labels": sorted(set(row["labels"])),
         "split": split and split_of(split),
-        "group": None if group in (None, "") else str(group),
+        "group": group,
         "start": start,
         "stop": stop,
     }
@@ -80,8 +95,10 @@ def split_of(name):
 
 
 def _found(name, folders, root):
-    """The file that a name means, of Windows or not."""
-    names = dict.fromkeys((name, name.replace("\\", "/")))
+    """The file that a name means, of Windows, of macOS or not."""
+    slashes = name, name.replace("\\", "/")
+    names = [unicodedata.normalize(x, n) for x in FORMS for n in slashes]
+    names = dict.fromkeys((*slashes, *names))
 
     def existing(folder, top):
         paths = [folder / n for n in names if is_inside(str(folder / n), top)]
@@ -100,15 +117,21 @@ def _found(name, folders, root):
         raise InputError(
             f"{name} leads out of {root}. Put the file below it, or a link"
         )
-    raise InputError(f"the audio file {path} is missing")
+    raise InputError(f"the audio file {path} {MISSING}")
+
+
+def _given(row, name):
+    """What a row says as a text, or None."""
+    value = str(row.get(name, ""))
+    return None if value in NOTHING else value
 
 
 def _seconds(row, name):
-    value = row.get(name)
-    if value in (None, ""):
+    value = _given(row, name)
+    if value is None:
         return None
     try:
-        seconds = float(str(value).replace(",", "."))
+        seconds = float(value.replace(",", "."))
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):

@@ -1,6 +1,7 @@
 """Tables of labelled clips: csv, tsv, Hugging Face's metadata, AST's json."""
 
 import json
+import re
 
 from ..errors import InputError, refuse_all
 from .cells import find_columns, read_cells, read_text
@@ -9,12 +10,14 @@ from .tables import read_table
 SYNONYMS = {
     "path": (
         *("file_name", "file", "file_path", "audio_filepath", "audio_path"),
-        *("audio_file", "audio", "wav", "wav_path", "wav_file", "recording"),
-        *("fname", "clip", "slice_file_name", "begin_file", "song"),
+        *("audio_file", "audio", "audio_file_name", "wav", "wav_path"),
+        *("wav_file", "sound", "sound_file", "recording", "fname", "clip"),
+        *("slice_file_name", "begin_file", "song", "uri"),
     ),
     "label": (
         *("labels", "class", "class_name", "category", "tag", "tags"),
         *("target", "annotation", "species", "primary_label", "sample"),
+        *("label_name", "class_label", "emotion", "keyword", "word"),
     ),
     "split": ("subset", "set", "partition"),
     "group": (
@@ -61,15 +64,16 @@ def lists_clips(path):
     return bool(lines) and bool(find_columns(lines[0][1], names, SYNONYMS))
 
 
-def rows_of(path, tagging=False, more=()):
+def rows_of(path, tagging=None, more=()):
     """The rows of a table, with one name for each column.
 
     Arguments
     ---------
     path : pathlib.Path
         The table.
-    tagging : bool
-        Whether a cell may hold several labels.
+    tagging : bool, optional
+        Whether a cell may hold several labels; False refuses a table that
+        seems to have such cells, None takes each for one name.
     more : sequence of str
         Further columns that a csv must have.
 
@@ -87,10 +91,11 @@ def rows_of(path, tagging=False, more=()):
     needed = ["path", "label", *more]
     rows = read_table(path, needed, OPTIONAL, _synonyms)
     labels = [row.pop("label") for _, row in rows]
-    sign = None
+    all_labels, sign = "".join(labels), None
     if tagging:
-        all_labels = "".join(labels)
         sign = next((s for s in BETWEEN_LABELS if s in all_labels), None)
+    elif tagging is not None:
+        _refuse_tags(path, labels)
     return [
         (f"line {line}", {**row, "labels": _divided(label, sign)})
         for (line, row), label in zip(rows, labels)
@@ -107,8 +112,35 @@ def _synonyms(header):
     return {**SYNONYMS, name: (*SYNONYMS[name], "offset")}
 
 
+def _refuse_tags(path, labels):
+    """Refuse cells of several labels: most of these are elsewhere with others.
+
+    The name of a class may well hold a comma, but not be put together from
+    names of a table, of which there are more here and fewer there.
+    """
+    for sign in BETWEEN_LABELS:
+        counts = {}  # label -> how many there are in the cells that have it
+        cells = {cell: _divided(cell, sign) for cell in labels}
+        for parts in cells.values():
+            for part in parts:
+                counts.setdefault(part, set()).add(len(parts))
+        several = [cell for cell in labels if len(cells[cell]) > 1]
+        inside = {part for cell in several for part in cells[cell]}
+        elsewhere = [part for part in inside if len(counts[part]) > 1]
+        if 2 * len(elsewhere) > len(inside):
+            raise InputError(
+                f"{path}: {len(several)} of {len(labels)} cells seem to hold "
+                f"several labels, such as {several[0]}. If so, add "
+                f"--tagging=True; if it is one name, write it without {sign}"
+            )
+
+
 def _divided(cell, sign):
-    parts = cell.split(sign) if sign else [cell]
+    """The labels of a cell; a list as programs write it is always one."""
+    if re.fullmatch(r"\[(['\"].*['\"])?\]", cell):
+        parts = [part.strip(" '\"") for part in cell[1:-1].split(",")]
+    else:
+        parts = cell.split(sign) if sign else [cell]
     return [part.strip() for part in parts if part.strip()]
 
 
@@ -139,6 +171,9 @@ def _renamed(row):
         raise ValueError(f"path={row['path']} is no name of a file")
     labels = row.pop("label")
     labels = labels if isinstance(labels, list) else [labels]
+    for label in labels:
+        if not isinstance(label, (str, int, float)) or label != label:
+            raise ValueError(f"label={label} is no name")
     return {**row, "labels": [str(label) for label in labels]}
 
 

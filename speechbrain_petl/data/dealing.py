@@ -127,10 +127,12 @@ def _check_sizes(clips, owners, splits, folds, tagging):
         for label, names in sorted(groups.items())
         if len(names) < (splits if not tagging else 1)
     ]
+    drop = "drop the column of groups, " if what == "groups" else ""
     refuse_all(
         f"{splits} splits need {what} of their own of each class",
         small,
-        "Add some, leave the class out, or say in a column split what goes where.",
+        f"Add some, leave the class out, {drop}or say in a column split what "
+        "goes where.",
     )
     few = [label for label, names in groups.items() if len(names) < folds]
     if few:

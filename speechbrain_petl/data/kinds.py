@@ -17,6 +17,9 @@ ENDINGS = (
     ".aiff",
     ".aif",
     ".au",
+    ".wma",
+    ".amr",
+    ".aac",
 )
 
 # (offset, first bytes, what it is): what libsndfile does not read and FFmpeg

@@ -10,7 +10,7 @@ from pathlib import Path
 from speechbrain.utils.logger import get_logger
 
 from ..errors import InputError, refuse_all
-from .clip_rows import SPLIT_NAMES, clip_of, split_of
+from .clip_rows import MISSING, SPLIT_NAMES, clip_of, split_of
 from .clip_tables import HUGGING_FACE, is_table, lists_clips, rows_of
 from .finding import find_audio, is_sound
 from .tables import wrong_folder
@@ -22,6 +22,12 @@ LAYOUTS = (
     "you have these); or a csv or tsv with the columns path and label; or "
     "metadata.csv or metadata.jsonl with file_name and label; or a json {data: "
     "[{wav: ..., labels: ...}]}."
+)
+
+
+SOUNDS_ELSEWHERE = (
+    "Correct the names, or give the folder of the sounds: --data_folder=FOLDER "
+    "--table=TABLE"
 )
 
 
@@ -70,7 +76,7 @@ def read_clips(data_folder, table=None, tagging=False):
     return sorted(clips, key=lambda clip: clip["id"])
 
 
-def table_clips(path, root, tagging=False, split=None, more=(), beside=None):
+def table_clips(path, root, tagging=None, split=None, more=(), beside=None):
     """The clips of a table; all that is wrong with its rows is said at once.
 
     Arguments
@@ -79,8 +85,8 @@ def table_clips(path, root, tagging=False, split=None, more=(), beside=None):
         The table.
     root : pathlib.Path
         The folder below which the sounds must be.
-    tagging : bool
-        Whether a cell may hold several labels.
+    tagging : bool, optional
+        As for ``rows_of``.
     split : str, optional
         Of the rows that name none.
     more : sequence of str
@@ -108,7 +114,8 @@ def table_clips(path, root, tagging=False, split=None, more=(), beside=None):
             problems.append(f"{where}: {error}")
             continue
         clips.append({**clip, "where": f"{path.name}, {where}"})
-    refuse_all(str(path), problems)
+    lost = not beside and any(MISSING in problem for problem in problems)
+    refuse_all(str(path), problems, SOUNDS_ELSEWHERE if lost else "")
     return clips
 
 
@@ -171,12 +178,29 @@ def _of_classes(folders, folder, root, split):
             f"{folder}: {len(loose)} sounds are left out, as they lie in no "
             f"folder of a class, such as {loose[0]}"
         )
+    hidden = [p.name for p in sorted(folder.glob("_[!_]*")) if p.is_dir()]
+    if hidden:
+        logger.warning(
+            f"{folder}: left out, as their names begin with _: "
+            f"{', '.join(hidden)}"
+        )
     clips = []
     for inner in folders:
-        for path in find_audio([inner]):
+        for path in _sounds_of(inner, root):
             row = {"path": path, "labels": [inner.name], "split": split}
             clips.append({**clip_of(row, [root], root), "where": path})
     return clips
+
+
+def _sounds_of(folder, root):
+    try:
+        return find_audio([folder])
+    except InputError as error:
+        files = (path for path in sorted(folder.iterdir()) if is_table(path))
+        for path in filter(lists_clips, files):
+            table = path.relative_to(root)
+            raise InputError(f"{error}. Is it beside a table? --table={table}")
+        raise
 
 
 def _folders(folder):

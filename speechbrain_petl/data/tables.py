@@ -45,7 +45,7 @@ def read_table(path, columns, optional=(), synonyms=None):
     if missing:
         raise InputError(
             f"{path} has no column {', '.join(missing)}. Its first line names: "
-            f"{', '.join(header) or 'nothing'}"
+            f"{', '.join(header) or 'nothing'}. Rename the right one."
         )
     if len(lines) == 1:
         raise InputError(f"{path} lists nothing below its column names")
@@ -53,7 +53,7 @@ def read_table(path, columns, optional=(), synonyms=None):
     for line, cells in lines[1:]:
         row = {name: cells[i] for name, i in index_of.items() if i < len(cells)}
         empty = [name for name in columns if not row.get(name)]
-        if len(cells) != len(header):
+        if len(cells) < len(header) or any(cells[len(header) :]):
             problems.append(
                 f"line {line}: {len(cells)} values for {len(header)} columns, "
                 "quote values that hold the delimiter"

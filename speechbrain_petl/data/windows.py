@@ -92,10 +92,9 @@ def write_windows(path, items, window, overlap=0.0, most=None):
         if item.get("stop") is not None:
             late += [key] if item["stop"] > end + MOST_LATE else []
             end = min(end, item["stop"])
-        if begin >= end:
-            problems.append(
-                f"{key} starts at {begin} s, its file ends at {end} s"
-            )
+        if (end - begin) * SAMPLE_RATE < 1:
+            what = "its file ends" if end == durations[key] else "it stops"
+            problems.append(f"{key} starts at {begin} s, {what} at {end} s")
             continue
         spans = cut(end - begin, window, overlap)
         if most and len(spans) > most:

@@ -1,5 +1,6 @@
 """Name what is in sound files, and write it as it comes."""
 
+import codecs
 import os
 import sys
 from contextlib import ExitStack
@@ -114,7 +115,8 @@ def _named(names):
     """The names given, those of standard input in the place of -."""
     for name in names:
         if name == "-":
-            read = os.fsdecode(sys.stdin.buffer.read())
+            read = sys.stdin.buffer.read().removeprefix(codecs.BOM_UTF8)
+            read = os.fsdecode(read)
             # those of find -print0, which may hold line ends
             end = "\0" if "\0" in read else "\n"
             yield from filter(None, (n.rstrip("\r") for n in read.split(end)))

@@ -83,7 +83,17 @@ def test_what_ffmpeg_reads(name, tmp_path):
     assert find_audio([tmp_path]) == [str(path)]
 
 
-def test_without_pyav_the_line_says_what_it_needs(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "name, head, what",
+    [
+        ("a.m4a", b"\0\0\0\x1cftypM4A ", "an MPEG-4"),
+        ("a.amr", b"#!AMR\n", "an AMR"),
+        ("a.WMA", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media"),
+    ],
+)
+def test_without_pyav_the_line_says_what_it_needs(
+    name, head, what, tmp_path, monkeypatch
+):
     plain = builtins.__import__
 
     def without(name, *args, **kwargs):
@@ -92,16 +102,16 @@ def test_without_pyav_the_line_says_what_it_needs(tmp_path, monkeypatch):
         return plain(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    path = tmp_path / "a.m4a"
-    path.write_bytes(b"\0\0\0\x1cftypM4A " + bytes(99))
+    path = tmp_path / name
+    path.write_bytes(head + bytes(99))
     for reader in (check_audio, read_audio):
         with pytest.raises(
-            InputError, match=r"MPEG-4 .*PyAV, pip install .*s\]"
+            InputError, match=rf"{what} .*PyAV, pip install .*s\]"
         ):
             reader(path)
     assert find_audio([tmp_path]) == [str(path)]  # to be checked, and named
     path.rename(tmp_path / "a.mp4")  # a folder may have those for other ends
-    with pytest.raises(InputError, match="no sound file.*1 an MPEG-4 file"):
+    with pytest.raises(InputError, match=rf"no sound file.*1 {what} file"):
         find_audio([tmp_path])
 
 

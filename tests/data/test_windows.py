@@ -40,6 +40,19 @@ def test_no_overlap_at_all(overlap):
         cut(3, 1, overlap)
 
 
+@pytest.mark.parametrize(
+    "start, stop, words",
+    [(5.0, 6.0, "its file ends at 1.0 s"), (0.5, 0.50001, "it stops at 0.5")],
+)
+def test_parts_without_a_sample(start, stop, words, tmp_path):
+    """They are named before any training."""
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros(16000), 16000)
+    item = {"wav": str(path), "labels": ["a"], "start": start, "stop": stop}
+    with pytest.raises(InputError, match=f"a starts at {start} s, {words}"):
+        write_windows(str(tmp_path / "t.json"), {"a": item}, 1.0)
+
+
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 44100, 48000])
 def test_read_from_an_offset(rate, tmp_path):
     """The samples that reading and resampling the whole file gives."""

@@ -1,5 +1,6 @@
 """Brazilian accents: splits, errors, and training on a tiny layout."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -237,26 +238,28 @@ def test_the_loss_is_that_of_a_clip(balance, tmp_path):
     assert result["metrics"]["loss"] == pytest.approx(float(mean), rel=1e-4)
 
 
+@pytest.mark.parametrize("first", ["", "0,", "segment_0_a,"])
 @pytest.mark.parametrize("header", [True, False])
-def test_tables_of_older_repositories(header, tmp_path, prepare):
-    """A csv for each split, path and label by their place."""
+def test_tables_of_older_repositories(first, header, tmp_path, prepare):
+    """A csv for each split, path and label by their place, or after an id."""
     data = make_brazilian_accents(tmp_path)
     tables = {}
     for split in ("train", "valid", "test"):
         rows = [r for r in given(rows_of()) if r["split"] == split]
-        lines = ["audio,accent,age"] * header
-        lines += [f"{r['path']},{r['label']},30" for r in rows]
+        lines = ["," * (first != "") + "audio,accent,age"] * header
+        lines += [f"{first}{r['path']},{r['label']},30" for r in rows]
         tables[split] = f"{split}.csv"
         (data / tables[split]).write_text("\n".join(lines))
     splits = read_manifests(
-        prepare(data, tmp_path / "save", WINDOW, tables=tables)
+        prepare(os.path.relpath(data), tmp_path / "save", WINDOW, tables=tables)
     )
     for split, entries in splits.items():
         wanted = {r["path"] for r in given(rows_of()) if r["split"] == split}
         assert {e["file"] for e in entries.values()} == wanted
-    (data / "test.csv").write_text("a,b\nba/no.wav,ba\nba/no2.wav,ba\n")
+    lines = [f"{first}ba/no.wav,ba", f"{first}ba/no2.wav,ba"]
+    (data / "test.csv").write_text("\n".join(lines))
     with pytest.raises(
-        InputError, match="line 2: .*no.wav is m.* line 3: .*no2"
+        InputError, match="line 1: .*no.wav is m.* line 2: .*no2"
     ):
         prepare(data, tmp_path / "other", WINDOW, tables=tables)
 

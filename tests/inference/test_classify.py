@@ -227,8 +227,8 @@ def test_another_csv_is_not_gone_on_with(run, clips, tmp_path):
 def test_names_from_standard_input(run, clips, monkeypatch, capsys):
     """One a line, or as find -print0 ends them."""
     names = [str(clips / "b.WAV"), str(clips / "c.ogg")]
-    for end in ("\n", "\r\n", "\0"):
-        text = end.join([*names, ""]).encode()
+    for mark, end in (("", "\n"), ("\ufeff", "\r\n"), ("", "\0")):
+        text = (mark + end.join([*names, ""])).encode()
         stdin = io.TextIOWrapper(io.BytesIO(text))
         monkeypatch.setattr(sys, "stdin", stdin)
         main([str(run), "-", str(clips / "below"), "--device=cpu"])
