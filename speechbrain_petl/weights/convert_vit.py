@@ -54,8 +54,10 @@ def from_vit(encoder, state, metadata):
         "layer_norm_eps": EPSILON,
         "n_mels": kind.mels,
     }
-    inside = metadata.get("model")  # of fairseq
-    stated = {**metadata, **(inside if isinstance(inside, dict) else {})}
+    stated = dict(metadata)
+    for name in ("model", "encoder_kwargs"):  # of fairseq, of Dasheng
+        inside = metadata.get(name)
+        stated |= inside if isinstance(inside, dict) else {}
     check_stated(stated, wanted, "set `encoder_size` to its size")
     state = rename(state, NAMES, IGNORED)
     if "init_bn.running_mean" in state or "init_bn.running_var" in state:

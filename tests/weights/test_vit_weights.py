@@ -28,6 +28,7 @@ def huggingface(family, folder):
         state = prefixed("encoder.", state) | prefixed("outputlayer.1.", HEAD)
     elif family == "dasheng":
         state = prefixed("encoder.", state)
+        config = {"encoder_kwargs": config}
     elif family == "eat":
         names = {k: k.removeprefix(IMAGE) for k in state}
         names |= {
