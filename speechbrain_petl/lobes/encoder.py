@@ -1,13 +1,13 @@
 """What an encoder must be, so that methods and recipes work with it.
 
-The AST, wav2vec 2.0, HuBERT, WavLM, BEATs and Whisper here are encoders, and
-so is any other module that keeps to the following.
+The AST, wav2vec 2.0, HuBERT, WavLM, BEATs, Whisper and the ViTs here are
+encoders, and so is any other module that keeps to the following.
 
 - ``forward(features, samples=None)`` takes what the front end of the recipe
-  yields (the key ``fbank``: spectrograms of ``Fbank`` and ``LogMel``, waveforms of
-  ``Waveform``) and how many samples each clip has (batch,), and returns tokens
-  (batch, token, dim). ``dim`` is an attribute. Front ends take SpeechBrain's
-  ``wav_lens`` instead, each clip's share of the longest, 0 to 1.
+  yields (the key ``fbank``: spectrograms of ``Fbank``, ``LogMel`` and ``MelDB``,
+  waveforms of ``Waveform``) and how many samples each clip has (batch,), and
+  returns tokens (batch, token, dim). ``dim`` is an attribute. Front ends take
+  SpeechBrain's ``wav_lens`` instead, each clip's share of the longest, 0 to 1.
 - If clips may be padded: ``tokens_of(samples)`` says how many tokens are a
   clip's own, and ``ClipMean`` pools them. What the others hold does not
   matter, but nothing of it may reach a clip's own tokens. The layers run inside

@@ -8,16 +8,16 @@ is the last LayerNorm.
 """
 
 import torch
-from timm.layers import Attention
 from timm.models.vision_transformer import Block
 from torch import nn
 from torch.nn import functional as F
 
-from ..adapters.masks import mask_of, padding_mask, token_mask
+from ..adapters.masks import token_mask
 from ..errors import InputError
-from .checkpointing import check_level, checkpointed
+from .checkpointing import check_level
 from .log_mel import HOP, LONGEST_SECONDS, SAMPLE_RATE, frames_of
 from .sizes import shape_of
+from .vit_blocks import MaskedAttention, run_blocks
 
 SIZES = {  # dim, depth, heads; those of .en are the same
     "tiny": (384, 4, 6),
@@ -85,7 +85,7 @@ class Whisper(nn.Module):
                     qkv_bias=True,
                     proj_drop=dropout,
                     norm_layer=nn.LayerNorm,
-                    attn_layer=_MaskedAttention,
+                    attn_layer=MaskedAttention,
                 )
                 for _ in range(depth)
             )
@@ -104,7 +104,7 @@ class Whisper(nn.Module):
         x, mask = self.embed(spectrogram, samples), None
         if samples is not None:
             mask = token_mask(self.tokens_of(samples), x.shape[1])
-        return self.norm(self._run(x, mask))
+        return self.norm(run_blocks(self, x, mask))
 
     def embed(self, spectrogram, samples=None):
         """What the blocks take (batch, token, dim), with positions."""
@@ -125,32 +125,9 @@ class Whisper(nn.Module):
         x = F.gelu(self.conv2(x)).transpose(1, 2)
         return x + self.positions[: x.shape[1]]
 
-    def _run(self, x, mask):
-        """The blocks, or a wrapper of them, with or without activations."""
-
-        def _inside(blocks, x):
-            with padding_mask(mask):
-                return blocks(x)
-
-        if self.gradient_checkpointing and self.training:
-            level = self.gradient_checkpointing
-            return checkpointed(self.blocks, x, _inside, level)
-        return _inside(self.blocks, x)
-
     def tokens_of(self, samples):
         """Tokens of each clip (batch,); at least one."""
         return (frames_of(samples) + 1) // 2
-
-
-class _MaskedAttention(Attention):
-    """timm's attention, to the tokens of a clip and not to its padding."""
-
-    def forward(self, x, attn_mask=None, is_causal=False):
-        """As timm's, by default with the mask of the padding."""
-        mask = mask_of(x)
-        if attn_mask is None and mask is not None:
-            attn_mask = mask[:, None, None]
-        return super().forward(x, attn_mask=attn_mask, is_causal=is_causal)
 
 
 def _sinusoids(length, dim):

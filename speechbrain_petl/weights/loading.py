@@ -11,12 +11,14 @@ from safetensors.torch import save_file
 from ..errors import InputError
 from ..lobes.ast import AST
 from ..lobes.beats import BEATs
+from ..lobes.vit import ViT
 from ..lobes.wav2vec2 import Wav2Vec2
 from ..lobes.whisper import Whisper
 from .ast_files import read_ast
 from .bundles import is_bundle
 from .checking import check_fit
 from .convert_speech import from_beats, from_wav2vec2
+from .convert_vit import from_vit
 from .convert_whisper import from_whisper
 from .fitting import STATED
 from .positions import axes_of
@@ -29,6 +31,7 @@ CONVERTERS = {
     Wav2Vec2: from_wav2vec2,
     BEATs: from_beats,
     Whisper: from_whisper,
+    ViT: from_vit,
 }
 
 
@@ -48,8 +51,8 @@ def load_pretrained(encoder, source, revision=None):
         Id of a Hugging Face repository, a folder, a file, or the name of a
         bundle of torchaudio. For the AST, one of Hugging Face, the official
         .pth, distilled DeiT weights of timm; for speech encoders, one of
-        Hugging Face or torchaudio, the original BEATs; for all, a file of
-        `save_pretrained`. None or "" keeps the random weights.
+        Hugging Face or torchaudio, the original BEATs; for all, one of their
+        authors, or a file of `save_pretrained`. None or "" keeps the random weights.
     revision : str or None
         Branch, tag or commit of the repository.
 

@@ -19,7 +19,8 @@ from safetensors import safe_open
 from ..errors import InputError
 from .bundles import bundles_like, is_bundle, read_bundle
 
-STATED = ("cfg", "dims")  # of BEATs, of Whisper
+STATED = ("cfg", "dims", "config")  # of BEATs and EAT, Whisper, Dasheng
+TEACHER = "_ema"  # in fairseq's state dicts, besides their tensors
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # as hubs name them
 CONFIG, FRONT_END = "config.json", "preprocessor_config.json"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -27,8 +28,8 @@ CKPT = ".ckpt"  # Lightning's; SpeechBrain has it for what is no model, too
 ACCEPTED = (
     "Accepted are, for the AST, one of Hugging Face, the official .pth and "
     "distilled DeiT weights of timm; for speech encoders, those of Hugging "
-    "Face, torchaudio, the original BEATs and Whisper; and a file of "
-    "`save_pretrained`."
+    "Face, torchaudio, the original BEATs and Whisper; for ViT, those of "
+    "Hugging Face and of its authors; and a file of `save_pretrained`."
 )
 
 
@@ -47,7 +48,7 @@ def read_state(source, revision=None):
     -------
     tuple
         The file; its state dict; what it states about them: the metadata of
-        a .safetensors, the "cfg" or "dims" of another.
+        a .safetensors, the "cfg", "dims" or "config" of another.
 
     Example
     -------
@@ -227,6 +228,7 @@ def _states(saved, name=""):
         return
     if not all(isinstance(key, str) for key in saved):
         return
+    saved = {key: value for key, value in saved.items() if key != TEACHER}
     if all(isinstance(value, torch.Tensor) for value in saved.values()):
         yield name, saved
         return

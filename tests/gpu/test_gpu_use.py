@@ -5,7 +5,7 @@ import torch
 from adapter_methods import METHODS, spectrograms, tiny_ast
 from encoder_methods import ENCODERS, begun_frames, method_of, whole_frames
 from on_gpu import DEVICE, ON_GPU, autocast, off
-from speechbrain_petl import AST, AudioClassifier, BEATs, Wav2Vec2, Whisper
+from speechbrain_petl import AST, AudioClassifier, BEATs, ViT, Wav2Vec2, Whisper
 from speechbrain_petl.inference.deploy import deploy
 from torch._dynamo.utils import counters
 
@@ -20,6 +20,7 @@ SIZES = {  # name -> encoder of a real size, name of a tiny one, features
     "wavlm": (Wav2Vec2, "wavlm_base", lambda n: (n,)),
     "beats": (BEATs, "base", lambda n: (whole_frames(n), 128)),
     "whisper": (Whisper, "small", lambda n: (begun_frames(n), 80)),
+    "ced": (ViT, "ced_base", lambda n: (n // 160 + 1, 64)),
 }
 
 

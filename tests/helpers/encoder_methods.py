@@ -11,7 +11,9 @@ from adapter_methods import METHODS, Method, of_file
 from method_files import distinct_methods
 from speech_models import noise, ours, scrambled
 from speechbrain_petl import BEATs
+from speechbrain_petl.lobes.vit_families import FAMILIES
 from stranger import Stranger
+from vit_models import ours as vit
 from whisper_models import ours as whisper
 
 SAMPLES = [6000, 2900]  # of a batch of two clips
@@ -114,6 +116,17 @@ def log_mels(samples):
     return noise(len(samples), begun_frames(max(samples)), 80)
 
 
+def of_family(family, samples):
+    """A ViT's: frames begin before a clip, or are whole ones."""
+    frames = frames_of_family(family, max(samples))
+    return noise(len(samples), frames, FAMILIES[family].mels)
+
+
+def frames_of_family(family, samples):
+    """Of the front end of a ViT."""
+    return (samples - FAMILIES[family].window) // 160 + 1
+
+
 def waveforms(samples):
     """Waveforms, zero after their ends."""
     wavs = noise(len(samples), max(samples))
@@ -142,15 +155,27 @@ ENCODERS = {
     "wavlm": Encoder(partial(ours, "wavlm_base"), waveforms, LAYERS, SPEECH),
     "beats": Encoder(beats, spectrograms, LAYERS, SPEECH, whole_frames),
     "whisper": Encoder(whisper, log_mels, "blocks", {}, begun_frames),
+    **{
+        family: Encoder(
+            partial(vit, family),
+            partial(of_family, family),
+            *("blocks", {}),
+            partial(frames_of_family, family),
+        )
+        for family in FAMILIES
+    },
     "stranger": Encoder(stranger, waveforms, "layers", STRANGER),
 }
 # the method files of each kind of encoder that the AST's do not say
 OWN = {
     f"{name} ({kind})": of_file(path)
-    for kind in ("speech", "whisper")
+    for kind in ("speech", "whisper", "vit")
     for name, path in distinct_methods(kind, besides="ast").items()
 }
-KINDS = {"stranger": None, "whisper": "(whisper)"}  # others: "(speech)"
+KINDS = {  # of others: "(speech)"
+    **{"stranger": None, "whisper": "(whisper)"},
+    **dict.fromkeys(FAMILIES, "(vit)"),
+}
 
 
 def methods_of(encoder):

@@ -55,6 +55,16 @@ SPEECH = {  # folder of the method files -> the same; encoders of any length
         make_esc50,
         ["--encoder_size=[32,2,2]", "--frames=64", "--esc10=True"],
     ),
+    "ced": (
+        "ESC50",
+        make_esc50,
+        ["--encoder_size=[32,2,2]", "--seconds=0.3", "--esc10=True"],
+    ),
+    "eat": (
+        "ESC50",
+        make_esc50,
+        ["--encoder_size=[32,2,2]", "--frames=64", "--esc10=True"],
+    ),
     "whisper": (
         "ESC50",
         make_esc50,

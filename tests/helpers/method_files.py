@@ -17,7 +17,10 @@ MOVED_AT_START = {
     "weighted_layers",
 }
 # folders of method files -> the encoder whose sites they name
-ENCODERS = {"wav2vec2": "speech", "beats": "speech", "whisper": "whisper"}
+ENCODERS = {
+    **{"wav2vec2": "speech", "beats": "speech", "whisper": "whisper"},
+    **{"ced": "vit", "eat": "vit"},
+}
 
 
 @lru_cache
@@ -45,7 +48,7 @@ def petl_text(path):
 
 
 def encoder_of(path):
-    """What a method file is for: "ast", "whisper", or "speech", torchaudio's."""
+    """What it is for: "ast", "whisper", "vit", or "speech", torchaudio's."""
     return ENCODERS.get(path.parent.name, "ast")
 
 

@@ -143,12 +143,12 @@ def test_gradient_checkpointing_changes_no_gradient(name):
         ("wav2vec2", "prefix"),
         *(
             pytest.param(encoder, name, marks=pytest.mark.slow)
-            for encoder in ("wav2vec2", "beats", "whisper")
+            for encoder in ("wav2vec2", "beats", "whisper", "ced", "bat")
             for name in ("lora", "soft_moa", "prompt_deep")
         ),
         *(
             pytest.param(encoder, "prefix", marks=pytest.mark.slow)
-            for encoder in ("beats", "whisper")
+            for encoder in ("beats", "whisper", "dasheng", "eat")
         ),
     ],
 )

@@ -7,10 +7,13 @@ from speechbrain.dataio.dataset import DynamicItemDataset
 from ...lobes.ast import AST
 from ...lobes.clip_mean import ClipMean
 from ...lobes.pooling import Pooling
+from ...lobes.vit import ViT
 from ...lobes.whisper import Whisper
 
 LEVELS = ("features", "frozen")  # what can be cached: see cache/cached.py
-MEANS = {AST: Pooling, Whisper: ClipMean}  # encoder -> mean of its tokens
+ANY_LENGTH = (Whisper, ViT)  # encoders of clips of any length
+# encoder -> poolings that are a mean of its tokens
+MEANS = {AST: (Pooling,), Whisper: (ClipMean,), ViT: (ClipMean, Pooling)}
 COMPUTED = 4  # raise it when the code computes other values than before
 
 
@@ -38,11 +41,12 @@ def obstacle_to(level, modules, datasets):
         return "wave_augment changes the waveforms in each epoch"
     encoder = plain(modules.encoder)
     name = type(encoder).__name__
-    mean = next((m for e, m in MEANS.items() if isinstance(encoder, e)), None)
-    if mean is None or level == "features" and mean is ClipMean:
+    means = next((m for e, m in MEANS.items() if isinstance(encoder, e)), ())
+    if not means or level == "features" and isinstance(encoder, ANY_LENGTH):
         return f"{name} takes clips of any length"
-    if not isinstance(modules.pooling, mean):
-        return f"{type(modules.pooling).__name__} is no {mean.__name__}"
+    if not isinstance(modules.pooling, means):
+        names = " and no ".join(m.__name__ for m in means)
+        return f"{type(modules.pooling).__name__} is no {names}"
     return None if level == "features" else _obstacle_to_tokens(modules)
 
 
@@ -53,13 +57,13 @@ def _obstacle_to_tokens(modules):
             "augment changes the spectrograms in each epoch; without it "
             "(--augment='!new:speechbrain_petl.Augment') it would be"
         )
-    if isinstance(encoder, Whisper):
+    if isinstance(encoder, ANY_LENGTH):
         blocks = frozen_blocks(modules.encoder)
         if all_frozen(modules, blocks):
             return None
         return (
             "the method trains or wraps something before the last LayerNorm, "
-            "where Whisper's clips have any length"
+            f"where clips of {type(encoder).__name__} have any length"
         )
     if encoder.pos_drop.p or not isinstance(encoder.patch_drop, nn.Identity):
         return "dropout changes the tokens in each epoch"
@@ -74,7 +78,7 @@ def _obstacle_to_tokens(modules):
 
 
 def frozen_blocks(encoder):
-    """How many of the first blocks of an AST or Whisper no training changes.
+    """How many of the first blocks of an AST, Whisper or ViT no training changes.
 
     Arguments
     ---------
@@ -156,7 +160,8 @@ def what_computes(modules, blocks):
         stack = ast.blocks[:blocks]
         heads = [block.attn.num_heads for block in stack]
         # a repr tells the modules and their sizes, but not the heads
-        other = ast.strides if isinstance(ast, AST) else ast.silence
+        own = ("strides", "silence", "family")
+        other = next(getattr(ast, name) for name in own if hasattr(ast, name))
         settings["encoder"] = [blocks, other, heads, repr(stack)]
         state |= _below(ast) | stack.state_dict(prefix="blocks.")
     if all_frozen(modules, blocks):
