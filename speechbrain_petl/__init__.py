@@ -14,6 +14,7 @@ _MODULES = {  # module -> the public names that are defined there
     "adapters.dora": "DoRA",
     "adapters.ia3": "IA3",
     "adapters.lora": "LoRA",
+    "adapters.mamba": "MambaBottleneck",
     "adapters.mixer": "Shared TokenMixer",
     "adapters.moa": "DenseMoA SoftMoA",
     "adapters.peft_bridge": "PEFT",
