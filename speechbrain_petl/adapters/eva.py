@@ -78,4 +78,6 @@ def eva_start(module, run, batches):
             )
         # in ascending order of the eigenvalues
         directions = torch.linalg.eigh(moments[layer])[1].t().flip(0)
-        layer.down.copy_(directions[: layer.down.shape[1]].expand_as(layer.down))
+        layer.down.copy_(
+            directions[: layer.down.shape[1]].expand_as(layer.down)
+        )

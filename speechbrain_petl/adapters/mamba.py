@@ -96,7 +96,9 @@ class Mamba(nn.Module):
         self.skip = nn.Parameter(torch.ones(inner))
         self.contract = nn.Linear(inner, dim, bias=False)
         nn.init.uniform_(self.step.weight, -(rank**-0.5), rank**-0.5)
-        steps = torch.empty(inner).uniform_(math.log(SHORTEST), math.log(LONGEST))
+        steps = torch.empty(inner).uniform_(
+            math.log(SHORTEST), math.log(LONGEST)
+        )
         with torch.no_grad():  # the inverse of softplus
             self.step.bias.copy_(steps.exp().expm1().log())
 
@@ -109,12 +111,12 @@ class Mamba(nn.Module):
 
     def _states(self, x):
         """The state space (batch, token, channel), in full precision."""
-        low, drive, read = self.select(x).split(self.sizes, dim=-1)
-        steps = F.softplus(self.step(low).float())
+        full = torch.promote_types(x.dtype, torch.float32)
+        low, write, read = self.select(x).split(self.sizes, dim=-1)
+        steps = F.softplus(self.step(low).to(full))
         with torch.autocast(x.device.type, enabled=False):
-            rates = -self.log_rates.float().exp()
-            decay = torch.exp(steps.unsqueeze(-1) * rates)
-            drive = drive.float().unsqueeze(-2)
-            states = linear_scan(decay, (steps * x).unsqueeze(-1) * drive)
-            y = (states @ read.float().unsqueeze(-1)).squeeze(-1)
+            decay = torch.exp(steps.unsqueeze(-1) * -self.log_rates.exp())
+            drive = (steps * x).unsqueeze(-1) * write.to(full).unsqueeze(-2)
+            states = linear_scan(decay, drive)
+            y = (states @ read.to(full).unsqueeze(-1)).squeeze(-1)
             return (y + self.skip * x).to(x.dtype)

@@ -85,7 +85,10 @@ class VeRA(nn.Module):
         width = self.up.shape[0]
         if len(updates) * width == self.out_features:
             return torch.cat(updates, dim)
-        zero, parts = torch.zeros_like(updates[0]), dict(zip(self.starts, updates))
+        zero, parts = (
+            torch.zeros_like(updates[0]),
+            dict(zip(self.starts, updates)),
+        )
         starts = range(0, self.out_features, width)
         return torch.cat([parts.get(start, zero) for start in starts], dim)
 
