@@ -115,7 +115,8 @@ class Mamba(nn.Module):
         low, write, read = self.select(x).split(self.sizes, dim=-1)
         steps = F.softplus(self.step(low).to(full))
         with torch.autocast(x.device.type, enabled=False):
-            decay = torch.exp(steps.unsqueeze(-1) * -self.log_rates.exp())
+            rates = -self.log_rates.to(full).exp()
+            decay = torch.exp(steps.unsqueeze(-1) * rates)
             drive = (steps * x).unsqueeze(-1) * write.to(full).unsqueeze(-2)
             states = linear_scan(decay, drive)
             y = (states @ read.to(full).unsqueeze(-1)).squeeze(-1)

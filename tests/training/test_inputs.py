@@ -53,7 +53,9 @@ def test_other_methods_draw_and_load_nothing_more(tmp_path, monkeypatch):
     brain = toy_brain(tmp_path, opt_class=still)
     make = brain.make_dataloader
     monkeypatch.setattr(
-        brain, "make_dataloader", lambda *a, **k: made.append(a) or make(*a, **k)
+        brain,
+        "make_dataloader",
+        lambda *a, **k: made.append(a) or make(*a, **k),
     )
     train(brain, TRAIN, 8, 8)
     stages = [args[1].name for args in made]
