@@ -82,26 +82,54 @@ class Convpass(nn.Module):
 
     def _on_grid(self, x):
         """Convolve patches as an image, each class token as a single pixel."""
-        if mask_of(x) is not None:
-            raise InputError(
-                f"Convpass: rows={self.rows} is a grid for clips of one length, "
-                "and this encoder takes clips of any. Leave rows out to "
-                "convolve along the sequence."
-            )
-        first, patches = x.tensor_split([self.class_tokens], dim=1)
-        if patches.shape[1] % self.rows:
-            raise InputError(
-                f"Convpass: {patches.shape[1]} patches after "
-                f"{self.class_tokens} class tokens make no grid of "
-                f"rows={self.rows}: correct rows or class_tokens, or leave "
-                "rows out to convolve along the sequence."
-            )
-        image = patches.transpose(1, 2).unflatten(2, (self.rows, -1))
+        first, patches = on_grid(x, self.rows, self.class_tokens, "Convpass")
+        image = patches.permute(0, 3, 1, 2)
         patches = self.conv(image).flatten(2).transpose(1, 2)
         centre = self.conv.kernel_size[0] // 2
         pixel = self.conv.weight[:, :, centre, centre]
         first = F.linear(first, pixel, self.conv.bias)
         return torch.cat([first, patches], dim=1)
+
+
+def on_grid(x, rows, class_tokens, owner):
+    """The class tokens, and the patches where they are in the spectrogram.
+
+    Arguments
+    ---------
+    x : torch.Tensor
+        Tokens (batch, token, dim), the lowest row of patches first.
+    rows : int
+        Patches along the mel axis.
+    class_tokens : int
+        Tokens before the patches.
+    owner : str
+        Who asks, for the error message.
+
+    Returns
+    -------
+    tuple
+        (batch, class token, dim) and (batch, row, column, dim)
+
+    Example
+    -------
+    >>> on_grid(torch.randn(3, 110, 32), 12, 2, "Convpass")[1].shape
+    torch.Size([3, 12, 9, 32])
+    """
+    if mask_of(x) is not None:
+        raise InputError(
+            f"{owner}: rows={rows} is a grid for clips of one length, "
+            "and this encoder takes clips of any. Leave rows out to "
+            "convolve along the sequence."
+        )
+    first, patches = x.tensor_split([class_tokens], dim=1)
+    if patches.shape[1] % rows:
+        raise InputError(
+            f"{owner}: {patches.shape[1]} patches after "
+            f"{class_tokens} class tokens make no grid of "
+            f"rows={rows}: correct rows or class_tokens, or leave "
+            "rows out to convolve along the sequence."
+        )
+    return first, patches.unflatten(1, (rows, -1))
 
 
 class ConformerConvolution(nn.Module):

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from .lora_inits import MOVED, first_factors
 from .parts import thirds
 from .widths import linear
 
@@ -18,7 +19,10 @@ class LoRA(nn.Module):
     """A Linear plus a trainable low-rank product: W x + (alpha/rank) B A x.
 
     B starts at zero, so the wrapped layer starts as it was. Proposed in
-    https://arxiv.org/abs/2106.09685.
+    https://arxiv.org/abs/2106.09685. Where B A starts at a part of W, what it
+    started at is taken off: W x + (alpha/rank) (B A - B0 A0) x. B0 and A0 are
+    buffers, and W stays as it is: a file of what was learned tells the whole
+    on any machine.
 
     Arguments
     ---------
@@ -37,6 +41,12 @@ class LoRA(nn.Module):
     rslora : bool
         Scale by alpha / sqrt(rank), which keeps the size of the update when
         the rank grows (https://arxiv.org/abs/2312.03732).
+    init : str
+        Of A and B: "kaiming", random and zero; "pissa", the largest singular
+        values of W (https://arxiv.org/abs/2404.02948); "olora", columns and
+        rows of its QR decomposition (https://arxiv.org/abs/2406.01775);
+        "eva", zero and the directions in which the layer's inputs vary most
+        (https://arxiv.org/abs/2410.07170), see ``eva.eva_start``.
 
     Example
     -------
@@ -53,6 +63,7 @@ class LoRA(nn.Module):
         parts=None,
         dropout=0.0,
         rslora=False,
+        init="kaiming",
     ):
         super().__init__()
         owner = type(self).__name__
@@ -61,12 +72,13 @@ class LoRA(nn.Module):
         self.out_features = target_module.out_features
         self.scale = alpha / (math.sqrt(rank) if rslora else rank)
         self.starts, width = thirds(parts, target_module, owner)
-        weight = target_module.weight
-        count = len(self.starts)
-        self.down = nn.Parameter(weight.new_empty(count, rank, weight.shape[1]))
-        self.up = nn.Parameter(weight.new_zeros(count, width, rank))
-        for down in self.down:
-            nn.init.kaiming_uniform_(down, a=math.sqrt(5))
+        weight, self.init = target_module.weight, init
+        parts = [weight[first : first + width] for first in self.starts]
+        down, up = first_factors(init, parts, rank, self.scale, owner)
+        moved = init in MOVED
+        self.register_buffer("first_down", down.clone() if moved else None)
+        self.register_buffer("first_up", up.clone() if moved else None)
+        self.down, self.up = nn.Parameter(down), nn.Parameter(up)
         self.dropout = nn.Dropout(dropout)
 
     @property
@@ -87,25 +99,34 @@ class LoRA(nn.Module):
             rows = rows.to(torch.get_autocast_dtype(device))
         plain = type(inner) is nn.Linear
         y = inner(rows) if plain else inner(x).flatten(0, -2)
-        low = F.linear(self.dropout(rows), self.down.flatten(0, 1)).to(y.dtype)
-        # zeros for the parts left alone cost less than copying y together
-        up = self._whole_up().t().to(y.dtype)
+        down, up = self._factors()
+        low = F.linear(self.dropout(rows), down).to(y.dtype)
+        up = up.t().to(y.dtype)
         # not in place: selective checkpointing may keep y for its backward pass
         y = torch.addmm(y, low, up, alpha=self.scale)
         return y.unflatten(0, x.shape[:-1])
 
     def _updated_weight(self):
-        update = self._whole_up() @ self.down.flatten(0, 1)
-        return self.pretrained_module.weight + self.scale * update
+        down, up = self._factors()
+        return self.pretrained_module.weight + self.scale * (up @ down)
 
-    def _whole_up(self):
-        """The up-projections, in place in (out_features, parts * rank)."""
-        if self.up.shape[1] == self.out_features:
-            return self.up[0]
+    def _factors(self):
+        """A and B as (rows, in_features) and (out_features, rows)."""
+        down, up = self.down.flatten(0, 1), self._whole(self.up)
+        if self.first_up is None:
+            return down, up
+        down = torch.cat([down, self.first_down.flatten(0, 1)])
+        return down, torch.cat([up, -self._whole(self.first_up)], dim=1)
+
+    def _whole(self, ups):
+        """Up-projections, in place in (out_features, parts * rank)."""
+        if ups.shape[1] == self.out_features:
+            return ups[0]
+        # zeros for the parts left alone cost less than copying y together
         return torch.cat(
             [
                 F.pad(up, (0, 0, start, self.out_features - start - len(up)))
-                for start, up in zip(self.starts, self.up)
+                for start, up in zip(self.starts, ups)
             ],
             dim=1,
         )

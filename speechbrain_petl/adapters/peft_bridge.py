@@ -6,13 +6,15 @@ from torch import nn
 from speechbrain.nnet.adapters import replace_module
 
 from ..errors import InputError, did_you_mean
+from .peft_start import kept_weights, merge, take_off
 
 
 class PEFT(nn.Module):
     """A module into which PEFT injects one of its tuners.
 
     For the methods of PEFT that this package does not have, LoHa and OFT for
-    example. PEFT is an extra dependency.
+    example. PEFT is an extra dependency. The pretrained weights stay as they
+    are, also with a start that takes a part of them (PiSSA, OLoRA).
 
     Arguments
     ---------
@@ -48,8 +50,12 @@ class PEFT(nn.Module):
         config = peft.PEFT_TYPE_TO_CONFIG_MAPPING[configs[tuner]](
             target_modules=targets or ["pretrained_module"], **options
         )
-        # injected into this wrapper, so that the module itself is replaced
-        peft.inject_adapter_in_model(config, self)
+        init = options.get("init_lora_weights")
+        with kept_weights(target_module, init) as changed:
+            # into this wrapper, so that the module itself is replaced
+            peft.inject_adapter_in_model(config, self)
+        for _, layer in self._tuned():
+            take_off(layer, changed, init)
 
     def train(self, mode=True):
         """As of any module, but LoHa and LoKr without dropout draw no number.
@@ -74,20 +80,23 @@ class PEFT(nn.Module):
 
         With a tuner that PEFT cannot merge, the wrapper is returned.
         """
-        layer_of = _import_peft().tuners.tuners_utils.BaseTunerLayer
-        tuned = [
-            (name, layer)
-            for name, layer in self.named_modules()
-            if isinstance(layer, layer_of)
-        ]
+        tuned = self._tuned()
         try:
             for _, layer in tuned:
-                layer.merge()
+                merge(layer)
         except NotImplementedError:
             return self
         for name, layer in tuned:
             replace_module(self, name, layer.get_base_layer())
         return self.pretrained_module
+
+    def _tuned(self):
+        layer_of = _import_peft().tuners.tuners_utils.BaseTunerLayer
+        return [
+            (name, layer)
+            for name, layer in self.named_modules()
+            if isinstance(layer, layer_of)
+        ]
 
 
 def _import_peft():

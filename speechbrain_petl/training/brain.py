@@ -14,6 +14,7 @@ from .averaging import keep_average, load_average
 from .cache.cached import cached_clips
 from .calibration import temperature_on
 from .checkpoints import save_epoch, save_within_epoch
+from .inputs import start_from_inputs
 from .loop import ResumableBrain
 from .metrics.of_stages import StageMetrics
 from .predictions import Predictions
@@ -136,6 +137,7 @@ class PETLBrain(ResumableBrain):
         return write_run(self, result, path)
 
     def _train(self, epoch_counter, datasets, loader):
+        start_from_inputs(self, datasets["train"], loader)
         train, more = mixed_clips(datasets["train"], self.seed, self.mixup)
         train = self.make_dataloader(train, sb.Stage.TRAIN, **more | loader)
         left, valid = self.epochs_left(epoch_counter), datasets.get("valid")

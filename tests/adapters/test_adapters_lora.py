@@ -1,4 +1,4 @@
-"""LoRA, DoRA, IA3 and SSF: against PEFT with copied weights, and merged."""
+"""LoRA and its kind, IA3 and SSF: against PEFT with copied weights, and merged."""
 
 from functools import partial
 
@@ -9,8 +9,10 @@ from peft.tuners.lora import Linear as PeftLinear
 from speechbrain_petl.adapters.dora import DoRA
 from speechbrain_petl.adapters.ia3 import IA3
 from speechbrain_petl.adapters.lora import LoRA
+from speechbrain_petl.adapters.lora_fa import LoRAFA
 from speechbrain_petl.adapters.parts import thirds
 from speechbrain_petl.adapters.ssf import SSF
+from speechbrain_petl.adapters.vera import VeRA
 from speechbrain_petl.errors import InputError
 from torch import nn
 
@@ -96,6 +98,12 @@ def test_parts_of_a_fused_layer_are_layers_of_their_own(wrapper):
         partial(LoRA, rank=2, parts="kv", rslora=True),
         partial(DoRA, rank=2),
         partial(DoRA, rank=2, parts="qk"),
+        partial(LoRA, rank=2, init="olora"),
+        partial(LoRA, rank=2, init="pissa", parts="qk"),
+        partial(DoRA, rank=2, init="pissa", parts="kv"),
+        partial(LoRAFA, rank=2, parts="qv"),
+        partial(VeRA, rank=5),
+        partial(VeRA, rank=5, parts="qk"),
         IA3,
         partial(IA3, parts="kv"),
         partial(IA3, side="input"),
@@ -146,7 +154,7 @@ def test_ia3_scales_what_it_says():
 def test_wrong_parts_are_explained():
     """The message names the wrapper, the value and the remedy."""
     linear = nn.Linear(DIM, 3 * DIM)
-    for wrapper in (LoRA, DoRA, IA3):
+    for wrapper in (LoRA, DoRA, VeRA, IA3):
         with pytest.raises(InputError, match=f"{wrapper.__name__}: parts='qx'"):
             wrapper(linear, parts="qx")
     with pytest.raises(InputError, match="Leave parts out"):

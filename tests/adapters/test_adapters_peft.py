@@ -57,6 +57,50 @@ def test_outputs_are_those_of_peft(tuner, inside):
     torch.testing.assert_close(ours(spectrograms()), expected)
 
 
+@pytest.mark.parametrize("init", ["pissa", "pissa_niter_4", "olora"])
+def test_a_start_that_takes_a_part_of_the_weight(init, tmp_path):
+    """PEFT's numbers, the weight as it was, and what is learned loads again."""
+    options = {"r": 3, "lora_alpha": 6, "init_lora_weights": init}
+    adapted, other = (
+        AdaptedEncoder(
+            tiny_ast().requires_grad_(False),
+            {"blocks.*.mlp.fc1": partial(PEFT, tuner="LORA", **options)},
+        )
+        for _ in range(2)
+    )
+    theirs = tiny_ast()
+    config = peft.LoraConfig(target_modules=["fc1"], **options)
+    torch.manual_seed(2)  # of the iterations
+    peft.inject_adapter_in_model(config, theirs)
+    weights = [m.weight for n, m in tiny_ast().named_modules() if "fc1" in n]
+    for block, weight in zip(adapted.encoder.blocks, weights):
+        layer = block.mlp.fc1.pretrained_module
+        assert torch.equal(layer.base_layer.weight, weight)
+    expected = tiny_ast().eval()(spectrograms())
+    torch.testing.assert_close(
+        adapted.eval()(spectrograms()), expected, atol=1e-5, rtol=1e-5
+    )
+    scrambled(adapted, "lora_")
+    if "niter" not in init:
+        expected = scrambled(theirs, "lora_")(spectrograms())
+        actual = adapted(spectrograms())
+        torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-5)
+    torch.save(adapted.adapter_state(), tmp_path / "learned.pt")
+    other.load_adapter_state(torch.load(tmp_path / "learned.pt"))
+    expected = adapted(spectrograms())
+    assert torch.equal(other.eval()(spectrograms()), expected)
+    merged = other.merge()
+    assert {type(block.mlp.fc1) for block in merged.blocks} == {nn.Linear}
+    actual = merged(spectrograms())
+    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_start_without_a_part_leaves_no_trace():
+    """As before: no buffers, no hook."""
+    layer = PEFT(nn.Linear(8, 8), "LORA", r=2)
+    assert not dict(layer.named_buffers())
+
+
 def test_a_linear_stays_a_linear_to_others():
     """LoRA or a prefix may sit around it."""
     layer = PEFT(nn.Linear(8, 24), "LOHA", r=2)
@@ -87,6 +131,11 @@ def test_without_peft_the_remedy_is_named(monkeypatch):
         ({"tuner": "LOHA", "targets": "nothing"}, "nothing not found"),
         ({"tuner": "LOHA", "r": 0}, "positive"),
         ({"tuner": "LOHA", "no_such": 1}, "no_such"),
+        ({"tuner": "LORA", "init_lora_weights": "eva"}, "use LoRA, whose init"),
+        (
+            {"tuner": "LORA", "init_lora_weights": "pissa", "use_dora": True},
+            "more than the product",
+        ),
     ],
     ids=str,
 )

@@ -68,3 +68,11 @@ def test_others(name):
 def test_token_mixer_is_small():
     """Less than 0.12 M, everything included."""
     assert EXPECTED["token_mixer"] < 120_000
+
+
+def test_mambadapter_has_the_size_of_its_paper():
+    """0.11 M as Houlsby (and 0.28 M as Pfeiffer, were nothing shared)."""
+    assert EXPECTED["mambadapter_houlsby"] == 111_204
+    shared, sites = 19_212, 12
+    alone = EXPECTED["mambadapter"] + (sites - 1) * shared - sites
+    assert round(alone / 1e6, 2) == 0.28

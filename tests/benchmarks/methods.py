@@ -2,6 +2,7 @@
 """What a training step of each method costs, on the base size.
 
 > python tests/benchmarks/methods.py [--blocks 2] [--batch 2] [--rounds 5]
+> python tests/benchmarks/methods.py --methods lora vera pissa
 
 As ratios to one plain forward of the frozen encoder (a full fine-tuning step is
 about three): each method takes one step in turn, in one process, on the same
@@ -33,14 +34,14 @@ def step(module, x):
     module(x).square().mean().backward()
 
 
-def methods(blocks, batch, rounds, device):
-    """Print a row for each method file of ESC-50."""
+def methods(names, blocks, batch, rounds, device):
+    """Print a row for each method file of ESC-50, or for some."""
     x = torch.randn(batch, FRAMES, 128, device=device)
     size = (DIM, blocks, DIM // 64)
     frozen = AST(size, frames=FRAMES).to(device).requires_grad_(False).eval()
     functions, trainable = {"frozen forward": lambda: frozen(x)}, {}
     for path in sorted(HPARAMS.glob("*.yaml")):
-        if path.stem != "base":
+        if path.stem != "base" and (not names or path.stem in names):
             petl = petl_of(path.relative_to(ROOT))
             adapted = AdaptedEncoder(AST(size, frames=FRAMES), **petl)
             adapted = adapted.to(device).train()
@@ -59,10 +60,12 @@ def main():
     parser.add_argument("--blocks", type=int, default=2)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--methods", nargs="*", help="all, if not given")
     options = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     print(f"torch {torch.__version__} on {device}, {options}")
-    methods(options.blocks, options.batch, options.rounds, device)
+    some = options.methods
+    methods(some, options.blocks, options.batch, options.rounds, device)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ def expected(method, dim, depth):
         *(norm, 2 * 8 * (dim + 1)),  # LayerNorm; down, to twice the width
         *(8 * (31 + 1), 2 * 8, 9 * dim),  # convolution, BatchNorm, up
     )
+    mamba = 2_232 + 1  # and a scale
     each = {
         "linear": 0,
         "bitfit": 11 * dim,  # qkv 3, proj 1, fc1 4, fc2 1, two LayerNorms 2
@@ -53,6 +54,14 @@ def expected(method, dim, depth):
         "conformer": sum(conformer) + norm,
         "convpass": bottleneck + 3 * 12 * 12 + 12 + norm,
         "token_mixer": 48 * 32 + norm,  # filters of 31 and a bias
+        "mambadapter": mamba + norm,
+        "mambadapter_houlsby": 2 * (mamba + norm),
+        "loaa": 2 * (2 * 4 * 3 * dim + 4 + dim),  # width 4, kernel 3
+        "pissa": 2 * low_rank,
+        "olora": 2 * low_rank,
+        "eva": 2 * low_rank,
+        "lora_fa": low_rank,
+        "vera": 2 * (256 + dim),
         "prompt_deep": 25 * dim,
         "prefix": 2 * 12 * dim,
         # seven experts of width 6; one slot and its scale each
@@ -65,6 +74,8 @@ def expected(method, dim, depth):
     once = {
         "bitfit": -dim,  # no weight of norm
         "token_mixer": 2 * 48 * dim + 48 + dim,  # shared projections
+        "mambadapter": bottleneck,
+        "mambadapter_houlsby": bottleneck,
         "full": (3 * 80 + 1) * dim + (3 * dim + 1) * dim,  # convolutions
     }.get(method, 0)
     return depth * each + once + norm

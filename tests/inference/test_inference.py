@@ -21,10 +21,18 @@ CPU = {"device": "cpu"}
 WINDOWED = {"BrazilianAccents", "SampleIdentification"}
 # all their wrappers can be folded into the weights they wrap
 MERGED = {"lora", "rslora", "dora", "ia3", "ssf", "loha", "oft"}
+MERGED |= {"pissa", "olora", "eva", "lora_fa", "vera"}
 CLASSES = 10
 # the rest of these takes longer
 KINDS = {"ESC50", "BrazilianAccents", "AudioSet", *SPEECH}
-METHODS = {*MERGED, "full", "conformer", "soft_moa", "token_mixer", "prefix"}
+METHODS = {
+    *MERGED - {"olora", "lora_fa"},
+    "full",
+    "conformer",
+    "soft_moa",
+    "token_mixer",
+    "prefix",
+}
 
 
 def without_slow(names, kept):

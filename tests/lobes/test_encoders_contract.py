@@ -7,10 +7,11 @@ import torch
 from encoder_methods import ENCODERS, SAMPLES, method_of, methods_of
 from speechbrain_petl import ClipMean, InputError
 
-IMPOSSIBLE = {"convpass_grid": "rows=12 is a grid for clips of one length"}
+A_GRID = "rows=12 is a grid for clips of one length"
+IMPOSSIBLE = {"convpass_grid": A_GRID, "loaa": A_GRID}
 QUICK = (  # on every encoder; the others are marked slow
     *("lora", "prefix", "conformer"),
-    *("prompt_deep", "soft_moa", "token_mixer"),
+    *("prompt_deep", "soft_moa", "token_mixer", "mambadapter"),
 )
 
 

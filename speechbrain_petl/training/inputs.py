@@ -1,0 +1,42 @@
+"""Layers that start at what their inputs tell look at training batches first."""
+
+from itertools import islice
+
+import torch
+
+import speechbrain as sb
+from speechbrain.utils.logger import get_logger
+
+from ..adapters.eva import BATCHES, eva_start, waits_for_inputs
+
+logger = get_logger(__name__)
+
+
+def start_from_inputs(brain, dataset, loader):
+    """Show a few batches to the layers that ask for them, before training.
+
+    They are those of a first epoch, as they are in evaluation: without
+    augmentation and dropout. A run that goes on has what it began with, and of
+    several processes the first one's directions are taken.
+
+    Arguments
+    ---------
+    brain : PETLBrain
+        About to train.
+    dataset : torch.utils.data.Dataset
+        The training clips.
+    loader : dict
+        Arguments of the data loaders.
+    """
+    modules = brain.modules
+    if not waits_for_inputs(modules) or brain.checkpointer.find_checkpoint():
+        return
+    loader = brain.make_dataloader(dataset, sb.Stage.TRAIN, None, **loader)
+
+    def run(batch):
+        with brain.evaluation_ctx:
+            brain.compute_forward(batch.to(brain.device), sb.Stage.VALID)
+
+    logger.info(f"LoRA: init: eva: up to {BATCHES} training batches")
+    with torch.no_grad():
+        eva_start(modules, run, islice(loader, BATCHES))
