@@ -52,12 +52,11 @@ _MODULES = {  # module -> the public names that are defined there
     "recipe.main": "run_main",
     "recipe.parsing": "parse_recipe",
     "training.brain": "PETLBrain",
+    "training.foreign_schedules": "PerEpoch SpeechBrainSchedule",
     "training.loggers": "TrainLog",
     "training.losses": "binary_cross_entropy weighted_cross_entropy",
     "training.metrics.of_stages": "later",
-    "training.schedules": (
-        "PerEpoch SpeechBrainSchedule cosine warmup_multistep"
-    ),
+    "training.schedules": "cosine warmup_multistep",
     "weights.loading": "load_pretrained_head save_pretrained",
 }
 _HOMES = {

@@ -21,6 +21,7 @@ from speechbrain_petl import (
     windowed_datasets,
 )
 from speechbrain_petl.experiments.plots import draw_confusion
+from speechbrain_petl.training.losses import weighed
 from speechbrain_petl.training.metrics.voting import PerFile, macro_f1, top, uar
 from speechbrain_petl.training.predictions import predictions_beside
 
@@ -53,7 +54,7 @@ class AccentsBrain(PETLBrain):
         )
         training = stage == sb.Stage.TRAIN  # the others count clips
         weights = self.class_weights if training else None
-        return self.hparams.loss(logits, targets, weights)
+        return weighed(self.hparams.loss, logits, targets, weights)
 
 
 def dataio_prep(hparams):

@@ -11,6 +11,8 @@ from pathlib import Path
 from ..data.writing import check_file
 from ..errors import ArgumentParser, InputError
 
+ROUNDED = 1e-3  # of a sum of 7 digits each
+
 
 def ensemble(tables, vote=False):
     """The predictions of several runs together.
@@ -21,8 +23,8 @@ def ensemble(tables, vote=False):
         Each as a run's predictions.csv: id, label, predicted and p(...) for
         each class.
     vote : bool
-        What most have predicted, and of these the one that comes first in
-        sorted order of their mean probability; else the mean probability.
+        What most have predicted, and of as many the likeliest; of tags, those
+        that half of the runs have. Else the mean probability.
 
     Returns
     -------
@@ -42,9 +44,12 @@ def ensemble(tables, vote=False):
     >>> ensemble([a, b])["predicted"].tolist()
     ['dog']
     """
+    # here, so that --help waits for no torch
+    from ..training.predictions import predicted
+
     first = tables[0]
     for table in tables[1:]:
-        same = list(table.columns) == list(first.columns)
+        same = sorted(table.columns) == sorted(first.columns)
         if not same or not table[["id", "label"]].equals(
             first[["id", "label"]]
         ):
@@ -60,14 +65,37 @@ def ensemble(tables, vote=False):
         return joined
     mean = sum(table[columns].astype(float) for table in tables) / len(tables)
     names = [column[2:-1] for column in columns]
+    tags = any(has_tags(table) for table in tables)
     for row, said in enumerate(votes) if vote else ():
-        counts = Counter(said)
+        counts = Counter(tag for x in said for tag in _tags(x, names, tags))
         # probabilities below 1 decide among as many votes
         mean.iloc[row] = (mean.iloc[row] + [counts[n] for n in names]) / (
             1 + len(tables)
         )
-    joined["predicted"] = [names[i] for i in mean.to_numpy().argmax(axis=1)]
+    how = "sigmoid" if tags else "softmax"
+    said = [predicted(row, names, how) for row in mean.to_numpy().tolist()]
+    joined["predicted"] = said
     return joined.join(mean)
+
+
+def has_tags(table):
+    """Whether a clip may have several classes: probabilities are each their own.
+
+    Example
+    -------
+    >>> import pandas
+    >>> has_tags(pandas.DataFrame({"p(cat)": [0.9], "p(dog)": [0.8]}))
+    True
+    """
+    total = table[scores_of(table)].astype(float).sum(axis=1)
+    return bool(len(scores_of(table)) and ((total - 1).abs() > ROUNDED).any())
+
+
+def _tags(said, names, tags):
+    """What a run has predicted for a clip."""
+    from ..training.predictions import SEPARATOR
+
+    return said.split(SEPARATOR) if tags and said not in names else [said]
 
 
 def scores_of(table):
@@ -82,15 +110,13 @@ def scores_of(table):
     return [c for c in table.columns if c.startswith("p(") and c.endswith(")")]
 
 
-def rated(table, tags=None):
+def rated(table):
     """Accuracy of a table; of tags, mAP.
 
     Arguments
     ---------
     table : pandas.DataFrame
         As for ``ensemble``.
-    tags : bool, optional
-        Whether a clip may have several classes; by default, whether one has.
 
     Returns
     -------
@@ -103,22 +129,20 @@ def rated(table, tags=None):
     >>> rated(pandas.DataFrame({"label": ["a", "b"], "predicted": ["a", "a"]}))
     ('accuracy', 0.5)
     """
-    # here, so that --help waits for no torch
     import torch
 
     from ..training.metrics.tagging import MeanAveragePrecision
-    from ..training.predictions import SEPARATOR
 
     columns = scores_of(table)
     labels = table["label"].astype(str)
-    known = {column[2:-1] for column in columns}
-    several = [x for x in labels if SEPARATOR in x and x not in known]
-    if not (bool(several) if tags is None else tags) or not columns:
+    if not has_tags(table):
         return "accuracy", float(
             (labels == table["predicted"].astype(str)).mean()
         )
     metric = MeanAveragePrecision(len(columns))
-    truth = [[c[2:-1] in x.split(SEPARATOR) for c in columns] for x in labels]
+    names = [column[2:-1] for column in columns]
+    true = [_tags(label, names, True) for label in labels]
+    truth = [[name in tags for name in names] for tags in true]
     scores = torch.tensor(table[columns].to_numpy(dtype="float64"))
     metric.update(scores, torch.tensor(truth))
     return "mAP", float(metric.compute())
@@ -149,15 +173,13 @@ def main(argv):
 
 def _read(run):
     """The predictions of a run."""
-    import pandas
-
-    from ..training.predictions import PREDICTIONS
+    from ..training.predictions import PREDICTIONS, read_predictions
 
     path = Path(run).expanduser()
     path = path / PREDICTIONS if path.is_dir() else path
     try:
-        table = pandas.read_csv(path, dtype={"id": str}, keep_default_na=False)
-    except (OSError, ValueError) as error:
+        table = read_predictions(path)
+    except OSError as error:
         raise InputError(
             f"{path} cannot be read: {error}. Runs of before have none: their "
             "command with --test_only writes it"

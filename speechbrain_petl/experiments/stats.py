@@ -3,7 +3,8 @@
 > sbpetl stats MANIFEST.json [--mels=128]
 
 For the ``mean`` and ``std`` of ``Fbank``. Padding is left out: it is no sound.
-A table of clips (``data.clips``), such as AudioSet's, is a manifest too.
+A table of clips (``data.clips``), such as AudioSet's, is a manifest too, and so is
+the json of the original AST, {"data": [{"wav": ..., "labels": ...}, ...]}.
 """
 
 import json
@@ -20,7 +21,7 @@ def statistics(manifest, mels=128):
     Arguments
     ---------
     manifest : str
-        A json or npy file that a prepare.py wrote.
+        A json or npy file that a prepare.py wrote, or the AST's json.
     mels : int
         Number of mel filters.
 
@@ -71,7 +72,9 @@ def _entries(manifest):
 
             return np.load(manifest, mmap_mode="r")["file"]
         with open(manifest, encoding="utf-8") as file:
-            return json.load(file).values()
+            read = json.load(file)
+        listed = read.get("data")
+        return listed if isinstance(listed, list) else read.values()
     except (OSError, ValueError, IndexError, AttributeError) as error:
         raise InputError(f"{manifest} is no manifest: {error}")
 

@@ -27,7 +27,7 @@ ADDED = {  # keys of base.yaml since then, whose defaults change nothing
     *("prepare", "dataio", "train_csv", "valid_csv", "test_csv"),
     *("head_lr", "groups", "scheduler", "loss", "mixup", "average_range"),
     *("balance", "average", "wandb", "training", "expected"),
-    *("pretrained_head", "classes_file"),
+    *("pretrained_head", "classes_file", "draw_balanced"),
 }
 # what HyperPyYAML 1.2 makes of <encoder.tokens_of>: [encoder, tokens_of]
 ATTRIBUTE = "!apply:getattr"

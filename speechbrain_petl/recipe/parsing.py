@@ -14,6 +14,7 @@ from ..errors import InputError, did_you_mean
 from .command_line import parse_arguments
 from .experiment import WRITTEN, make_folders
 from .method_files import base_of, override
+from .replacing import with_replaced
 from .settings import refuse_other_settings, settings_of
 from .yaml_files import dump_yaml, load_yaml, read_yaml, tag_of
 
@@ -45,7 +46,8 @@ def parse_recipe(argv):
     Returns
     -------
     hparams_file : str
-        The base.yaml beside the method file, for ``load_hyperpyyaml``.
+        The base.yaml beside the method file, for ``load_hyperpyyaml``; or
+        one for this process, where classes in it are replaced.
     run_opts : speechbrain.utils.run_opts.RunOptions
         For the Brain.
     overrides : str
@@ -101,7 +103,7 @@ def check_recipe(argv):
             )
         _refuse_another_kind(key, value, known[key], base_file)
     _refuse_placeholders(known, overrides, base_file)
-    _refuse_lost(known, overrides, base_file)
+    base_file = with_replaced(known, overrides, base_file)
     text = dump_yaml(overrides)
     settings = load_yaml(settings_of(base_file, text, run_opts), base_file)
     _check_settings(settings)
@@ -156,27 +158,3 @@ def _refuse_placeholders(base, overrides, base_file):
             raise InputError(
                 f"{base_file} leaves {key} to you: add --{key}=..."
             )
-
-
-def _refuse_lost(base, overrides, base_file):
-    """Refuse what HyperPyYAML would not do, or do something else.
-
-    It merges ``!new:A {...}`` into ``!new:B {...}`` and makes a B, and cannot
-    put a mapping in the place of a scalar.
-    """
-    for key, value in overrides.items():
-        if not isinstance(value, dict) or key not in base:
-            continue
-        old = base[key]
-        if not isinstance(old, dict):
-            raise InputError(
-                f"{key}: a mapping cannot replace `{old}`. Change it in "
-                f"{base_file}."
-            )
-        if tag_of(value) not in (None, tag_of(old)):
-            raise InputError(
-                f"{key}: {tag_of(value)} {{...}} cannot replace {tag_of(old)}. "
-                f"Change it in {base_file}, or give {tag_of(value)} without "
-                "arguments."
-            )
-        _refuse_lost(old, value, base_file)

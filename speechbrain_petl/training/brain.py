@@ -223,6 +223,8 @@ class PETLBrain(ResumableBrain):
         self.step, self.avg_train_loss = 0, 0.0  # of the epoch that follows
         if self.range_average:
             self.range_average.add(epoch)
+        if hasattr(self.scheduler, "end_epoch"):
+            self.scheduler.end_epoch(epoch, (valid or train)["loss"])
         selected = {self.select: valid[self.select]} if self.select else {}
         save_epoch(self.checkpointer, epoch, selected, self.average)
 

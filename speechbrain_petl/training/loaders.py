@@ -180,6 +180,10 @@ def loader_arguments(brain, dataset, stage, dynamic_batch=None, **loader):
                 who = brain.rank, brain.processes
                 sampler = DealtSampler(sampler, *who, size, drop_last)
             return {**loader, "sampler": sampler}
+        if brain.balance:
+            raise InputError(
+                "balance: dynamic_batch has an order of its own: leave one out"
+            )
         loader.pop("batch_size", None)
         loader["batch_sampler"] = dynamic_batches(
             dataset, dynamic_batch, seed, brain.processes

@@ -1,5 +1,7 @@
 """Losses that SpeechBrain and torch have not as they are needed here."""
 
+import inspect
+
 import torch
 
 from ..errors import InputError
@@ -71,3 +73,62 @@ def weighted_cross_entropy(logits, targets, weights=None, label_smoothing=0.0):
         return losses.mean()
     of_clips = targets @ weights
     return (losses * of_clips).sum() / of_clips.sum()
+
+
+def labels_or_tags(
+    logits, targets, weights=None, label_smoothing=0.0, tagging=False
+):
+    """``binary_cross_entropy`` of tags, ``weighted_cross_entropy`` of labels.
+
+    Arguments
+    ---------
+    logits, targets, weights, label_smoothing
+        As for these.
+    tagging : bool
+        Whether clips may have several classes.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar.
+
+    Example
+    -------
+    >>> labels_or_tags(torch.zeros(2, 4), torch.eye(4)[:2])
+    tensor(1.3863)
+    >>> labels_or_tags(torch.zeros(2, 4), torch.eye(4)[:2], tagging=True)
+    tensor(0.6931)
+    """
+    if tagging:
+        return binary_cross_entropy(logits, targets, label_smoothing)
+    return weighted_cross_entropy(logits, targets, weights, label_smoothing)
+
+
+def weighed(loss, logits, targets, weights=None):
+    """A recipe's loss, with the weights of its classes where there are some.
+
+    Arguments
+    ---------
+    loss : callable
+        Takes logits and soft targets, and ``weights`` if there are any.
+    logits, targets, weights
+        As for ``weighted_cross_entropy``.
+
+    Returns
+    -------
+    torch.Tensor
+        A scalar.
+
+    Example
+    -------
+    >>> weighed(binary_cross_entropy, torch.zeros(2, 2), torch.eye(2))
+    tensor(0.6931)
+    """
+    if weights is None:
+        return loss(logits, targets)
+    if "weights" not in inspect.signature(loss).parameters:
+        raise InputError(
+            "balance: this loss takes no weights of classes: draw them equally "
+            "often, or loss: !name:speechbrain_petl.weighted_cross_entropy"
+        )
+    return loss(logits, targets, weights=weights)

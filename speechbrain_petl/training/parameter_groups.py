@@ -4,9 +4,9 @@ import math
 
 from ..adapters.globs import match
 from ..errors import InputError
-from ..weights.prefixes import COMPILED
+from ..weights.prefixes import INSIDE
 
-AROUND = ("module.", COMPILED)  # what DDP and torch.compile put into names
+AROUND = ("module.", *INSIDE)  # what DDP and torch.compile put into names
 CHECKED = {"lr", "weight_decay"}  # optimizers check their defaults alone
 TWICE = "encoder.encoder."  # an AdaptedEncoder's
 

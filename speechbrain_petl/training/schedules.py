@@ -7,9 +7,14 @@ moves on once a step.
 
 import inspect
 
-from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LambdaLR,
+    ReduceLROnPlateau,
+)
 
 from ..errors import InputError
+from .foreign_schedules import PerEpoch
 
 EVERY = 50  # steps between two warm-up rates of the original AST
 
@@ -96,104 +101,6 @@ def warmup_multistep(
     return LambdaLR(optimizer, rate)
 
 
-class PerEpoch:
-    """One of torch's schedulers, moved on once an epoch.
-
-    Arguments
-    ---------
-    optimizer : torch.optim.Optimizer
-        The optimizer.
-    steps_per_epoch : int
-        Steps of the optimizer.
-    scheduler : callable
-        Takes the optimizer: ``torch.optim.lr_scheduler.StepLR`` for example.
-
-    Example
-    -------
-    >>> import torch
-    >>> from functools import partial
-    >>> sgd = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
-    >>> step = partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
-    >>> rates_of(PerEpoch(sgd, 2, step), 5)
-    [1.0, 1.0, 0.5, 0.5, 0.25]
-    """
-
-    def __init__(self, optimizer, steps_per_epoch, scheduler):
-        self.optimizer, self.steps_per_epoch = optimizer, steps_per_epoch
-        self.scheduler, self.steps = scheduler(optimizer), 0
-
-    def step(self):
-        """Count a step; at the end of an epoch, move on."""
-        self.steps += 1
-        if self.steps % self.steps_per_epoch == 0:
-            self.scheduler.step()
-
-    def state_dict(self):
-        """What ``load_state_dict`` takes."""
-        return {"steps": self.steps, **self.scheduler.state_dict()}
-
-    def load_state_dict(self, state):
-        """Go on from a state."""
-        state = dict(state)
-        self.steps = state.pop("steps")
-        self.scheduler.load_state_dict(state)
-
-
-class SpeechBrainSchedule:
-    """One of SpeechBrain's schedulers that are called with the optimizer.
-
-    Arguments
-    ---------
-    optimizer : torch.optim.Optimizer
-        The optimizer.
-    scheduler : object
-        Called once a step with the optimizer, and the number of the step if
-        it takes one: ``speechbrain.nnet.schedulers.NoamScheduler`` and others.
-
-    Example
-    -------
-    >>> import torch
-    >>> from speechbrain.nnet.schedulers import NoamScheduler
-    >>> sgd = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
-    >>> noam = NoamScheduler(lr_initial=1.0, n_warmup_steps=2)
-    >>> rates_of(SpeechBrainSchedule(sgd, noam), 4)
-    [0.5, 1.0, 0.8165, 0.7071]
-    """
-
-    def __init__(self, optimizer, scheduler):
-        self.optimizer, self.scheduler, self.steps = optimizer, scheduler, -1
-        taken = [p for p in inspect.signature(scheduler).parameters]
-        if not taken or not taken[0].startswith("opt") or len(taken) > 2:
-            raise InputError(
-                f"scheduler: {type(scheduler).__name__} takes "
-                f"{', '.join(taken)}: name one that takes the optimizer alone, "
-                "or with the number of the step"
-            )
-        self.counts = len(taken) == 2
-        self.step()
-
-    def step(self):
-        """Set the rate of the next step."""
-        self.steps += 1
-        count = (self.steps,) if self.counts else ()
-        rates = self.scheduler(self.optimizer, *count)
-        rate = rates[-1] if isinstance(rates, tuple) else None
-        for group in self.optimizer.param_groups if rate is not None else ():
-            group["lr"] = rate
-
-    def state_dict(self):
-        """What ``load_state_dict`` takes: its numbers."""
-        kept = vars(self.scheduler).items()
-        numbers = {k: v for k, v in kept if isinstance(v, (int, float))}
-        return {"steps": self.steps, **numbers}
-
-    def load_state_dict(self, state):
-        """Go on from a state."""
-        state = dict(state)
-        self.steps = state.pop("steps")
-        vars(self.scheduler).update(state)
-
-
 def make_schedule(factory, optimizer, **lengths):
     """Call a recipe's scheduler with what it takes.
 
@@ -214,9 +121,12 @@ def make_schedule(factory, optimizer, **lengths):
     try:
         taken = inspect.signature(factory).parameters
         known = {k: v for k, v in lengths.items() if k in taken}
-        return factory(optimizer, **known)
+        made = factory(optimizer, **known)
     except (TypeError, ValueError) as error:
         raise InputError(f"scheduler: {error}") from error
+    if isinstance(made, ReduceLROnPlateau):
+        return PerEpoch(optimizer, lengths["steps_per_epoch"], lambda _: made)
+    return made
 
 
 def rates_of(schedule, steps):

@@ -13,11 +13,13 @@ from ..lobes.sizes import CLASS_TOKENS
 from .checking import check_fit, few
 from .convert import check_stated
 from .convert_ast import CONVERTERS, head_of, known_by, own_names
+from .files import ACCEPTED
 from .fitting import AUDIOSET_AXES, axes_stated, fit_positions, pick
 from .positions import Axis, axes_of, resize_positions
-from .sources import ACCEPTED, read_config, read_state
+from .sources import read_config, read_state
 
 # what config.json states -> the only value that is computed here
+EPS = "layer_norm_eps"
 COMPUTED = {"hidden_act": "gelu", "qkv_bias": True, "patch_size": 16}
 
 
@@ -70,7 +72,7 @@ class ASTFile:
         """The state for an AST, of any input length and strides."""
         check_fit(self.state, encoder, self.file)
         try:
-            self._check_function(encoder.blocks[0].attn.num_heads)
+            self._check_function(encoder)
         except InputError as error:
             raise InputError(f"{self.file}: {error}") from error
         if encoder.source_input:
@@ -87,19 +89,19 @@ class ASTFile:
         table = resize_positions(self.state["pos_embed"], old, wanted)
         return {**self.state, "pos_embed": table}
 
-    def _check_function(self, heads):
+    def _check_function(self, encoder):
         """Refuse what computes something else with the same shapes."""
-        # a smaller one changes nothing in a trained model
-        epsilon = float(self.stated.get("layer_norm_eps", EPSILON))
-        stated = {**self.stated, "layer_norm_eps": max(epsilon, EPSILON)}
-        wanted = {
-            **COMPUTED,
-            "layer_norm_eps": EPSILON,
-            "num_attention_heads": heads,
-            "heads": str(heads),
-        }
+        check_stated(self.stated, COMPUTED, "take another checkpoint")
+        heads = encoder.blocks[0].attn.num_heads
         remedy = "set `ast_size` to [dim, depth, heads] of the checkpoint"
-        check_stated(stated, wanted, remedy)
+        wanted = {"num_attention_heads": heads, "heads": str(heads)}
+        check_stated(self.stated, wanted, remedy)
+        if EPS in self.stated:
+            # a smaller one changes nothing in a trained model
+            own, stated = encoder.norm.eps, float(self.stated[EPS])
+            same = max(own, EPSILON) == max(stated, EPSILON)
+            remedy = f"set the encoder's `epsilon: {stated}`"
+            check_stated({EPS: stated}, {EPS: stated if same else own}, remedy)
 
 
 def read_ast(source, revision=None):

@@ -3,7 +3,7 @@
 import re
 
 from ..errors import InputError
-from .sources import ACCEPTED
+from .files import ACCEPTED
 
 SHOWN = 3  # keys of each kind in an error message
 

@@ -22,16 +22,23 @@ from .convert_vit import from_vit
 from .convert_whisper import from_whisper
 from .fitting import STATED
 from .positions import axes_of
-from .prefixes import without_wrappers
+from .prefixes import without_prefix, without_wrappers
 from .sources import read_config, read_state
 
 FORMAT = "speechbrain_petl"
-# class of an encoder -> (encoder, state, metadata) to a state of its names
+# class of an encoder -> (encoder, state, metadata) to a state of its names; a
+# tensor that all of its models have, by its names; the name of the encoder in one of them
 CONVERTERS = {
-    Wav2Vec2: from_wav2vec2,
-    BEATs: from_beats,
-    Whisper: from_whisper,
-    ViT: from_vit,
+    Wav2Vec2: (
+        *(from_wav2vec2, ["feature_extractor.conv_layers.0.conv.weight"]),
+        "wav2vec2.",  # beside which torchaudio keeps what stands for masked tokens
+    ),
+    BEATs: (from_beats, ["patch_embedding.weight"], ""),
+    Whisper: (from_whisper, ["conv1.weight"], ""),
+    ViT: (
+        *(from_vit, ["patch_embed.proj.weight", "local_encoder.proj.weight"]),
+        "modality_encoders.IMAGE.",
+    ),
 }
 
 
@@ -132,13 +139,13 @@ def load_pretrained_head(classifier, source, revision=None):
 
 def _converted(encoder, state, metadata):
     """With the encoder's names, by its own method or by the table."""
-    state = without_wrappers(state)
     if hasattr(encoder, "translate"):
-        return encoder.translate(state, metadata)
-    for kind, convert in CONVERTERS.items():
+        return encoder.translate(without_wrappers(state), metadata)
+    for kind, (convert, anchors, inner) in CONVERTERS.items():
         if isinstance(encoder, kind):
+            state = without_prefix(state, anchors, inner)
             return convert(encoder, state, metadata)
-    return state
+    return without_wrappers(state)
 
 
 def save_pretrained(encoder, path):

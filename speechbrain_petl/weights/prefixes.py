@@ -1,12 +1,14 @@
 """What a training loop puts around the names of tensors, taken away.
 
 DataParallel and DDP write ``module.``, Lightning the attribute that holds the
-model, torch.compile ``_orig_mod.`` at any depth.
+model; torch.compile, FSDP and checkpointing words of their own, at any depth.
 """
+
+import re
 
 from ..errors import InputError
 
-COMPILED = "_orig_mod."
+INSIDE = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
 WRAPPERS = ("module.", "model.", "net.", "network.", "backbone.")
 
 
@@ -28,7 +30,7 @@ def without_wrappers(state):
     >>> without_wrappers({"module._orig_mod.conv1.bias": 0, "module.norm": 1})
     {'conv1.bias': 0, 'norm': 1}
     """
-    state = {k.replace(COMPILED, ""): value for k, value in state.items()}
+    state = _without_inside(state)
     first = next(iter(state), "").partition(".")[0] + "."
     if first in WRAPPERS and all(name.startswith(first) for name in state):
         inner = {k.removeprefix(first): value for k, value in state.items()}
@@ -61,7 +63,7 @@ def without_prefix(state, anchors, inner=""):
     >>> without_prefix(state, ["norm.bias"])
     {'norm.bias': 0, 'head': 1}
     """
-    state = {k.replace(COMPILED, ""): value for k, value in state.items()}
+    state = _without_inside(state)
     for anchor in anchors:
         found = {
             name.removesuffix(anchor).removesuffix(inner)
@@ -80,3 +82,9 @@ def without_prefix(state, anchors, inner=""):
                 if name.startswith(prefix)
             }
     return state
+
+
+def _without_inside(state):
+    """The same tensors without the words of INSIDE in their names."""
+    words = re.compile("|".join(map(re.escape, INSIDE)))
+    return {words.sub("", name): value for name, value in state.items()}

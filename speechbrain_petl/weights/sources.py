@@ -7,30 +7,22 @@ from functools import partial
 from pathlib import Path
 
 import huggingface_hub
-import torch
 from huggingface_hub.errors import (
     EntryNotFoundError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
-from safetensors import safe_open
 
 from ..errors import InputError
 from .bundles import bundles_like, is_bundle, read_bundle
+from .files import ACCEPTED, INDEX, first_sentence, read_file, shards_of
 
-STATED = ("cfg", "dims", "config")  # of BEATs and EAT, Whisper, Dasheng
-TEACHER = "_ema"  # in fairseq's state dicts, besides their tensors
-WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # as hubs name them
+WHOLE = ("model.safetensors", "pytorch_model.bin")  # as hubs name them
+WEIGHT_FILES = tuple(name + part for name in WHOLE for part in ("", INDEX))
 CONFIG, FRONT_END = "config.json", "preprocessor_config.json"
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 CKPT = ".ckpt"  # Lightning's; SpeechBrain has it for what is no model, too
-ACCEPTED = (
-    "Accepted are, for the AST, one of Hugging Face, the official .pth and "
-    "distilled DeiT weights of timm; for speech encoders, those of Hugging "
-    "Face, torchaudio, the original BEATs and Whisper; for ViT, those of "
-    "Hugging Face and of its authors; and a file of `save_pretrained`."
-)
 
 
 def read_state(source, revision=None):
@@ -52,6 +44,7 @@ def read_state(source, revision=None):
 
     Example
     -------
+    >>> import torch
     >>> path = getfixture("tmp_path") / "weights.pt"
     >>> torch.save({"bias": torch.ones(2)}, path)
     >>> file, state, metadata = read_state(path)
@@ -61,22 +54,7 @@ def read_state(source, revision=None):
     if is_bundle(source):
         return source, read_bundle(source), {}
     file = _find(source, revision)
-    try:
-        if file.suffix == ".safetensors":
-            with safe_open(file, "pt") as opened:
-                metadata = opened.metadata() or {}
-                state = {k: opened.get_tensor(k) for k in opened.keys()}
-        else:
-            state = torch.load(file, map_location="cpu", weights_only=True)
-            metadata = _stated(state)
-    # torch raises any of nine exceptions, by where the damage is
-    except Exception as error:
-        raise InputError(
-            f"{file} cannot be read as weights ({_first_sentence(error)}): "
-            "it is cut short, a git-lfs pointer, or holds more than tensors; "
-            f"fetch it again. {ACCEPTED}"
-        ) from error
-    return file, _unwrap(state, file), metadata
+    return file, *read_file(file)
 
 
 def read_config(file, name=CONFIG):
@@ -96,7 +74,7 @@ def read_config(file, name=CONFIG):
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise InputError(
-            f"{path} is not a JSON object ({_first_sentence(error)}): fetch it "
+            f"{path} is not a JSON object ({first_sentence(error)}): fetch it "
             "again from where the weights come from"
         ) from error
 
@@ -137,7 +115,7 @@ def _find_in_folder(folder):
     names = [name for name in files if name.endswith(SUFFIXES)]
     names = names or [name for name in files if name.endswith(CKPT)]
     for name in WEIGHT_FILES:
-        if name in names:
+        if name in files:
             return folder / name
     if len(names) == 1:
         return folder / names[0]
@@ -146,7 +124,7 @@ def _find_in_folder(folder):
             f"{folder} holds {', '.join(names)}: name the one file to load"
         )
     raise InputError(
-        f"{folder} holds no weights, neither {' nor '.join(WEIGHT_FILES)} "
+        f"{folder} holds no weights, neither {' nor '.join(WHOLE)} "
         f"nor another file that ends in {', '.join(SUFFIXES)}. {ACCEPTED}"
     )
 
@@ -170,23 +148,29 @@ def _fetch(repository, revision):
     fetch = partial(
         huggingface_hub.hf_hub_download, repository, revision=revision
     )
-    try:
-        file = fetch(WEIGHT_FILES[0])
-    except EntryNotFoundError:
-        file = fetch(WEIGHT_FILES[1])
+    for name in WEIGHT_FILES:
+        try:
+            file = Path(fetch(name))
+            break
+        except EntryNotFoundError:
+            if name == WEIGHT_FILES[-1]:
+                raise
+    for shard in shards_of(file) if file.name.endswith(INDEX) else ():
+        fetch(shard.name)
     for name in (CONFIG, FRONT_END):  # weights may do without them
         with suppress(EntryNotFoundError):
             fetch(name)
-    return Path(file)
+    return file
 
 
 def _reason(error):
     if isinstance(error, (LocalEntryNotFoundError, OfflineModeIsEnabled)):
         return "no connection (offline), and it is not in the cache"
     if isinstance(error, EntryNotFoundError):
-        return f"it holds neither {' nor '.join(WEIGHT_FILES)}"
+        return f"it holds neither {' nor '.join(WHOLE)}"
     if isinstance(error, RepositoryNotFoundError):
         return "there is no such repository, or it is private"
+<<<<<<< HEAD
     return f"{type(error).__name__}: {_first_sentence(error)}"
 
 
@@ -234,3 +218,6 @@ def _states(saved, name=""):
         return
     for key, inner in saved.items():
         yield from _states(inner, f"{name}.{key}" if name else key)
+=======
+    return f"{type(error).__name__}: {first_sentence(error)}"
+>>>>>>> repro

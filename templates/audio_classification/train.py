@@ -12,7 +12,6 @@ Authors
 
 import os
 
-import torch
 from demonstration import demonstrate
 from hyperpyyaml import load_hyperpyyaml
 from speechbrain_petl import (
@@ -29,7 +28,7 @@ from speechbrain_petl import (
 from speechbrain_petl.data.labelled import prepare_labelled
 from speechbrain_petl.data.windows import clip_weights
 from speechbrain_petl.recipe.parsing import check_recipe
-from speechbrain_petl.training.losses import weighted_cross_entropy
+from speechbrain_petl.training.losses import weighed
 from speechbrain_petl.training.metrics.tags_of_files import (
     mean_average_precision,
 )
@@ -68,17 +67,13 @@ class SoundBrain(PETLBrain):
         return self.modules.classifier(embeddings), targets
 
     def compute_objectives(self, predictions, batch, stage):
-        """Cross entropy, binary for tags; counts the batch into the metrics."""
+        """The loss, weighted in training; counts the batch into the metrics."""
         logits, targets = predictions
         self.score(
             logits, batch.soft_targets.data, ids=batch.name, files=batch.file
         )
-        if self.activation == "sigmoid":
-            return torch.nn.functional.binary_cross_entropy_with_logits(
-                logits, targets
-            )
         weights = self.class_weights if stage == sb.Stage.TRAIN else None
-        return weighted_cross_entropy(logits, targets, weights)
+        return weighed(self.hparams.loss, logits, targets, weights)
 
     def make_sampler(self, dataset, seed):
         """Windows drawn so that the classes are balanced, or all in turn."""

@@ -238,6 +238,17 @@ def test_the_loss_is_that_of_a_clip(balance, tmp_path):
     assert result["metrics"]["loss"] == pytest.approx(float(mean), rel=1e-4)
 
 
+def test_classes_are_drawn_or_weighed(data, tmp_path):
+    """The first by any loss; the other by one that takes weights."""
+    loss = "--loss=!name:speechbrain_petl.binary_cross_entropy"
+    options = ["--epochs=1", "--debug", loss]
+    drawn = ["--balance=False", "--draw_balanced=True"]
+    result = train(NAME, data, tmp_path / "a", *options, *drawn)
+    assert result["metrics"]["loss"] < 1  # of five classes by themselves
+    with pytest.raises(InputError, match="balance: this loss takes no weights"):
+        train(NAME, data, tmp_path / "b", *options)
+
+
 @pytest.mark.parametrize("first", ["", "0,", "segment_0_a,"])
 @pytest.mark.parametrize("header", [True, False])
 def test_tables_of_older_repositories(first, header, tmp_path, prepare):

@@ -245,6 +245,15 @@ def test_padding_has_no_effect_on_what_is_predicted(recipe):
         torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
 
 
+def test_dynamic_batches_are_not_drawn(data, tmp_path):
+    """By the balance of classes, which was left out without a word."""
+    batches = "{max_batch_length: 3, bucket_boundaries: [0.2, 0.3]}"
+    options = [f"--dynamic_batch={batches}", "--balance=True"]
+    path = file_of("IEMOCAP", "linear")
+    with pytest.raises(InputError, match="balance: dynamic_batch has an order"):
+        train(path, data("IEMOCAP"), tmp_path, *options)
+
+
 class Killed(BaseException):
     """Nobody catches it, as nobody does kill -9."""
 

@@ -6,7 +6,9 @@ import json
 import logging
 from pathlib import Path
 
+import pandas
 import pytest
+import torch
 from layouts import truncated_wav
 from layouts_fluent_speech_commands import (
     INTENTS,
@@ -16,6 +18,7 @@ from layouts_fluent_speech_commands import (
 from method_files import ROOT
 from running import assert_alike, load_train, result_of, torchrun
 from speechbrain_petl import InputError
+from speechbrain_petl.experiments.ensemble import main as ensemble
 from speechbrain_petl.recipe.method_files import BASE
 from tiny_runs import TINY, load_prepare, methods_of, read_manifests, train
 
@@ -227,13 +230,38 @@ def test_train(data, tmp_path):
         train(NAME, data, tmp_path / "more", "--shots=0")
 
 
-def test_train_sequences(data, tmp_path):
+def test_train_sequences(data, tmp_path, capsys):
     """Intents as sequences, from files to result."""
     result = train_sequences(data, tmp_path, *SHORT, "--beam={beam_size: 3}")
     assert result["select"] == "accuracy" and len(result["history"]) == 2
     assert set(result["metrics"]) == {"loss", "accuracy", "token_error"}
     texts = (tmp_path / "save" / "tokenizer" / "texts.txt").read_text()
     assert len(texts.splitlines()) == 62  # of the training clips alone
+    table = pandas.read_csv(tmp_path / "predictions.csv", keep_default_na=False)
+    assert list(table.columns) == ["id", "label", "predicted"]
+    assert set(table["label"]) <= set(texts.splitlines())
+    right = (table["label"] == table["predicted"]).mean()
+    assert right == pytest.approx(result["metrics"]["accuracy"])
+    ensemble([str(tmp_path), str(tmp_path / "predictions.csv")])
+    said = f"votes of 2: accuracy {right:.4f}, {len(table)} clips"
+    assert said in capsys.readouterr().out
+
+
+def test_sequences_are_trained_as_classes_are(data, tmp_path):
+    """Schedule, rate of the decoder, drawing of intents, a range of epochs."""
+    options = [
+        "--scheduler=!name:speechbrain_petl.warmup_multistep {start: 1}",
+        *("--head_lr=0.01", "--balance=True", "--average_range=[1, 2]"),
+    ]
+    result = train_sequences(data, tmp_path, *SHORT, *options)
+    assert result["tested_epoch"] == [1, 2]
+    log = (tmp_path / "train_log.txt").read_text()
+    assert "lr: 5.00e-03" in log or "lr: 2.50e-03" in log
+    optimizer = torch.load(
+        max((tmp_path / "save").glob("CKPT*")) / "optimizer.ckpt"
+    )
+    rates = [group["lr"] for group in optimizer["param_groups"]]
+    assert rates[1] == pytest.approx(2 * rates[0])  # 0.01 to 0.005
 
 
 def test_method_file_of_the_other_task(data, tmp_path):

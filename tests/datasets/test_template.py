@@ -140,6 +140,16 @@ def test_balance(how, data, tmp_path):
         run(data, tmp_path / "wrong", "--balance=b")
 
 
+def test_the_loss_is_an_option(data, tmp_path):
+    """As in every recipe: smoothing, or another."""
+    smoothing = "--loss={label_smoothing: 1.0}"
+    result = run(data, tmp_path / "smooth", smoothing)
+    other = run(data, tmp_path / "plain")
+    assert result["metrics"]["loss"] != other["metrics"]["loss"]
+    other = "--loss=!name:speechbrain_petl.binary_cross_entropy"
+    assert run(data, tmp_path / "binary", other)["metrics"]["loss"] < 1
+
+
 def test_more_shots_than_there_are(data, tmp_path):
     """All are taken, and the log says so."""
     run(data, tmp_path, "--shots=50")

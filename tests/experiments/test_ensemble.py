@@ -7,6 +7,7 @@ import pandas
 import pytest
 from speechbrain_petl import InputError
 from speechbrain_petl.experiments.ensemble import ensemble, main, rated
+from speechbrain_petl.training.predictions import predicted
 
 IDS = [f"clip{i}" for i in range(30)]
 NAMES = ["cat", "dog", "owl"]
@@ -16,7 +17,8 @@ def table_of(logits, labels, names=NAMES, tags=False):
     p = 1 / (1 + np.exp(-logits))
     if not tags:
         p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    said = [names[i] for i in p.argmax(1)]
+    how = "sigmoid" if tags else "softmax"
+    said = [predicted(row, names, how) for row in p.tolist()]
     rows = pandas.DataFrame({"id": IDS, "label": labels, "predicted": said})
     return rows.join(pandas.DataFrame(p, columns=[f"p({n})" for n in names]))
 
@@ -66,6 +68,60 @@ def test_tags_are_rated_by_map():
     name, value = rated(ensemble(tables))
     assert name == "mAP"
     assert value > np.mean([rated(t)[1] for t in tables])
+
+
+@pytest.mark.parametrize("vote", [False, True])
+def test_tags_are_all_that_are_likely(vote):
+    """Not the first alone; and each has its own votes."""
+    logits = [
+        np.tile(x, (30, 1)) for x in ([2.0, 1, -3], [1, -2, -1], [3, 2, -9])
+    ]
+    tables = [table_of(x, ["cat|dog"] * 30, tags=True) for x in logits]
+    assert [set(t["predicted"]) for t in tables] == [
+        *({"cat|dog"}, {"cat"}, {"cat|dog"})
+    ]
+    joined = ensemble(tables, vote=vote)
+    assert set(joined["predicted"]) == {"cat|dog"}
+    assert joined[["p(cat)", "p(dog)", "p(owl)"]].max().max() <= 1
+
+
+def test_tags_with_one_label_each_are_tags():
+    """A data set whose test clips happen to have no two."""
+    hits = np.eye(3)[np.arange(30) % 3]
+    labels = [NAMES[i] for i in hits.argmax(1)]
+    table = table_of(noisy(0, 2 * hits), labels, tags=True)
+    assert rated(table)[0] == "mAP"
+    assert rated(table_of(noisy(0, 2 * hits), labels))[0] == "accuracy"
+
+
+def test_classes_in_another_order():
+    truth, labels = (
+        np.eye(3)[np.arange(30) % 3],
+        [NAMES[i % 3] for i in range(30)],
+    )
+    first, second = (table_of(noisy(seed, truth), labels) for seed in (0, 1))
+    turned = second[["id", "label", "predicted", "p(owl)", "p(cat)", "p(dog)"]]
+    pandas.testing.assert_frame_equal(
+        ensemble([first, turned]), ensemble([first, second])
+    )
+    fewer = second.drop(columns="p(owl)")
+    with pytest.raises(InputError, match="other classes"):
+        ensemble([first, fewer])
+
+
+def test_classes_that_look_like_numbers(tmp_path, capsys):
+    """007 is no 7: votes count what was predicted."""
+    names, labels = ["007", "7", "NA"], ["007"] * 30
+    for seed in range(3):
+        logits = noisy(seed, np.tile([3.0, 0, 0], (30, 1)))
+        table = table_of(logits, labels, names)
+        table.to_csv(tmp_path / f"{seed}.csv", index=False)
+    paths = [str(tmp_path / f"{seed}.csv") for seed in range(3)]
+    out = str(tmp_path / "all.csv")
+    main([*paths, "--vote", "--csv", out])
+    written = pandas.read_csv(out, dtype=str, keep_default_na=False)
+    assert written["p(007)"].astype(float).mean() > 0.6
+    assert (written["predicted"] == "007").mean() > 0.9
 
 
 def test_texts_are_voted_on():

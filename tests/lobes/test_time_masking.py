@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from method_files import ROOT
 from speech_models import SIZE, huggingface, noise
-from speechbrain_petl import Wav2Vec2, load_pretrained
+from speechbrain_petl import Augment, ClipMean, Wav2Vec2, load_pretrained
 from speechbrain_petl.lobes.time_masking import TimeMasking
+from speechbrain_petl.recipe.yaml_files import read_yaml
+from speechbrain_petl.training.cache.frozen import LEVELS, obstacle_to
 from transformers.models.wav2vec2 import modeling_wav2vec2
 
 COUNTS, DRAWS = [500, 250, 40, 9], 300
@@ -55,3 +58,15 @@ def test_in_training_alone(tmp_path):
     there = (found[0] == vector).all(dim=2)
     assert (there.sum(1) >= 10).all()
     assert not there[1, masked.tokens_of(torch.tensor(12000)) :].any()
+
+
+def test_it_cannot_be_cached():
+    """Other tokens in each epoch: neither a key of the files nor a level."""
+    for base in (ROOT / "recipes").glob("*/hparams/wav2vec2/base.yaml"):
+        assert "cache" not in read_yaml(base)
+    encoder = Wav2Vec2(SIZE, time_masking=0.05)
+    modules = {"wave_augment": Augment(), "augment": Augment()}
+    modules |= {"encoder": encoder, "pooling": ClipMean(encoder)}
+    for level in LEVELS:
+        said = obstacle_to(level, torch.nn.ModuleDict(modules), {})
+        assert said == "Wav2Vec2 takes clips of any length"

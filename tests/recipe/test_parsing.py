@@ -99,10 +99,6 @@ def test_a_method_file_below_the_base(folder):
         ),
         (["--opt_class={weight_decay: .nan}"], "weight_decay=nan: .* a number"),
         (["--petl={wrap: 5}"], "petl: wrap=5: .* a mapping there"),
-        (
-            ["--opt_class=!name:torch.optim.SGD {lr: 1}"],
-            "opt_class: !name:torch.optim.SGD .* cannot replace !name:torch.o",
-        ),
         (["--output_folder=/etc/passwd"], "output_folder=/etc/passwd is a fil"),
         (["--precision=fp16", "--device=cpu"], "fp16 needs a GPU: bf16 runs"),
         (["--device=cuda:99"], "--device=cuda:99 is not there"),
@@ -173,6 +169,31 @@ def test_run_options_are_mended(folder):
     run_opts, _ = parse(folder, "--ckpt_interval_steps=3")
     assert "ckpt_interval_minutes" in run_opts.overridden_args
     assert run_opts.ckpt_interval_minutes == 0
+
+
+def test_a_class_is_replaced_with_its_arguments(folder):
+    """Of an option, and of a method file; nothing of the old one is left."""
+    base = folder / "base.yaml"
+    text = base.read_text() + "scheduler: !name:speechbrain_petl.cosine\n"
+    base.write_text(text + "brain:\n    scheduler: !ref <scheduler>\n")
+    schedule = "!name:speechbrain_petl.warmup_multistep {start: 5}"
+    options = [
+        "--opt_class=!name:torch.optim.SGD {lr: 1, momentum: 0.9}",
+        f"--scheduler={schedule}",
+    ]
+    _, settings = parse(folder, *options)
+    assert settings["opt_class"].tag.value == "!name:torch.optim.SGD"
+    assert settings["opt_class"] == {"lr": 1, "momentum": 0.9}
+    for made in (settings["scheduler"], settings["brain"]["scheduler"]):
+        assert made.tag.value == "!name:speechbrain_petl.warmup_multistep"
+        assert made == {"start": 5}
+    (folder / "own.yaml").write_text(f"method: own\nscheduler: {schedule}\n")
+    _, settings = parse(folder, "--scheduler={step: 2}", method="own.yaml")
+    assert settings["scheduler"] == {"start": 5, "step": 2}
+    assert base.read_text().startswith(text)  # as it was
+    _, settings = parse(folder, "--scheduler={eta: 1}")
+    assert settings["scheduler"].tag.value == "!name:speechbrain_petl.cosine"
+    assert settings["scheduler"] == {"eta": 1}
 
 
 @pytest.mark.parametrize("value", ["5", "Linear", "", "True"])

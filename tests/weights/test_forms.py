@@ -1,7 +1,10 @@
 """Checkpoints as people have them: prefixes, other inputs, other models."""
 
 import json
+from argparse import Namespace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from checkpoints import (
@@ -14,6 +17,8 @@ from checkpoints import (
     transformers_4,
 )
 from speechbrain_petl.lobes.ast import AST
+from speechbrain_petl.lobes.beats import BEATs
+from speechbrain_petl.lobes.wav2vec2 import Wav2Vec2
 from speechbrain_petl.lobes.whisper import Whisper
 from speechbrain_petl.weights.loading import load_pretrained, save_pretrained
 from speechbrain_petl.weights.positions import axes_of, resize_positions
@@ -79,12 +84,54 @@ def test_what_is_around_the_names_is_taken_away(
     assert same(load_pretrained(AST(SIZE), tmp_path / "a.pth"), encoder)
 
 
-def test_encoders_of_speech_too(tmp_path):
-    whisper = randomise(Whisper((32, 2, 2)))
-    around = before("module._orig_mod.", whisper.state_dict())
-    torch.save(around, tmp_path / "whisper.pt")
-    loaded = load_pretrained(Whisper((32, 2, 2)), tmp_path / "whisper.pt")
-    assert same(loaded, whisper)
+@pytest.mark.parametrize("around", AROUND)
+@pytest.mark.parametrize("kind", [Whisper, Wav2Vec2, BEATs])
+def test_encoders_of_speech_too(kind, around, tmp_path):
+    theirs = randomise(kind((32, 2, 2)))
+    torch.save(AROUND[around](theirs.state_dict()), tmp_path / "a.pt")
+    assert same(load_pretrained(kind((32, 2, 2)), tmp_path / "a.pt"), theirs)
+
+
+def test_two_models_of_speech_are_refused(tmp_path):
+    state = Whisper((32, 2, 2)).state_dict()
+    both = {**before("model.", state), **before("ema.", state)}
+    torch.save(both, tmp_path / "both.pth")
+    encoder = Whisper((32, 2, 2))
+    refusal(tmp_path, "two models", "ema. and model.", encoder=encoder)
+
+
+@pytest.mark.parametrize("word", ["_fsdp_wrapped_", "_checkpoint_wrapped_"])
+def test_words_inside_the_names(word, hf, encoder, tmp_path):
+    inside = f"layers.0.{word}module."
+    state = hf.state_dict().items()
+    state = {k.replace("layers.0.", inside): v for k, v in state}
+    torch.save(before(f"{word}module.", state), tmp_path / "a.pth")
+    assert same(load_pretrained(AST(SIZE), tmp_path), encoder)
+
+
+def test_weights_in_several_files(hf, encoder, tmp_path):
+    """As Hugging Face writes what is large: an index, and shards."""
+    hf.save_pretrained(tmp_path, max_shard_size="50KB")
+    shards = sorted(tmp_path.glob("model-*-of-*.safetensors"))
+    assert len(shards) > 3 and not (tmp_path / "model.safetensors").exists()
+    assert same(load_pretrained(AST(SIZE), tmp_path), encoder)
+    index = tmp_path / "model.safetensors.index.json"
+    assert same(load_pretrained(AST(SIZE), index), encoder)
+    shards[1].unlink()
+    refusal(tmp_path, f"{shards[1]} is missing, which an index names")
+    index.write_text("{}")
+    refusal(tmp_path, "index.json names no files of weights")
+
+
+def test_old_weights_in_several_files(hf, encoder, tmp_path):
+    state, named = list(hf.state_dict().items()), {}
+    for number, part in enumerate((state[:9], state[9:]), 1):
+        name = f"pytorch_model-0000{number}-of-00002.bin"
+        torch.save(dict(part), tmp_path / name)
+        named |= dict.fromkeys(dict(part), name)
+    index = tmp_path / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": named}))
+    assert same(load_pretrained(AST(SIZE), tmp_path), encoder)
 
 
 LOOPS = {  # what they save around a state dict
@@ -99,6 +146,12 @@ LOOPS = {  # what they save around a state dict
     "with another head": lambda state: {
         "backbone": state,
         "head": {"weight": torch.ones(5, 48)},
+    },
+    "with its options and figures": lambda state: {
+        "model": state,
+        "args": Namespace(lr=0.1, output=Path("runs")),
+        "best": np.float64(0.5),
+        "history": np.arange(3, dtype="float32"),
     },
     "AveragedModel": lambda state: {
         "n_averaged": torch.tensor(3),
@@ -155,6 +208,14 @@ def test_all_of_config_that_changes_the_function(key, tmp_path):
     config = {**json.loads(file.read_text()), key: STATED[key]}
     file.write_text(json.dumps(config))
     refusal(tmp_path, "model.safetensors", f"{key}={STATED[key]!r}")
+
+
+def test_an_epsilon_of_its_own(tmp_path):
+    """Refused by the option that takes it."""
+    hf = ASTForAudioClassification(hf_config(layer_norm_eps=1e-3))
+    hf.save_pretrained(tmp_path)
+    refusal(tmp_path, "layer_norm_eps=0.001", "`epsilon: 0.001`")
+    assert load_pretrained(AST(SIZE, epsilon=1e-3), tmp_path).norm.eps == 1e-3
 
 
 def test_ours_state_their_heads(tmp_path):

@@ -1,5 +1,6 @@
 """Where weights are found, and what is said where they are not."""
 
+import json
 from pathlib import Path
 
 import huggingface_hub
@@ -12,6 +13,7 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
+from safetensors.torch import save_file
 from speechbrain_petl.lobes.ast import AST
 from speechbrain_petl.weights.loading import load_pretrained, save_pretrained
 
@@ -84,7 +86,8 @@ class Dangerous:
 
 def test_a_pickle_is_not_executed(tmp_path):
     torch.save({"model": Dangerous()}, tmp_path / "weights.pt")
-    message = refusal(tmp_path, "weights.pt", "more than tensors")
+    named = "more than tensors, such as "
+    message = refusal(tmp_path, "weights.pt", named, "state dict alone")
     assert "trust" not in message
 
 
@@ -124,6 +127,21 @@ def test_an_old_repository_has_a_bin(encoder, tmp_path, monkeypatch):
     torch.save(encoder.state_dict(), tmp_path / "pytorch_model.bin")
     serve(monkeypatch, tmp_path)
     assert same(load_pretrained(AST(SIZE), "MIT/ast"), encoder)
+
+
+def test_a_repository_of_several_files(encoder, tmp_path, monkeypatch):
+    state = list(encoder.state_dict().items())
+    names = [f"model-0000{n}-of-00002.safetensors" for n in (1, 2)]
+    for name, part in zip(names, (state[:9], state[9:])):
+        save_file({k: v.contiguous() for k, v in part}, tmp_path / name)
+    named = {k: names[number > 8] for number, (k, _) in enumerate(state)}
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": named}))
+    calls = []
+    serve(monkeypatch, tmp_path, calls)
+    assert same(load_pretrained(AST(SIZE), "MIT/ast"), encoder)
+    fetched = ["model.safetensors", index.name, *names]
+    assert [name for _, name, _ in calls][:4] == fetched
 
 
 def test_offline_without_a_cached_file(tmp_path, monkeypatch):
