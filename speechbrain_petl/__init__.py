@@ -12,6 +12,7 @@ _MODULES = {  # module -> the public names that are defined there
     "adapters.blocks": "Bottleneck",
     "adapters.convolution": "ConformerConvolution Convpass",
     "adapters.dora": "DoRA",
+    "adapters.fusion": "AdapterFusion",
     "adapters.ia3": "IA3",
     "adapters.lora": "LoRA",
     "adapters.mixer": "Shared TokenMixer",
@@ -29,6 +30,7 @@ _MODULES = {  # module -> the public names that are defined there
     "inference.classifier": "AudioClassifier",
     "inference.pretrained": "load_pretrained",
     "lobes.ast": "AST",
+    "lobes.attentive": "AttentivePooling",
     "lobes.augment": (
         "Augment Mixup RandomGain SpecAugment SpectrogramNoise TimeShift"
     ),
@@ -36,7 +38,8 @@ _MODULES = {  # module -> the public names that are defined there
     "lobes.clip_mean": "ClipMean",
     "lobes.fbank": "Fbank",
     "lobes.log_mel": "LogMel",
-    "lobes.pooling": "NormLinear Pooling",
+    "lobes.pooling": "NormLinear Pooling embedding_dim",
+    "lobes.prototypes": "BinaryPrototypes Prototypes",
     "lobes.sequence": "SequenceDecoder TimeSteps",
     "lobes.wav2vec2": "Wav2Vec2",
     "lobes.waveform": "Waveform",

@@ -8,8 +8,10 @@ import torch
 import speechbrain as sb
 from speechbrain.utils.logger import get_logger
 
+from ..adapters.adapted import AdaptedEncoder
 from ..data.mixing import mixed_clips
 from ..errors import InputError, check_choice
+from ..weights.fused_adapters import load_fused
 from .averaging import keep_average, load_average
 from .cache.cached import cached_clips
 from .calibration import temperature_on
@@ -81,7 +83,11 @@ class PETLBrain(ResumableBrain):
         super().__init__(modules, **kwargs)
         self.learned = []  # names of the modules that train
         for name, module in self.modules.items():
-            if any(p.requires_grad for p in module.parameters()):
+            if isinstance(module, AdaptedEncoder):
+                load_fused(module)
+            trains = any(p.requires_grad for p in module.parameters())
+            # an encoder also where all of it is frozen: its base has a hash
+            if trains or isinstance(module, AdaptedEncoder):
                 self.learned.append(name)
                 self.checkpointer.add_recoverable(name, module)
         self.metrics = StageMetrics(metrics, self.device)
