@@ -60,12 +60,13 @@ class AdapterFusion(nn.Module):
         )
         factory_kwargs = device_and_dtype(target_module)
         self.query = nn.Linear(dim, dim, **factory_kwargs)
-        self.key = nn.Linear(dim, dim, **factory_kwargs)
+        # the same number at all adapters would change nothing
+        self.key = nn.Linear(dim, dim, bias=False, **factory_kwargs)
         self.value = nn.Linear(dim, dim, bias=False, **factory_kwargs)
         nn.init.eye_(self.value.weight)
         for linear in (self.query, self.key):
             nn.init.normal_(linear.weight, std=0.02)
-            nn.init.zeros_(linear.bias)
+        nn.init.zeros_(self.query.bias)
         self.scale = scale
 
     def forward(self, x, *args, **kwargs):

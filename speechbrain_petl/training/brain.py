@@ -83,13 +83,7 @@ class PETLBrain(ResumableBrain):
         super().__init__(modules, **kwargs)
         self.learned = []  # names of the modules that train
         for name, module in self.modules.items():
-            if isinstance(module, AdaptedEncoder):
-                load_fused(module)
-            trains = any(p.requires_grad for p in module.parameters())
-            # an encoder also where all of it is frozen: its base has a hash
-            if trains or isinstance(module, AdaptedEncoder):
-                self.learned.append(name)
-                self.checkpointer.add_recoverable(name, module)
+            self._keep_what_trains(name, module)
         self.metrics = StageMetrics(metrics, self.device)
         self.record = Record()
         self.checkpointer.add_recoverable("metrics", self.metrics)
@@ -105,6 +99,15 @@ class PETLBrain(ResumableBrain):
         self.train_logger, self.test_on = train_logger, test_on
         self.cache = (cache, cache_folder)
         self.scored = []  # what counts once the loss is known
+
+    def _keep_what_trains(self, name, module):
+        adapted = isinstance(module, AdaptedEncoder)
+        if adapted:
+            load_fused(module)
+        # an encoder also where all of it is frozen: its base has a hash
+        if adapted or any(p.requires_grad for p in module.parameters()):
+            self.learned.append(name)
+            self.checkpointer.add_recoverable(name, module)
 
     def train_and_test(self, epoch_counter, datasets, loader, result, path):
         """Train, restore the chosen checkpoint, test, write the result.

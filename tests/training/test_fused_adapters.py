@@ -32,7 +32,7 @@ CPU = {"device": "cpu"}
 
 def adapted_run(folder, block=SMALL, train=TRAIN, seed=0, **options):
     """An encoder with adapters that say something, as a run leaves it."""
-    torch.manual_seed(1)
+    torch.manual_seed(ord(folder.name[0]))
     adapter = partial(Adapter, block=block)
     adapted = AdaptedEncoder(tiny_ast(seed, **options), {SITE: adapter}, train)
     for n, p in adapted.named_parameters():
@@ -97,14 +97,14 @@ def test_the_attention_trains_alone(block, tmp_path):
     load_fused(encoder)
     before = copy.deepcopy(encoder.state_dict())
     trained = {n: p for n, p in encoder.named_parameters() if p.requires_grad}
-    assert sum(p.numel() for p in trained.values()) == 2 * (3 * 32**2 + 64) + 64
+    assert sum(p.numel() for p in trained.values()) == 2 * (3 * 32**2 + 32) + 64
     optimiser, moved = torch.optim.AdamW(trained.values(), lr=0.01), set()
     for _ in range(2):
         optimiser.zero_grad()
         encoder(spectrograms()).square().sum().backward()
         moved |= {n for n, p in trained.items() if p.grad.count_nonzero()}
         optimiser.step()
-    assert moved >= {n for n in trained if "key.bias" not in n}
+    assert moved == trained.keys()
     for name, value in encoder.state_dict().items():
         if name not in trained:
             assert torch.equal(value, before[name]), name

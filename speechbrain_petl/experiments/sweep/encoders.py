@@ -2,8 +2,8 @@
 
 An encoder is a folder of method files with a base.yaml of another encoder than
 the plain one's, or a size of one of these: ``ast`` (the plain files), ``whisper``
-(``hparams/whisper``), ``whisper_small``, or the size's own name where only one
-encoder has it.
+(``hparams/whisper``), ``whisper_small``; sizes with names of two words, such as
+``hubert_large``, go by these.
 """
 
 import pydoc
@@ -58,7 +58,8 @@ def encoders_of(hparams):
     """
     hparams, seen = Path(hparams), set()
     families, sizes = {}, {}
-    for path in sorted(hparams.glob(f"**/{BASE}"), key=lambda p: len(p.parts)):
+    bases = hparams.glob(f"**/{BASE}")
+    for path in sorted(bases, key=lambda p: (len(p.parts), p)):
         node = read_yaml(path).get("encoder")
         made = str(tag_of(node) or "").removeprefix("!new:")
         if not made or made in seen:  # another protocol of the same encoder
@@ -68,10 +69,9 @@ def encoders_of(hparams):
         name = folder or made.rpartition(".")[2].lower()
         families[name] = Encoder(folder)
         for size, options in _sizes(made, node):
-            sizes.setdefault(f"{name}_{size}", []).append((folder, options))
-            sizes.setdefault(size, []).append((folder, options))
-    own = {n: Encoder(*s[0]) for n, s in sizes.items() if len(s) == 1}
-    return {**own, **families}
+            own = size if "_" in size else f"{name}_{size}"
+            sizes.setdefault(own, Encoder(folder, options))
+    return families | {n: s for n, s in sizes.items() if n not in families}
 
 
 def _sizes(made, node):
