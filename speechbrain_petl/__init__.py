@@ -13,6 +13,7 @@ _MODULES = {  # module -> the public names that are defined there
     "adapters.convolution": "ConformerConvolution Convpass",
     "adapters.dora": "DoRA",
     "adapters.eva": "eva_start",
+    "adapters.fusion": "AdapterFusion",
     "adapters.ia3": "IA3",
     "adapters.look_aside": "LookAside",
     "adapters.lora": "LoRA",
@@ -34,6 +35,7 @@ _MODULES = {  # module -> the public names that are defined there
     "inference.classifier": "AudioClassifier",
     "inference.pretrained": "load_pretrained",
     "lobes.ast": "AST",
+    "lobes.attentive": "AttentivePooling",
     "lobes.augment": (
         "Augment Mixup RandomGain SpecAugment SpectrogramNoise TimeShift"
     ),
@@ -42,7 +44,8 @@ _MODULES = {  # module -> the public names that are defined there
     "lobes.fbank": "Fbank",
     "lobes.log_mel": "LogMel",
     "lobes.mel_db": "MelDB",
-    "lobes.pooling": "NormLinear Pooling",
+    "lobes.pooling": "NormLinear Pooling embedding_dim",
+    "lobes.prototypes": "BinaryPrototypes Prototypes",
     "lobes.sequence": "SequenceDecoder TimeSteps",
     "lobes.vit": "ViT",
     "lobes.wav2vec2": "Wav2Vec2",

@@ -17,7 +17,7 @@ COMMANDS = {  # name -> its module, and what it does
     ),
     "sweep": (
         "experiments.sweep.command",
-        "run methods x folds x seeds (x shots) of a recipe, here or on Slurm",
+        "run encoders x methods x folds x seeds of a recipe, here or on Slurm",
     ),
     "search": (
         "experiments.search.command",
@@ -46,6 +46,10 @@ COMMANDS = {  # name -> its module, and what it does
     "share": (
         "inference.commands.share",
         "a finished run to an adapter folder, and to the Hugging Face hub",
+    ),
+    "merge": (
+        "inference.commands.merge",
+        "the mean of what several runs have learned, as one adapter",
     ),
     "deploy": (
         "inference.commands.deploy",

@@ -23,6 +23,7 @@ from speechbrain_petl import (
     InputError,
     PETLBrain,
     create_experiment_directory,
+    embedding_dim,
     load_pretrained,
     load_pretrained_head,
     parse_recipe,
@@ -156,7 +157,8 @@ def main(argv):
     batches = {"batch_size": None} if packed else {"collate_fn": PaddedBatch}
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
-    classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))
+    dim = embedding_dim(hparams["encoder"], hparams["pooling"])
+    classifier = hparams["classifier"](dim, len(labels))
     if hparams["pretrained_head"] and hparams["source"]:
         load_pretrained_head(classifier, hparams["source"])
     brain = AudioSetBrain(

@@ -15,6 +15,7 @@ from speechbrain_petl import (
     PETLBrain,
     class_weights,
     create_experiment_directory,
+    embedding_dim,
     load_pretrained,
     parse_recipe,
     run_main,
@@ -77,7 +78,8 @@ def main(argv):
     datasets, labels = dataio_prep(hparams)
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
-    classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))
+    dim = embedding_dim(hparams["encoder"], hparams["pooling"])
+    classifier = hparams["classifier"](dim, len(labels))
     brain = AccentsBrain(
         {**hparams["modules"], "encoder": encoder, "classifier": classifier},
         metrics={

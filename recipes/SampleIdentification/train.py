@@ -17,6 +17,7 @@ from speechbrain_petl import (
     InputError,
     PETLBrain,
     create_experiment_directory,
+    embedding_dim,
     load_pretrained,
     parse_recipe,
     run_main,
@@ -79,7 +80,8 @@ def main(argv):
     datasets, labels = dataio_prep(hparams)
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
-    classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))
+    dim = embedding_dim(hparams["encoder"], hparams["pooling"])
+    classifier = hparams["classifier"](dim, len(labels))
     brain = SamplesBrain(
         {**hparams["modules"], "encoder": encoder, "classifier": classifier},
         metrics={"top-1": PerFile(top), "top-5": PerFile(partial(top, k=5))},

@@ -15,6 +15,7 @@ from speechbrain_petl import (
     PETLBrain,
     classification_datasets,
     create_experiment_directory,
+    embedding_dim,
     later,
     load_pretrained,
     parse_recipe,
@@ -68,7 +69,8 @@ def main(argv):
     datasets, labels = dataio_prep(hparams)
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
-    classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))
+    dim = embedding_dim(hparams["encoder"], hparams["pooling"])
+    classifier = hparams["classifier"](dim, len(labels))
     brain = UrbanSound8kBrain(
         {**hparams["modules"], "encoder": encoder, "classifier": classifier},
         metrics={"accuracy": later(ACCURACY, len(labels), average="micro")},

@@ -87,10 +87,11 @@ class AdaptedEncoder(nn.Module):
                 parameter.requires_grad_(required)
         self.encoder = encoder
         self.sites = sorted(sites)
+        self.instead = None  # computes what the encoder would: training/cache
 
     def forward(self, *args, **kwargs):
         """Whatever the encoder computes, adapted."""
-        return self.encoder(*args, **kwargs)
+        return (self.instead or self.encoder)(*args, **kwargs)
 
     def train(self, mode=True):
         """As ``torch.nn.Module.train``, but a frozen BatchNorm stays frozen."""

@@ -75,7 +75,7 @@ class Adapter(nn.Module):
         if self.residual == AROUND and where != "before":
             raise InputError(f"Adapter: residual={AROUND!r} is for before")
         dim = dim or WHERE[where](target_module)
-        self.block = _build(block, target_module, dim)
+        self.block = build_block(block, target_module, dim)
         self.scale = scale
         # saves a pass over all tokens where there is nothing to scale
         self.scaled = learn_scale or scale != 1.0
@@ -109,8 +109,29 @@ class Adapter(nn.Module):
         return change
 
 
-def _build(block, module, dim):
-    """Make a block in the device and dtype of a module."""
+def build_block(block, module, dim):
+    """Make a block in the device and dtype of a module.
+
+    Arguments
+    ---------
+    block : callable
+        Takes ``dim`` and returns the block.
+    module : torch.nn.Module
+        What it adapts.
+    dim : int
+        Width of the tokens.
+
+    Returns
+    -------
+    torch.nn.Module
+        The block.
+
+    Example
+    -------
+    >>> from speechbrain_petl.adapters.blocks import Bottleneck
+    >>> type(build_block(Bottleneck, nn.Linear(32, 32), 32)).__name__
+    'Bottleneck'
+    """
     if isinstance(block, nn.Module):
         raise InputError(
             f"block={type(block).__name__}(...) is one module, and every site "

@@ -1,7 +1,11 @@
-"""A probe that reads all layers, as in https://arxiv.org/abs/2105.01051."""
+"""Probes that read all layers.
+
+https://arxiv.org/abs/2105.01051, and the gates of https://arxiv.org/abs/2602.16305.
+"""
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from ..errors import InputError
 from .sites import first_of
@@ -19,6 +23,9 @@ class WeightedLayers(nn.Module):
         The pretrained blocks, each (batch, token, dim) -> same, or to a tuple
         that starts with it. A stack that leaves tokens out between them says
         so by ``keeps_tokens = False``, and is refused.
+    normalise : bool
+        Take each token of each layer at length 1, as the gates of convex gated
+        probing do: sum_l w_l h_l / ||h_l||.
 
     Example
     -------
@@ -27,7 +34,7 @@ class WeightedLayers(nn.Module):
     torch.Size([3, 10, 32])
     """
 
-    def __init__(self, target_module):
+    def __init__(self, target_module, normalise=False):
         super().__init__()
         if not isinstance(target_module, (nn.Sequential, nn.ModuleList)):
             raise InputError(
@@ -42,6 +49,7 @@ class WeightedLayers(nn.Module):
                 "set what does so (token_merging) to 0"
             )
         self.pretrained_module = target_module
+        self.normalise = normalise
         self.logits = nn.Parameter(torch.zeros(len(target_module)))
 
     def forward(self, x, *args, **kwargs):
@@ -51,5 +59,21 @@ class WeightedLayers(nn.Module):
             self.pretrained_module, self.logits.softmax(dim=0)
         ):
             x = first_of(block(x, *args, **kwargs))
-            total = total + weight.to(x.dtype) * x
+            total = total + weight.to(x.dtype) * self._taken(x)
         return total
+
+    def layers(self, x, *args, **kwargs):
+        """What all blocks return, (batch, token, dim) to (batch, token, layer, dim)."""
+        found = []
+        for block in self.pretrained_module:
+            x = first_of(block(x, *args, **kwargs))
+            found.append(x)
+        return torch.stack(found, dim=2)
+
+    def mixed(self, layers):
+        """What ``forward`` makes of ``layers`` (batch, ..., layer, dim)."""
+        weights = self.logits.softmax(dim=0).to(layers.dtype)
+        return (weights.unsqueeze(1) * self._taken(layers)).sum(dim=-2)
+
+    def _taken(self, x):
+        return F.normalize(x, dim=-1) if self.normalise else x

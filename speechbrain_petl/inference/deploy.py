@@ -45,7 +45,7 @@ class _ClassifierGraph(nn.Module):
         # each clip (batch,)
         self.inputs = ("wavs", "wav_lens")
         if features:
-            padded = hasattr(self.mods["pooling"], "tokens_of")
+            padded = getattr(self.mods["pooling"], "tokens_of", None)
             self.inputs = ("features", "samples") if padded else ("features",)
 
     def forward(self, *inputs):

@@ -9,6 +9,7 @@ import torch
 
 from ..adapters.adapted import AdaptedEncoder
 from ..errors import InputError, check_arguments
+from ..lobes.pooling import embedding_dim
 from ..weights.adapter_files import ACTIVATION, SIZE, TEMPERATURE, load_weights
 from ..weights.kept_base import load_base
 from .building import build
@@ -125,7 +126,8 @@ class Saved:
             )
             made["encoder"] = AdaptedEncoder(encoder, **known["petl"])
             classes = len(described["labels"])
-            made["classifier"] = known["classifier"](encoder.dim, classes)
+            dim = embedding_dim(encoder, known["pooling"])
+            made["classifier"] = known["classifier"](dim, classes)
         if self.base_file:
             load_base(made["encoder"], self.base_file)
         load_weights(made, self.tensors, self.metadata, self.path)

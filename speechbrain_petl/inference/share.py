@@ -66,23 +66,10 @@ def save_adapter(source, folder, name=None, base=None, trust=False, whole=True):
         )
     encoder = saved.base(local)  # what is wrong is said before it is written
     AudioClassifier.of(saved, copy.deepcopy(encoder))
-    saved.description = sealed(
-        {"format": FORMAT, **_public(saved.description), KEPT: keeps},
-        DESCRIPTION,
-        **{WEIGHTS: digest_of(saved.tensors, saved.metadata)},
-    )
-    folder = Path(folder).expanduser()
-    if folder.is_file():
-        raise InputError(f"{folder} is a file: name a folder")
-    make_folder(folder)
-    _refuse_others(folder)
+    folder = new_folder(folder)
     weights = (Path(source).expanduser() / WEIGHTS).read_bytes()
-    (folder / DESCRIPTION).write_text(
-        json.dumps(saved.description, indent=1), encoding="utf-8"
-    )
     (folder / WEIGHTS).write_bytes(weights)
-    if keeps:
-        shutil.copyfile(kept, folder / BASE)
+    write_adapter(saved, folder)
     alone = write_stock(saved, folder, local) if whole else None
     card = model_card(saved, result, name or folder.name, len(weights), alone)
     (folder / README).write_text(card, encoding="utf-8")
@@ -90,14 +77,55 @@ def save_adapter(source, folder, name=None, base=None, trust=False, whole=True):
     return folder
 
 
-def _refuse_others(folder):
-    """What is there, such as a README.md, is not written over."""
+def write_adapter(saved, folder):
+    """Write the description, and the base that nobody else has.
+
+    Arguments
+    ---------
+    saved : speechbrain_petl.inference.saved.Saved
+        Whose learned tensors are in the folder; its description becomes the
+        one that is written.
+    folder : pathlib.Path
+        Of the adapter.
+    """
+    kept = saved.base_file
+    keeps = bool(kept and Path(kept).is_file())
+    saved.description = sealed(
+        {"format": FORMAT, **_public(saved.description), KEPT: keeps},
+        DESCRIPTION,
+        **{WEIGHTS: digest_of(saved.tensors, saved.metadata)},
+    )
+    (folder / DESCRIPTION).write_text(
+        json.dumps(saved.description, indent=1), encoding="utf-8"
+    )
+    if keeps:
+        shutil.copyfile(kept, folder / BASE)
+
+
+def new_folder(folder):
+    """Make the folder of an adapter; what is there is not written over.
+
+    Arguments
+    ---------
+    folder : str or os.PathLike
+        A new one, or that of an adapter.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+    """
+    folder = Path(folder).expanduser()
+    if folder.is_file():
+        raise InputError(f"{folder} is a file: name a folder")
+    make_folder(folder)
     there = sorted(p.name for p in folder.iterdir() if p.name[0] != ".")
     if there and DESCRIPTION not in there:
         raise InputError(
             f"{folder} holds {', '.join(there[:3])} and no {DESCRIPTION}: name "
             "a new folder, or that of an adapter"
         )
+    return folder
 
 
 def push(folder, repository, private=False):
@@ -176,4 +204,19 @@ def _public(description):
         # .../snapshots/<revision>/<file>
         found = (Path(f).parent.name for f in cached if isinstance(f, str))
         revision = next(found, None)
-    return {**description, "source": source, "revision": revision}
+    public = _with_names({**description, "source": source})
+    return {**public, "revision": revision}
+
+
+def _with_names(tree):
+    """Runs whose adapters are fused, which the adapter holds, by their names."""
+    if isinstance(tree, list):
+        return [_with_names(item) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    return {
+        key: [Path(run).name for run in value]
+        if key == "runs" and isinstance(value, list)
+        else _with_names(value)
+        for key, value in tree.items()
+    }

@@ -13,6 +13,7 @@ import torch
 
 from speechbrain.dataio.encoder import CategoricalEncoder
 
+from ..lobes.pooling import embedding_dim
 from ..recipe.settings import HYPERPARAMS
 from .description import NAME, NEW
 from .embed import Embedding
@@ -78,7 +79,8 @@ def write_stock(saved, folder, base=None):
     labels.update_from_iterable(described["labels"])
     labels.save(folder / WHOLE[2])
     place = folder.absolute()
-    text = stock_yaml(described, saved.activation, whole.dim, module, place)
+    dim = embedding_dim(whole, modules["pooling"])
+    text = stock_yaml(described, saved.activation, dim, module, place)
     (folder / HYPERPARAMS).write_text(text, encoding="utf-8")
     return module is not None
 

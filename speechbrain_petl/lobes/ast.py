@@ -215,6 +215,10 @@ class AST(PlainAST):
             return self.norm(checkpointed(blocks, x, level=level))
         return self.norm(blocks(x))
 
+    def finish(self, x):
+        """What the blocks return to tokens, both (batch, token, dim)."""
+        return self.norm(x)
+
     def embed(self, spectrogram):
         """As ``PlainAST``, without the patches that a step leaves out."""
         x = self.patch_drop(super().embed(spectrogram))

@@ -111,6 +111,10 @@ class BEATs(nn.Module):
         x = self.encoder.feature_projection(x)
         return self.encoder.transformer(x, mask)
 
+    def finish(self, x):
+        """What the layers return to tokens, both (batch, token, dim)."""
+        return self.encoder.transformer.finish(x)
+
     def tokens_of(self, samples):
         """Tokens of each clip (batch,), of one patch of frames at least."""
         frames = (samples.round().long() - self.window) // self.hop + 1

@@ -46,9 +46,38 @@ class ClipMean(nn.Module):
 
         Without ``samples``, the mean is over all tokens.
         """
-        if samples is None:
+        mask = own_tokens(self.tokens_of, tokens, samples)
+        if mask is None:
             return tokens.mean(dim=1)
-        mask = token_mask(self.tokens_of(samples), tokens.shape[1])
         mask = mask.unsqueeze(2)
         total = tokens.masked_fill(~mask, 0).sum(dim=1)
         return total / mask.sum(dim=1)
+
+
+def own_tokens(tokens_of, tokens, samples):
+    """Which tokens of a padded batch are the clips' own.
+
+    Arguments
+    ---------
+    tokens_of : callable or None
+        Samples (batch,) to tokens (batch,); None where no clip is padded.
+    tokens : torch.Tensor
+        (batch, token, dim)
+    samples : torch.Tensor or None
+        Of each clip (batch,).
+
+    Returns
+    -------
+    torch.Tensor or None
+        True where a token is a clip's own (batch, token); None for all.
+
+    Example
+    -------
+    >>> import torch
+    >>> own_tokens(lambda n: n // 2, torch.zeros(2, 3, 8), torch.tensor([6, 2]))
+    tensor([[ True,  True,  True],
+            [ True, False, False]])
+    """
+    if tokens_of is None or samples is None:
+        return None
+    return token_mask(tokens_of(samples), tokens.shape[1])

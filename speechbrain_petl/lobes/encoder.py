@@ -15,6 +15,9 @@ encoders, and so is any other module that keeps to the following.
   tokens leave padding out. An attention asks ``mask_of(x)`` for its mask,
   prompts and prefixes included; or it gets one as an argument, of a last
   dimension that is the number of tokens, so that these can lengthen it.
+- If something follows the stack of layers, or nothing does: ``finish(x)`` makes
+  tokens of what the stack returns. A probe that reads all layers can then be
+  trained on what is cached of them.
 - Weights are loaded with ``load_pretrained(encoder, source)``; if the file has
   other names, ``translate(state, metadata)`` returns the encoder's own.
 

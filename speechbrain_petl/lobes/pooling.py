@@ -96,3 +96,30 @@ class NormLinear(nn.Sequential):
     def __init__(self, dim, classes, epsilon=1e-5):
         norm = nn.LayerNorm(dim, eps=epsilon)
         super().__init__(norm, nn.Linear(dim, classes))
+
+
+def embedding_dim(encoder, pooling):
+    """The width of what a pooling makes, which the classifier takes.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        With a ``dim``.
+    pooling : torch.nn.Module
+        With a ``dim`` of its own, unless that is the encoder's.
+
+    Returns
+    -------
+    int
+        Of the embedding.
+
+    Example
+    -------
+    >>> from speechbrain_petl import AST, BinaryPrototypes
+    >>> encoder = AST((32, 2, 2), frames=64)
+    >>> embedding_dim(encoder, Pooling())
+    32
+    >>> embedding_dim(encoder, BinaryPrototypes(encoder, 40))
+    40
+    """
+    return getattr(pooling, "dim", encoder.dim)

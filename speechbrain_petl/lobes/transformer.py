@@ -87,6 +87,10 @@ class Transformer(nn.Module):
             x = self.layer_norm(x)
         bias = None if self.positions is None else (self.positions(length),)
         x = self._run(self.dropout(x), mask, attention_mask, bias)
+        return self.finish(x)
+
+    def finish(self, x):
+        """What the layers return to tokens, both (batch, token, dim)."""
         return x if self.layer_norm_first else self.layer_norm(x)
 
     def _run(self, x, mask, attention_mask, position_bias):

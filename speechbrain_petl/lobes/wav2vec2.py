@@ -123,6 +123,10 @@ class Wav2Vec2(nn.Module):
             x = self.time_masking(x, counts)
         return self.encoder.transformer(x, mask)
 
+    def finish(self, x):
+        """What the layers return to tokens, both (batch, token, dim)."""
+        return self.encoder.transformer.finish(x)
+
     def tokens_of(self, samples):
         """Tokens of each clip (batch,); at least one."""
         return _convolved(_at_least_one(samples), CONVOLUTIONS)

@@ -106,6 +106,10 @@ class Whisper(nn.Module):
             mask = token_mask(self.tokens_of(samples), x.shape[1])
         return self.norm(run_blocks(self, x, mask))
 
+    def finish(self, x):
+        """What the blocks return to tokens, both (batch, token, dim)."""
+        return self.norm(x)
+
     def embed(self, spectrogram, samples=None):
         """What the blocks take (batch, token, dim), with positions."""
         x = spectrogram.transpose(1, 2)

@@ -119,7 +119,9 @@ def _refuse_another_kind(key, value, default, base_file):
             f"{tag_of(default)} there, give another class, by !new: or !name:"
         )
     kind = next((k for k in KINDS if isinstance(default, k)), None)
-    if kind is None or isinstance(value, TaggedScalar):
+    # another class, with no arguments or with a list of them
+    whole = isinstance(value, TaggedScalar) or isinstance(value, list) and made
+    if kind is None or whole and tag_of(value):
         return
     if kind is dict and isinstance(value, dict):
         for name, inner in value.items():

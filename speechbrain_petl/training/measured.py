@@ -3,7 +3,7 @@
 import shlex
 import sys
 
-from ..adapters.adapted import count_parameters
+from ..adapters.adapted import AdaptedEncoder, count_parameters
 from ..recipe.experiment import NOTES
 from .device import device_name, peak_memory
 
@@ -37,6 +37,15 @@ def measured(brain):
         "processes": brain.processes,
         "debug": brain.debug,
         "command": shlex.join(sys.argv),
+        "encoder_class": _encoder_class(brain.raw_modules),
         "notes": list(NOTES.texts),  # what prepare.py has warned of
         "history": brain.record.history,
     }
+
+
+def _encoder_class(modules):
+    """The name of the class, without the method around it; None if there is none."""
+    found = next(
+        (m for m in modules.values() if isinstance(m, AdaptedEncoder)), None
+    )
+    return found and type(found.encoder).__name__

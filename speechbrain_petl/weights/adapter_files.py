@@ -47,14 +47,31 @@ def save_weights(path, modules, activation="softmax", temperature=1.0):
     """
     metadata = {"format": FORMAT, ACTIVATION: activation}
     metadata[TEMPERATURE] = repr(temperature)
-    tensors = {}
-    for name, module in modules.items():
-        for key, value in _once(_learned(module)).items():
-            tensors[f"{name}.{key}"] = value.detach().cpu().contiguous()
+    tensors = {n: _once(_learned(module)) for n, module in modules.items()}
     if hasattr(modules.get("encoder"), "adapter_state"):
         metadata |= fingerprint(modules["encoder"])
+    write_weights(path, tensors, metadata)
+
+
+def write_weights(path, tensors, metadata):
+    """Write what ``read_weights`` returns.
+
+    Arguments
+    ---------
+    path : str or os.PathLike
+        The file.
+    tensors : dict
+        Name of the module -> name -> tensor.
+    metadata : dict
+        Of str.
+    """
+    flat = {
+        f"{module}.{name}": value.detach().cpu().contiguous()
+        for module, state in tensors.items()
+        for name, value in state.items()
+    }
     # save_file would make it readable to its owner alone
-    Path(f"{path}.part").write_bytes(save(tensors, metadata))
+    Path(f"{path}.part").write_bytes(save(flat, metadata))
     os.replace(f"{path}.part", path)
 
 
@@ -162,13 +179,15 @@ def load_weights(modules, tensors, metadata, source):
     _check_base(encoder, metadata, source)
 
 
-def fingerprint(encoder):
+def fingerprint(encoder, learned=None):
     """Hash and size of the weights that an adapter needs and does not hold.
 
     Arguments
     ---------
     encoder : AdaptedEncoder
         With the base's weights.
+    learned : set of str, optional
+        Names that are none of the base's; by default what it has learned.
 
     Returns
     -------
@@ -176,7 +195,7 @@ def fingerprint(encoder):
         Of str: SHA-256 of names, shapes and values; number of parameters.
     """
     digest, size = hashlib.sha256(), 0
-    learned = encoder.adapter_state()
+    learned = encoder.adapter_state() if learned is None else learned
     for name, value in sorted(encoder.state_dict().items()):
         if name not in learned:
             _add(digest, name, value)

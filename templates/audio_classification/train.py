@@ -20,6 +20,7 @@ from speechbrain_petl import (
     PETLBrain,
     class_weights,
     create_experiment_directory,
+    embedding_dim,
     load_pretrained,
     parse_recipe,
     run_main,
@@ -133,7 +134,8 @@ def adapt(argv):
     )
     datasets, labels = dataio_prep(hparams)
     adapted = AdaptedEncoder(encoder, **hparams["petl"])
-    classifier = hparams["classifier"](encoder.dim, len(labels))
+    dim = embedding_dim(encoder, hparams["pooling"])
+    classifier = hparams["classifier"](dim, len(labels))
     metrics = metrics_of(tagging)
     brain = SoundBrain(
         {**hparams["modules"], "encoder": adapted, "classifier": classifier},

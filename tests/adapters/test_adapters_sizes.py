@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 import torch
 from adapter_methods import FFN, LATER_BLOCKS, MHSA, beside
-from method_files import ROOT, petl_of
+from method_files import ROOT, petl_of, pooling_of
 from method_sizes import EXPECTED, PROMPT, SPEECH
 from speechbrain_petl.adapters.adapted import AdaptedEncoder, count_parameters
 from speechbrain_petl.adapters.convolution import ConformerConvolution, Convpass
@@ -44,18 +44,21 @@ OTHERS = {
 }
 
 
-def trained_on_ast_base(petl):
+def trained_on_ast_base(petl, path=None):
     """Trainable parameters, without the memory."""
     with torch.device("meta"):
-        adapted = AdaptedEncoder(AST("base384"), **petl)
-    return count_parameters(adapted)[0]
+        encoder = AST("base384")
+        pooling = path and pooling_of(path, encoder)
+        adapted = AdaptedEncoder(encoder, **petl)
+    both = torch.nn.ModuleList([adapted, pooling or torch.nn.Identity()])
+    return count_parameters(both)[0]
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_method_files(name):
     """As the design's table says."""
     path = (HPARAMS / f"{name}.yaml").relative_to(ROOT)
-    assert trained_on_ast_base(petl_of(path)) == EXPECTED[name]
+    assert trained_on_ast_base(petl_of(path), path) == EXPECTED[name]
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -1,5 +1,7 @@
 """Every method file of the repository, and what is known of its method."""
 
+import pydoc
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +17,9 @@ MOVED_AT_START = {
     "prompt_deep",
     "prompt_shallow",
     "weighted_layers",
+    "gated_probe",
 }
+OF_THE_POOLING = "\npetl:\n    train: []\n"  # of a method whose pooling learns
 # folders of method files -> the encoder whose sites they name
 ENCODERS = {
     **{"wav2vec2": "speech", "beats": "speech", "whisper": "whisper"},
@@ -37,8 +41,17 @@ def method_files():
 
 def petl_of(path):
     """The arguments of AdaptedEncoder that a method file gives, made anew."""
+    return {"wrap": {}, **load_hyperpyyaml(petl_text(path))["petl"]}
+
+
+def pooling_of(path, encoder):
+    """The pooling that a method file names in its own place; None if none."""
     text = (ROOT / path).read_text(encoding="utf-8")
-    return {"wrap": {}, **load_hyperpyyaml(text)["petl"]}
+    found = re.search(r"\npooling: !new:(\S+) \[!ref <encoder>(.*)]", text)
+    if not found:
+        return None
+    numbers = [int(word) for word in found[2].split(",")[1:]]
+    return pydoc.locate(found[1])(encoder, *numbers)
 
 
 def petl_text(path):
@@ -62,7 +75,7 @@ def distinct_methods(encoder="ast", besides=None):
         if encoder_of(path) != encoder:
             continue
         petl = petl_text(path)
-        if petl not in seen:
+        if petl not in seen and petl != OF_THE_POOLING:
             seen.add(petl)
             name = path.stem
             if name in methods:

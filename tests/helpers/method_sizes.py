@@ -27,6 +27,9 @@ EXPECTED = {
     "ia3": 55_296 + FINAL,
     "ssf": 204_288,
     "weighted_layers": 12 + FINAL,
+    "attentive": 768 + 2 * 768**2,
+    "protobin": 1000 * 768,
+    "gated_probe": 1000 * 768 + 12,
     "token_mixer": 92_976 + NORM + FINAL,
     # 2,232 in each Mamba and a scale; 19,212 in the projections of all
     "mambadapter": 19_212 + 12 * 2_233 + NORM + FINAL,

@@ -65,7 +65,7 @@ def check(classifier, path, features):
         inputs = wavs, wav_lens
         if features:
             inputs = (classifier.mods["fbank"](*inputs),)
-            if hasattr(classifier.mods["pooling"], "tokens_of"):
+            if getattr(classifier.mods["pooling"], "tokens_of", None):
                 inputs = (*inputs, wav_lens * samples)
         wanted = classifier.classify_batch(wavs, wav_lens)[0]
         answers.append(graph(*inputs))

@@ -19,6 +19,7 @@ from speechbrain_petl import (
     PETLBrain,
     classification_datasets,
     create_experiment_directory,
+    embedding_dim,
     later,
     load_pretrained,
     parse_recipe,
@@ -79,7 +80,8 @@ def main(argv):
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
     spoil(defect, encoder)
-    classifier = hparams["classifier"](hparams["encoder"].dim, len(labels))
+    dim = embedding_dim(hparams["encoder"], hparams["pooling"])
+    classifier = hparams["classifier"](dim, len(labels))
     brain = ESC50Brain(
         {**hparams["modules"], "encoder": encoder, "classifier": classifier},
         metrics={"accuracy": later(ACCURACY, len(labels), average="micro")},

@@ -32,7 +32,7 @@ def draw_all(table, folder):
     words : list of str
         Why a picture was left out.
     """
-    stem = Path(folder) / _slug(table.title)
+    stem = Path(folder) / slug(table.title)
     rows = _comparable(table)
     pictures, words = [], []
     if len(rows) > 1:
@@ -82,16 +82,28 @@ def draw_clips(table, run, folder):
     from ...inference.classifier import AudioClassifier
 
     clips = embed_test_set(run.folder, AudioClassifier.from_run(run.folder))
-    path = str(Path(folder) / f"{_slug(table.title)}_tsne.png")
+    path = str(Path(folder) / f"{slug(table.title)}_tsne.png")
     words = f"t-SNE of the test clips, `{run.name}`"
     draw_embeddings(*clips, path, f"{table.title}: t-SNE, {run.name}")
     return path, words
 
 
-def _slug(text):
-    """A name for a file.
+def slug(text):
+    """A name for a file, of a title.
 
-    >>> _slug("ESC-10, protocol 3-1-1")
+    Arguments
+    ---------
+    text : str
+        Any.
+
+    Returns
+    -------
+    str
+        Of letters that every system takes.
+
+    Example
+    -------
+    >>> slug("ESC-10, protocol 3-1-1")
     'esc-10_protocol_3-1-1'
     """
     return re.sub(r"[^a-z0-9.-]+", "_", text.lower()).strip("_")

@@ -36,15 +36,34 @@ def report(options):
     embedded = _chosen(runs, options.embeddings)
     folder = make_folder(options.pictures or recipe / "report", "--pictures=")
     texts, words = [], []
-    for table in make_tables(runs, problems, of_methods):
+    tables = make_tables(runs, problems, of_methods)
+    after = _across(tables, folder)
+    for number, table in enumerate(tables):
         pictures, left_out = _draw(table, folder, embedded)
         words += [word for word in left_out if word not in words]
         text = as_markdown(table, figures, bases, of_methods)
+        pictures += after.get(number, [])
         links = "".join(f"\n\n{_link(p, w, recipe)}" for p, w in pictures)
         texts.append((table.common["dataset"], text + links))
     print("\n\n".join(text for _, text in texts), end="\n\n")
     for word in [*words, *readme.update(recipe / "README.md", texts)]:
         print(word)
+
+
+def _across(tables, folder):
+    """Number of a table -> the pictures over its encoder and those before."""
+    found = {}
+    if find_spec("matplotlib") is None:
+        return found
+    from .across import across_encoders, draw_across, title_of
+    from .pictures import slug
+
+    for group in across_encoders(tables):
+        last = tables.index(group[-1])
+        path = f"{folder / slug(title_of(group))}_encoders.png"
+        if draw_across(group, path):
+            found[last] = [(path, "Encoders and methods, and what they cost")]
+    return found
 
 
 def _draw(table, folder, embedded):

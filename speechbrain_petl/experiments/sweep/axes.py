@@ -41,7 +41,9 @@ def method_names(hparams, wanted):
     )
     if wanted == "all":
         return [name for name in known if "/" not in name]
-    names = [name.removesuffix(".yaml") for name in _split(wanted, "--methods")]
+    names = [
+        name.removesuffix(".yaml") for name in split_words(wanted, "--methods")
+    ]
     for name in names:
         if name not in known:
             raise InputError(
@@ -85,7 +87,7 @@ def axes_of(folds=None, seeds=None, shots=None, count=None):
     if shots:
         axes["shots"] = [
             word if word == "null" else _whole_numbers(word, "--shots")[0]
-            for word in _split(shots, "--shots")
+            for word in split_words(shots, "--shots")
         ]
     return axes
 
@@ -118,8 +120,24 @@ def _seed_numbers(wanted):
     return list(range(1, numbers[0] + 1))
 
 
-def _split(text, option):
-    """The words between commas, each of which may come once."""
+def split_words(text, option):
+    """The words between commas, each of which may come once.
+
+    Arguments
+    ---------
+    text, option : str
+        What was given, and to what.
+
+    Returns
+    -------
+    list of str
+        At least one.
+
+    Example
+    -------
+    >>> split_words("lora, linear", "--methods")
+    ['lora', 'linear']
+    """
     words = [word.strip() for word in text.split(",") if word.strip()]
     if not words or len(set(words)) < len(words):
         raise InputError(f"{option}={text}: give each value once, as in a,b,c")
@@ -127,7 +145,7 @@ def _split(text, option):
 
 
 def _whole_numbers(text, option):
-    words = _split(text, option)
+    words = split_words(text, option)
     if not all(re.fullmatch("[1-9][0-9]*", word) for word in words):
         raise InputError(f"{option}={text}: give whole numbers from 1 on")
     return [int(word) for word in words]

@@ -94,8 +94,9 @@ def plan(methods, axes, options):
 
     Arguments
     ---------
-    methods : list of str
-        Names of method files.
+    methods : list of str or tuple
+        Names of method files; or each with options of its own and with those
+        of them that its folder is to name, (name, options, named).
     axes : dict
         Yaml key -> its values, such as {"fold": [1, 2], "seed": [1]}.
     options : list of str
@@ -114,8 +115,11 @@ def plan(methods, axes, options):
         raise InputError(f"these are {count} runs, a sweep has at most {MOST}")
     cells = {}
     for method in methods:
+        plain = isinstance(method, str)
+        method, own, named = (method, (), ()) if plain else method
         for values in product(*axes.values()):
-            cell = _cell(method, dict(zip(axes, values)), options)
+            given = [*options, *own]
+            cell = _cell(method, dict(zip(axes, values)), given, named)
             other = cells.setdefault(cell.folder, cell)
             if other is not cell:
                 raise InputError(
@@ -126,25 +130,28 @@ def plan(methods, axes, options):
     return list(cells.values())
 
 
-def _cell(method, point, options):
+def _cell(method, point, options, named=()):
     given = [f"--{key}={value}" for key, value in point.items()]
     arguments = [_method_file(method), *options, *given]
     base_file, _, overrides, settings = check_recipe(arguments)
-    more = _unnamed(base_file, overrides, settings)
+    own = dict(o.removeprefix("--").split("=", 1) for o in named)
+    more = _unnamed(base_file, overrides, settings, own)
     if more:
         folder = f"{settings['output_folder']}{more}"
         arguments.append(f"--output_folder={folder}")
         settings = check_recipe(arguments)[-1]
     refuse_other_settings(settings)
     return Cell(
-        name=" ".join([method, *(f"{k} {v}" for k, v in point.items())]),
+        name=" ".join(
+            [method, *(f"{k} {v}" for k, v in (own | point).items())]
+        ),
         arguments=tuple(arguments),
         folder=Path(settings["output_folder"]).absolute(),
         result=Path(settings["result_file"]).absolute(),
     )
 
 
-def _unnamed(base_file, overrides, settings):
+def _unnamed(base_file, overrides, settings, more=()):
     """What identifies a run, is not base.yaml's, and not in the folder's name.
 
     Such as ``_protocol4-1_shots5``: base.yaml's own name for the folder says
@@ -158,7 +165,7 @@ def _unnamed(base_file, overrides, settings):
     # `encoder: !ref <encoder_size>` is identified by another key than its own
     values = base.get("result", {}).values()
     texts = [str(getattr(value, "value", value)) for value in values]
-    keys = dict.fromkeys(re.findall(r"<(\w+)>", " ".join(texts)))
+    keys = dict.fromkeys([*re.findall(r"<(\w+)>", " ".join(texts)), *more])
     return "".join(
         f"_{key}{_in_a_name(settings[key])}"
         for key in keys

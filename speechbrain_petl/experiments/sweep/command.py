@@ -1,4 +1,4 @@
-"""One command runs methods x folds x seeds (x shots) of a recipe.
+"""One command runs encoders x methods x folds x seeds (x shots) of a recipe.
 
 ``sbpetl sweep recipes/ESC50 --methods lora,conformer --folds all --seeds 3
 --data_folder=...``, on this machine or on Slurm. The same command goes on where
@@ -22,13 +22,15 @@ def _parse(argv):
     """
     parser = ArgumentParser(
         prog="sbpetl sweep",
-        description="Run methods x folds x seeds (x shots) of a recipe. "
+        description="Run encoders x methods x folds x seeds (x shots) of a "
+        "recipe. "
         "Finished runs are skipped, killed ones go on. All other options are "
         "train.py's, and paths in them relative to the recipe's folder.",
     )
     add = parser.add_argument
     add("recipe", help="the folder of train.py and hparams")
     add("--methods", default="all", help="such as lora,conformer; or all")
+    add("--encoders", help="such as ast,whisper_small,beats; or all")
     add("--folds", help="such as 1,3; or all")
     add("--seeds", help="how many, from 1 on; or such as 4,7")
     add("--shots", help="training clips a class, such as 1,5,null")

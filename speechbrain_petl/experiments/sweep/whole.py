@@ -8,6 +8,7 @@ from pathlib import Path
 from ...errors import InputError
 from .axes import axes_of, method_names
 from .cells import HPARAMS, fold_count, plan, working_in
+from .encoders import choices
 from .local import LocalPool
 from .progress import report, run_all
 from .requeued import OF_A_NODE
@@ -53,8 +54,14 @@ def _cells_of(options, others):
     if options.executor == "slurm":
         device = [o for o in others if o.startswith("--device=")]
         others = [o for o in others if o not in device]
-    methods = method_names(HPARAMS, options.methods)
-    count = fold_count(methods[0], others) if options.folds else None
+    if options.encoders:
+        given = options.encoders, options.methods, others
+        methods, others = choices(HPARAMS, *given)
+    else:
+        names = method_names(HPARAMS, options.methods)
+        methods = [(name, (), ()) for name in names]
+    first, own, _ = methods[0]
+    count = fold_count(first, [*others, *own]) if options.folds else None
     axes = axes_of(options.folds, options.seeds, options.shots, count)
     return [
         replace(cell, arguments=(*cell.arguments, *device))

@@ -3,10 +3,12 @@
 Two levels: ``features``, what the filterbank returns; and ``frozen``, what the
 encoder has computed where its first trained parameter comes in. Where that is
 after all blocks, as in a linear probe, it is one vector per clip: the mean of
-its normalised tokens.
+its normalised tokens. Where a pooling learns, it is all tokens, and where
+weights of the layers do, all tokens of all layers: see ``probes``.
 """
 
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import nn
@@ -27,6 +29,7 @@ from .frozen import (
     plain,
     what_computes,
 )
+from .probes import probe_of
 from .stored import Affine, Stored, StoredClips
 
 logger = get_logger(__name__)
@@ -78,14 +81,17 @@ def cached_clips(brain, datasets, loader, level, folder):
         logger.warning(f"cache={level}: not used, since {obstacle}")
         yield datasets
         return
-    blocks = frozen_blocks(modules.encoder) if level == "frozen" else None
-    store = _filled(brain, datasets, loader, blocks, folder)
-    with _standing_in(brain, blocks):
+    frozen = level == "frozen"
+    probe = probe_of(modules) if frozen else None
+    blocks = frozen_blocks(modules.encoder) if frozen and not probe else None
+    store = _filled(brain, datasets, loader, (blocks, probe), folder)
+    standing_in = probe.standing_in if probe else partial(_standing_in, blocks)
+    with standing_in(brain):
         yield {k: StoredClips(data, store) for k, data in datasets.items()}
 
 
 @contextmanager
-def _standing_in(brain, blocks):
+def _standing_in(blocks, brain):
     """A Brain that goes on from what is stored."""
     fbank, pooling = brain.modules["fbank"], brain.modules["pooling"]
     encoder = plain(brain.raw_modules.encoder)
@@ -111,7 +117,7 @@ def _mean_before_affine(modules, features, samples):
         encoder.norm = norm
 
 
-def _filled(brain, datasets, loader, blocks, folder):
+def _filled(brain, datasets, loader, frozen, folder):
     """The store of all clips of all splits, computed where it must be."""
     files = {}
     for data in datasets.values():
@@ -121,21 +127,25 @@ def _filled(brain, datasets, loader, blocks, folder):
                     f"cache: two different clips are called {key!r}: rename "
                     "one, or leave cache=null"
                 )
+    blocks, probe = frozen
     settings, state = what_computes(brain.raw_modules, blocks)
-    if blocks:
+    if probe:
+        more = probe.what_computes(brain.raw_modules)
+        settings, state = settings | more[0], state | more[1]
+    if blocks or probe:
         settings["precision"] = brain.eval_precision
     store = ClipStore(folder, files, checksum_of(settings, files, state))
-    store.fill(lambda: _computed(brain, datasets, loader, blocks))
+    store.fill(lambda: _computed(brain, datasets, loader, *frozen))
     logger.info(f"{len(files)} clips come from {store.path}")
     return store
 
 
-def _computed(brain, datasets, loader, blocks):
+def _computed(brain, datasets, loader, blocks, probe):
     """Ids and arrays of this process's share of the clips."""
     modules = brain.raw_modules
     ast, whole = plain(modules.encoder), all_frozen(modules, blocks)
     was_training = ast.training
-    ast.eval()
+    modules.encoder.eval()
     for split, data in datasets.items():
         batches = DataLoader(
             data,
@@ -149,10 +159,12 @@ def _computed(brain, datasets, loader, blocks):
             wavs, wav_lens = batch.to(brain.device).sig
             with torch.no_grad(), brain.evaluation_ctx:
                 values = modules.fbank(wavs, wav_lens)
-                if whole:
-                    samples = wav_lens * wavs.shape[1]
+                samples = wav_lens * wavs.shape[1]
+                if probe:
+                    values = probe.computed(modules, values, samples)
+                elif whole:
                     values = _mean_before_affine(modules, values, samples)
                 elif blocks:
                     values = ast.blocks[:blocks](ast.embed(values))
             yield batch.id, values
-    ast.train(was_training)
+    modules.encoder.train(was_training)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -29,7 +30,9 @@ logger = get_logger(__name__)
 
 
 class ClipStore:
-    """Arrays of one shape, by the id of their clip.
+    """Arrays of one shape, by the id of their clip, of 32 bits or 16.
+
+    Rows that are not a number, after the end of a clip, are left out.
 
     Arguments
     ---------
@@ -96,16 +99,18 @@ class ClipStore:
     def _write(self, pairs):
         part, pairs = f"{self.path}.part", iter(pairs)
         pair = next(pairs, None)
-        shape = ddp_broadcast(pair and tuple(pair[1].shape[1:]))
+        half = pair and pair[1].dtype == torch.float16
+        kind = pair and (tuple(pair[1].shape[1:]), "<f2" if half else "<f4")
+        shape, dtype = ddp_broadcast(kind)
         with _removed_if_broken(part):
             if if_main_process():
-                _create(part, (len(self.rows), *shape))
+                _create(part, (len(self.rows), *shape), dtype)
             ddp_barrier()
             array = np.lib.format.open_memmap(part, "r+")
             while pair:
                 keys, values = pair
                 rows = [self.rows[key] for key in keys]
-                array[rows] = values.float().cpu().numpy()
+                array[rows] = values.to(torch.float32).cpu().numpy()
                 pair = next(pairs, None)
             array.flush()
             ddp_barrier()
@@ -122,7 +127,11 @@ class ClipStore:
     def __getitem__(self, key):
         if self.array is None:  # each worker opens the file by itself
             self.array = np.load(self.path, mmap_mode="r")
-        return torch.from_numpy(self.array[self.rows[key]].copy())
+        stored = self.array[self.rows[key]]
+        if stored.ndim > 1:
+            first = stored.reshape(len(stored), -1)[:, 0]
+            stored = stored[~np.isnan(first)]
+        return torch.from_numpy(stored.astype(np.float32))
 
     def __getstate__(self):
         return {**self.__dict__, "array": None}
@@ -160,12 +169,15 @@ def _removed_if_broken(part):
         raise
 
 
-def _create(path, shape):
+def _create(path, shape, dtype):
     """A file of that size, its space set aside: a full disk shows here."""
-    size = 4 * math.prod(shape)
-    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    size = np.dtype(dtype).itemsize * math.prod(shape)
+    header = {"descr": dtype, "fortran_order": False, "shape": shape}
     logger.info(f"caching {shape[0]} clips: {size / 1e6:.1f} MB")
     try:
+        free = shutil.disk_usage(os.path.dirname(path)).free
+        if size > free:
+            raise OSError(f"{free / 1e9:.2f} GB are free")
         with open(path, "wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             if hasattr(os, "posix_fallocate"):

@@ -9,11 +9,16 @@ from ...lobes.clip_mean import ClipMean
 from ...lobes.pooling import Pooling
 from ...lobes.vit import ViT
 from ...lobes.whisper import Whisper
+from .probes import probe_of
 
 LEVELS = ("features", "frozen")  # what can be cached: see cache/cached.py
 ANY_LENGTH = (Whisper, ViT)  # encoders of clips of any length
 # encoder -> poolings that are a mean of its tokens
 MEANS = {AST: (Pooling,), Whisper: (ClipMean,), ViT: (ClipMean, Pooling)}
+AUGMENTED = (
+    "augment changes the spectrograms in each epoch; without it "
+    "(--augment='!new:speechbrain_petl.Augment') it would be"
+)
 COMPUTED = 4  # raise it when the code computes other values than before
 
 
@@ -39,6 +44,8 @@ def obstacle_to(level, modules, datasets):
             return f"{type(data).__name__} holds too many clips for it"
     if modules.wave_augment.steps:
         return "wave_augment changes the waveforms in each epoch"
+    if level == "frozen" and probe_of(modules):
+        return AUGMENTED if modules.augment.steps else None
     encoder = plain(modules.encoder)
     name = type(encoder).__name__
     means = next((m for e, m in MEANS.items() if isinstance(encoder, e)), ())
@@ -53,10 +60,7 @@ def obstacle_to(level, modules, datasets):
 def _obstacle_to_tokens(modules):
     encoder = plain(modules.encoder)
     if modules.augment.steps:
-        return (
-            "augment changes the spectrograms in each epoch; without it "
-            "(--augment='!new:speechbrain_petl.Augment') it would be"
-        )
+        return AUGMENTED
     if isinstance(encoder, ANY_LENGTH):
         blocks = frozen_blocks(modules.encoder)
         if all_frozen(modules, blocks):

@@ -1,0 +1,80 @@
+"""Encoders and methods in one picture: a metric against what it costs."""
+
+from ...inference.canvas import COLOURS, blank, literal, save
+
+MARKERS = "osD^vP*X<>ph"
+COSTS = {  # of a point -> the name of the axis
+    "parameters": "trainable parameters, classifier included",
+    "seconds": "seconds of training",
+    "memory": "peak memory, MiB",
+}
+
+
+def draw_encoders(points, path, title, metric):
+    """Draw a metric against parameters, seconds and memory.
+
+    A colour is an encoder, a marker a method, whose dots a line joins.
+
+    Arguments
+    ---------
+    points : list of dict
+        "encoder", "method", "mean", "deviation" (or None), and COSTS, each of
+        which may be None.
+    path, title : str
+        The png file to write, and what was run.
+    metric : str
+        The name of the axis.
+
+    Example
+    -------
+    >>> path = getfixture("tmp_path") / "encoders.png"
+    >>> costs = {"parameters": 9000, "seconds": 8.0, "memory": 300}
+    >>> point = {"mean": 90.0, "deviation": 1.0, **costs}
+    >>> points = [
+    ...     {"encoder": e, "method": "lora", **point} for e in ("AST", "BEATs")
+    ... ]
+    >>> draw_encoders(points, path, "made up", "accuracy, %")
+    >>> path.exists()
+    True
+    """
+    costs = [c for c in COSTS if any(p[c] for p in points)]
+    encoders = list(dict.fromkeys(p["encoder"] for p in points))
+    methods = list(dict.fromkeys(p["method"] for p in points))
+    figure = blank(4.5 * len(costs) + 1, 5, title)
+    every = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
+    for axes, cost in zip(every, costs):
+        for p in (p for p in points if p[cost]):
+            axes.errorbar(
+                p[cost],
+                p["mean"],
+                p["deviation"],
+                fmt=MARKERS[methods.index(p["method"]) % len(MARKERS)],
+                color=_colour(encoders.index(p["encoder"])),
+                **{"ms": 6, "lw": 1, "capsize": 2, "alpha": 0.85},
+            )
+        axes.set_xscale("log")
+        axes.set_xlabel(COSTS[cost])
+        axes.grid(alpha=0.3)
+        axes.margins(x=0.1, y=0.08)
+    every[0].set_ylabel(metric)
+    keys = [
+        *(_key(every[0], e, "s", _colour(i)) for i, e in enumerate(encoders)),
+        *(
+            _key(every[0], m, MARKERS[i % len(MARKERS)], "0.35")
+            for i, m in enumerate(methods)
+        ),
+    ]
+    figure.legend(
+        handles=keys, loc="outside right upper", fontsize=8, frameon=False
+    )
+    save(figure, path)
+
+
+def _colour(number):
+    return COLOURS[number % len(COLOURS)]
+
+
+def _key(axes, name, marker, colour):
+    """An entry of the legend."""
+    (line,) = axes.plot([], [], marker, color=colour, label=literal(name))
+    return line

@@ -1,0 +1,92 @@
+"""The adapters of finished runs, put where ``AdapterFusion`` attends to them."""
+
+from pathlib import Path
+
+import torch
+
+from ..adapters.fusion import AdapterFusion
+from ..errors import InputError
+from .adapter_files import HASH, WEIGHTS, fingerprint, read_weights
+
+
+def load_fused(adapted):
+    """Fill every ``AdapterFusion`` of an encoder with what its runs learned.
+
+    Arguments
+    ---------
+    adapted : AdaptedEncoder
+        With the base's weights.
+    """
+    sites = {
+        name: module
+        for name, module in adapted.named_modules()
+        if isinstance(module, AdapterFusion)
+    }
+    runs = list(dict.fromkeys(r for m in sites.values() for r in m.runs))
+    for run in runs:
+        path = Path(run).expanduser() / WEIGHTS
+        if not path.is_file():
+            raise InputError(
+                f"petl: runs: {run} holds no {WEIGHTS}: give the folder of a "
+                "finished run, or of an adapter"
+            )
+        tensors, metadata = read_weights(path)
+        learned = tensors.get("encoder", {})
+        _check(adapted, sites, learned, metadata, run)
+        for name, module in sites.items():
+            for number, other in enumerate(module.runs):
+                if other == run:
+                    _fill(
+                        module.adapters[number], f"{name}.block.", learned, run
+                    )
+
+
+def _check(adapted, sites, learned, metadata, run):
+    """Refuse another base, and what would be left out."""
+    own = {
+        name
+        for name in adapted.state_dict()
+        for site in sites
+        if name.startswith(f"{site}.")
+        and not name.startswith(f"{site}.pretrained_module.")
+    }
+    if fingerprint(adapted, own | learned.keys())[HASH] != metadata.get(HASH):
+        raise InputError(
+            f"petl: runs: {run} has adapted another base than this encoder, or "
+            "other sites of it: give runs of the same source and size"
+        )
+    trained = {n for n, p in adapted.named_parameters() if p.requires_grad}
+    used = tuple(f"{site}.block." for site in sites)
+    left = [
+        name
+        for name in sorted(learned)
+        if not name.startswith(used) and name not in trained
+    ]
+    if left:
+        raise InputError(
+            f"petl: runs: {run} has also trained {left[0]}"
+            + (f" and {len(left) - 1} more" if left[1:] else "")
+            + ": let `train` of this method name it, or train the run without"
+        )
+
+
+def _fill(block, prefix, learned, run):
+    own = dict(block.named_buffers())
+    found = {
+        name.removeprefix(prefix): value
+        for name, value in learned.items()
+        if name.startswith(prefix)
+    }
+    shapes = [
+        {n: tuple(v.shape) for n, v in sorted(tensors.items())}
+        for tensors in (found, own)
+    ]
+    if shapes[0] != shapes[1]:
+        raise InputError(
+            f"petl: runs: {run} has {shapes[0] or 'nothing'} at {prefix[:-1]}, "
+            f"the block of this method has {shapes[1]}: name the block that "
+            "the run was trained with"
+        )
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(found[name])
