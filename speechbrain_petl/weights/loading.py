@@ -13,11 +13,12 @@ from ..lobes.ast import AST
 from ..lobes.beats import BEATs
 from ..lobes.wav2vec2 import Wav2Vec2
 from ..lobes.whisper import Whisper
+from ..lobes.whisper_decoder import WhisperDecoder
 from .ast_files import read_ast
 from .bundles import is_bundle
 from .checking import check_fit
 from .convert_speech import from_beats, from_wav2vec2
-from .convert_whisper import from_whisper
+from .convert_whisper import from_whisper, from_whisper_decoder
 from .fitting import STATED
 from .positions import axes_of
 from .prefixes import without_wrappers
@@ -29,6 +30,7 @@ CONVERTERS = {
     Wav2Vec2: from_wav2vec2,
     BEATs: from_beats,
     Whisper: from_whisper,
+    WhisperDecoder: from_whisper_decoder,
 }
 
 
