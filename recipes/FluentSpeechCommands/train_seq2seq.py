@@ -35,7 +35,10 @@ from speechbrain_petl.training.metrics.sequence_metrics import (
     TokenErrorRate,
     until,
 )
-from speechbrain_petl.training.text_predictions import TextPredictions, refuse_mixup
+from speechbrain_petl.training.text_predictions import (
+    TextPredictions,
+    refuse_mixup,
+)
 from torch.nn.utils.rnn import pad_sequence
 
 import speechbrain as sb

@@ -72,6 +72,9 @@ def prepare_librispeech(
         splits = _of_tables(data_folder, tables)
     else:
         parts = {"train": train, "valid": valid, "test": test}
+        for split, names in parts.items():
+            if not isinstance(names, list) or {*map(type, names)} - {str}:
+                raise InputError(f"{split}_folders={names}: write [dev-clean]")
         names = [name for names in parts.values() for name in names]
         root = find_release(data_folder, ROOT, names, REMEDY)
         splits = {

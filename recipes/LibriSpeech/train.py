@@ -56,7 +56,9 @@ class CTCBrain(PETLBrain):
 
     def new_predictions(self):
         """The test notes texts."""
-        return TextPredictions(lambda row: self.text_of(until(EOS, row[None])[0]))
+        return TextPredictions(
+            lambda row: self.text_of(until(EOS, row[None])[0])
+        )
 
     def compute_forward(self, batch, stage):
         """Log probabilities (batch, token, vocabulary), each clip's share."""

@@ -110,7 +110,11 @@ def dataio_prep(hparams):
     datasets = text_datasets(**hparams["dataio"])
     if hparams["source"]:
         tokenizer = WhisperTokens(hparams["source"], hparams["language"])
-        prompt, end, symbols = tokenizer.prompt, tokenizer.end, hparams["tokens"]
+        prompt, end, symbols = (
+            tokenizer.prompt,
+            tokenizer.end,
+            hparams["tokens"],
+        )
     else:
         texts = [entry["text"] for entry in datasets["train"].data.values()]
         tokenizer = train_tokenizer(

@@ -151,9 +151,7 @@ def text_datasets(manifests, samples):
     return datasets
 
 
-def add_token_sequences(
-    datasets, tokenizer, key="label", begin=BOS, end=EOS
-):
+def add_token_sequences(datasets, tokenizer, key="label", begin=BOS, end=EOS):
     """Give every clip the sub-words of its text, for a sequence decoder.
 
     Items get ``tokens_bos`` (what the decoder is fed) and ``tokens_eos`` (what
@@ -171,7 +169,9 @@ def add_token_sequences(
         The symbols at its ends.
     """
     names = ["tokens_bos", "tokens_eos"]
-    tokens = partial(_tokens, tokenizer, begin, end)  # can be sent to a spawned worker
+    tokens = partial(
+        _tokens, tokenizer, begin, end
+    )  # can be sent to a spawned worker
     for data in datasets.values():
         data.add_dynamic_item(tokens, takes=key, provides=names)
         data.set_output_keys(["id", "sig", *names])

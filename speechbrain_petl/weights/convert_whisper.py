@@ -71,9 +71,7 @@ def from_whisper_decoder(decoder, state, metadata):
     >>> import torch
     >>> from speechbrain_petl import WhisperDecoder
     >>> state = {"decoder.layers.0.encoder_attn.q_proj.bias": torch.zeros(32)}
-    >>> list(
-    ...     from_whisper_decoder(WhisperDecoder((32, 2, 2), 9), state, {})
-    ... )
+    >>> list(from_whisper_decoder(WhisperDecoder((32, 2, 2), 9), state, {}))
     ['blocks.0.cross.q.bias']
     """
     return _renamed(decoder, state, metadata, DECODER, NOT_DECODER)
