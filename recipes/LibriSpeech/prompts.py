@@ -6,10 +6,10 @@ one voice in a studio, 8 kHz, and what they say (CC BY-SA 3.0).
 
 > apt-get download asterisk-core-sounds-en asterisk-core-sounds-en-wav
 > for file in *.deb; do dpkg-deb -x $file sounds; done
-> python prompts.py sounds en_US_f_Allison
+> python prompts.py sounds en_US_f_Allison 4
 
-Writes metadata.csv beside the prompts: every fifth text tests, every tenth
-validates. What is no speech, in brackets, is left out.
+Writes metadata.csv beside the prompts of at most 4 seconds: every fifth text
+tests, every tenth validates. What is no speech, in brackets, is left out.
 
 Authors
  * the speechbrain_petl developers, 2026
@@ -20,6 +20,7 @@ import gzip
 import sys
 from pathlib import Path
 
+import soundfile
 from speechbrain_petl.data.text import plain_text
 
 SOUNDS = "usr/share/asterisk/sounds"
@@ -28,7 +29,7 @@ PARTS = ("test", "train", "train", "train", "valid", "test") + ("train",) * 4
 MARKS = "[(:"  # of remarks
 
 
-def write_table(root, voice):
+def write_table(root, voice, seconds=30):
     """metadata.csv of a voice, such as en_US_f_Allison; returns its path."""
     folder = Path(root) / SOUNDS / voice
     texts = Path(root) / TEXTS.format(voice.partition("_")[0])
@@ -38,6 +39,8 @@ def write_table(root, voice):
             name, _, text = line.strip().partition(": ")
             wav, plain = folder / f"{name}.wav", plain_text(text)
             if not wav.is_file() or not plain or set(text) & set(MARKS):
+                continue
+            if soundfile.info(wav).duration > float(seconds):
                 continue
             # prompts that say the same are in one split
             part = parts.setdefault(plain, PARTS[len(parts) % len(PARTS)])
@@ -49,6 +52,6 @@ def write_table(root, voice):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
     print(write_table(*sys.argv[1:]))
