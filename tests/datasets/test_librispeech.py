@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import soundfile
 import torch
+from hyperpyyaml import load_hyperpyyaml
 from layouts_librispeech import FOLDERS, make_librispeech, make_table, spoken
 from method_files import ROOT, petl_of
 from running import load_train, result_of, torchrun
@@ -21,7 +22,6 @@ from speechbrain_petl import (
 )
 from speechbrain_petl.data.text import text_datasets
 from speechbrain_petl.inference.description import describe
-from speechbrain_petl.recipe.yaml_files import load_yaml
 from speechbrain_petl.weights.whisper_tokens import WhisperTokens
 from tiny_runs import load_prepare, read_manifests
 
@@ -242,7 +242,7 @@ def sizes(dim=384, depth=4):
 def test_trained_parameters(method):
     """Of tiny.en, as the README has them."""
     path = HPARAMS / "seq2seq" / f"{method}.yaml"
-    tree = load_yaml((ROOT / path).read_text(), path)
+    tree = load_hyperpyyaml((ROOT / path).read_text())
     with torch.device("meta"):
         encoder = AdaptedEncoder(Whisper("tiny"), **petl_of(path))
         decoder = AdaptedEncoder(
@@ -252,6 +252,19 @@ def test_trained_parameters(method):
     assert tuple(counts) == sizes()[method]
     readme = (RECIPE / "README.md").read_text()
     assert f"| {method} | {counts[0]:,} | {counts[1]:,} |" in readme
+
+
+@pytest.mark.parametrize("kind", ["whisper", "wav2vec2"])
+def test_padding_has_no_effect(kind, tmp_path):
+    """One clip at a time, or all at once: the same loss and texts."""
+    data, found = make_librispeech(tmp_path, {**FOLDERS, "test-clean": 6}), []
+    for size in (1, 6):
+        output = tmp_path / str(size)
+        more = f"--batch_size={size}", "--epochs=1", "--lr=0.0"
+        result = train(f"{kind}/linear", data, output, *more)
+        found.append((result["metrics"], predictions_of(output)))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    assert found[0][1] == found[1][1]
 
 
 def test_predictions_are_the_metric(data, tmp_path):

@@ -100,7 +100,10 @@ def test_decoding_is_training(method):
     """A symbol's scores are the same whatever follows it, in any batch."""
     adapted = AdaptedEncoder(ours(), METHODS[method], ["norm.*"]).eval()
     check_causal(adapted)
-    scrambled(adapted)
+    trained = [p for p in adapted.parameters() if p.requires_grad]
+    with torch.no_grad():  # most methods start as nothing
+        for number, p in enumerate(trained):
+            p.add_(0.3 * noise(*p.shape, seed=number))
     states, counts = noise(2, 40, 32), torch.tensor([40, 25])
     with torch.no_grad():
         scores = adapted(SYMBOLS, states, counts)
@@ -110,7 +113,6 @@ def test_decoding_is_training(method):
         alone = adapted(SYMBOLS[1:], states[1:, :25])
     torch.testing.assert_close(alone, scores[1:], atol=1e-5, rtol=1e-5)
     adapted(SYMBOLS, states, counts).square().sum().backward()
-    trained = [p for p in adapted.parameters() if p.requires_grad]
     assert all(p.grad.abs().sum() > 0 for p in trained)
 
 
@@ -143,7 +145,8 @@ def test_searches():
         search = decoder.searcher(make, eos=2)
         search.max_decode_ratio = 6.5 / 40
         found.append(search(states, torch.ones(2))[0])
-    assert found[0] == found[1]
+    for one, other in zip(*found):  # a beam that is cut says one less
+        assert one[: len(other)] == other and len(other) > 3
     said, row = [3], 0
     for symbol in found[0][row]:
         scores = decoder(torch.tensor([said]), states[row : row + 1])
