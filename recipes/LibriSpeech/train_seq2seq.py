@@ -2,7 +2,7 @@
 """Adapt Whisper to speech recognition, encoder and decoder by name.
 
 > python train_seq2seq.py hparams/seq2seq/lora.yaml --data_folder=/path/to/LibriSpeech
-> python train_seq2seq.py hparams/seq2seq/lora.yaml --epochs=0 ... # as it is
+> python train_seq2seq.py hparams/seq2seq/lora.yaml --training=False ... # as it is
 
 Authors
  * the speechbrain_petl developers, 2026
@@ -28,6 +28,7 @@ from speechbrain_petl.data.text import (
     text_datasets,
     train_tokenizer,
 )
+from speechbrain_petl.errors import check_count
 from speechbrain_petl.lobes.causal import check_causal
 from speechbrain_petl.training.metrics.sequence_metrics import (
     text_metrics,
@@ -115,6 +116,11 @@ def dataio_prep(hparams):
             tokenizer.end,
             hparams["tokens"],
         )
+    elif hparams["language"]:
+        raise InputError(
+            f"language={hparams['language']}: weights are told it, and there "
+            "is no source"
+        )
     else:
         texts = [entry["text"] for entry in datasets["train"].data.values()]
         tokenizer = train_tokenizer(
@@ -134,6 +140,7 @@ def main(argv):
         raise InputError(
             f"{argv[0]}: train_seq2seq.py takes those of hparams/seq2seq"
         )
+    check_count("longest", hparams["longest"])
     refuse_mixup(hparams["modules"])
     create_experiment_directory(
         hparams["output_folder"], hparams_file, overrides, run_opts
@@ -170,7 +177,7 @@ def main(argv):
         **hparams["brain"],
     )
     return brain.train_and_test(
-        hparams["epoch_counter"] if hparams["epochs"] else None,
+        hparams["epoch_counter"] if hparams["training"] else None,
         datasets,
         hparams["loader"],
         result=hparams["result"],

@@ -122,7 +122,7 @@ RECIPE = {
     **dict.fromkeys(("greedy", "beam", "seq_cost", "decoder"), ("null", "5")),
     "search": ("null", "5"),
     "ctc_cost": ("null", "5"),
-    "longest": ("0", "-1", "1.5", WORD, "null", "449"),
+    "longest": ("0", "-1", "1.5", WORD, "null"),
     "language": ("klingon", "5", "[a]"),
     "decoder_petl": ("{wrap: 5}", "{train: [nothing]}", "{foo: 1}", "null"),
     "tables": ("nowhere.csv", "[a]", "5", "{train: nowhere.csv}", "{fest: a}"),

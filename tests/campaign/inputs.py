@@ -47,12 +47,12 @@ METHODS = (  # (recipe, script, method); each walks its keys that are new
         for recipe in DATA
         if recipe not in WITHOUT_AST
     ),
-    ("LibriSpeech", "train.py", "whisper/lora"),
-    ("LibriSpeech", "train_seq2seq.py", "seq2seq/lora"),
     ("ESC50", "train.py", "whisper/lora"),
     ("ESC50", "train.py", "beats/lora"),
     ("FluentSpeechCommands", "train.py", "wav2vec2/lora"),
     ("FluentSpeechCommands", "train_seq2seq.py", "seq2seq/lora"),
+    ("LibriSpeech", "train.py", "whisper/lora"),
+    ("LibriSpeech", "train_seq2seq.py", "seq2seq/lora"),
 )
 ALWAYS = ("seed", "lr", "epochs", "petl", "brain")  # keys that all walk
 SMALL = [*TINY, "--encoder_size=[32,2,2]", "--seconds=0.5", "--valid_clips=5"]
