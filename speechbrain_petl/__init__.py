@@ -51,6 +51,7 @@ _MODULES = {  # module -> the public names that are defined there
     "lobes.wav2vec2": "Wav2Vec2",
     "lobes.waveform": "Waveform",
     "lobes.whisper": "Whisper",
+    "lobes.whisper_decoder": "WhisperDecoder",
     "recipe.experiment": "create_experiment_directory",
     "recipe.main": "run_main",
     "recipe.parsing": "parse_recipe",

@@ -16,7 +16,6 @@ from prepare import prepare_fluent_speech_commands
 from speechbrain_petl import (
     AdaptedEncoder,
     InputError,
-    Mixup,
     PETLBrain,
     classification_datasets,
     create_experiment_directory,
@@ -36,7 +35,10 @@ from speechbrain_petl.training.metrics.sequence_metrics import (
     TokenErrorRate,
     until,
 )
-from speechbrain_petl.training.text_predictions import TextPredictions
+from speechbrain_petl.training.text_predictions import (
+    TextPredictions,
+    refuse_mixup,
+)
 from torch.nn.utils.rnn import pad_sequence
 
 import speechbrain as sb
@@ -112,16 +114,6 @@ def dataio_prep(hparams):
     add_token_sequences(datasets, tokenizer)
     longest = max(len(tokenizer.encode_as_ids(text)) for text in set(texts))
     return datasets, tokenizer, longest + 1  # and the end of the sequence
-
-
-def refuse_mixup(modules):
-    """Mixup mixes targets, and texts cannot be mixed."""
-    for name, module in modules.items():
-        if any(isinstance(part, Mixup) for part in module.modules()):
-            raise InputError(
-                f"{name}: Mixup mixes targets, and texts cannot be mixed: "
-                "leave it out, or use train.py"
-            )
 
 
 def main(argv):

@@ -72,6 +72,38 @@ def mask_of(x):
     return F.pad(mask, (0, x.shape[1] - mask.shape[1]), value=True)
 
 
+def causal_mask(x):
+    """Where a decoder's tokens may look: back, at themselves, at learned ones.
+
+    Learned tokens see each other alone, so that nothing that follows a token
+    reaches it by way of them.
+
+    Arguments
+    ---------
+    x : torch.Tensor
+        Tokens (batch, token, dim).
+
+    Returns
+    -------
+    torch.Tensor
+        True where the first may see the second (token, token).
+
+    Example
+    -------
+    >>> with padding_mask(torch.ones(1, 2, dtype=torch.bool)):
+    ...     causal_mask(torch.zeros(1, 3, 8)).int()
+    tensor([[1, 0, 1],
+            [1, 1, 1],
+            [0, 0, 1]], dtype=torch.int32)
+    """
+    length = x.shape[1]
+    own = length if _NOW.mask is None else _NOW.mask.shape[1]
+    at = torch.arange(length, device=x.device)
+    learned = at >= own
+    back = (at <= at.unsqueeze(1)) & ~learned.unsqueeze(1)
+    return back | learned
+
+
 def apart(mix, x):
     """Mix neighbouring tokens as if each clip was alone in the batch.
 

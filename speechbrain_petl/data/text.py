@@ -3,17 +3,24 @@
 Sub-words: https://arxiv.org/abs/1808.06226.
 """
 
+import json
 import os
 import shutil
+import unicodedata
 from functools import partial
 
 import sentencepiece
 import torch
 
+from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.tokenizers.SentencePiece import SentencePiece
 from speechbrain.utils.distributed import run_on_main
+from speechbrain.utils.logger import get_logger
 
 from ..errors import InputError
+from .audio import SAMPLE_RATE, read_audio
+
+logger = get_logger(__name__)
 
 UNKNOWN, BOS, EOS = 0, 1, 2  # begin and end of a sequence
 
@@ -73,7 +80,78 @@ def train_tokenizer(texts, folder, size, kind):
     return trained.sp
 
 
-def add_token_sequences(datasets, tokenizer, key="label"):
+def plain_text(text):
+    """The words of a text: in small letters, without punctuation.
+
+    Arguments
+    ---------
+    text : str
+        As somebody has written it down.
+
+    Returns
+    -------
+    str
+        Letters, digits and apostrophes inside words, a blank between words.
+
+    Example
+    -------
+    >>> plain_text(" Don’t hang up: press 1, 'pound' or *!")
+    "don't hang up press 1 pound or"
+    """
+    text = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
+    kept = "".join(c if _is_written(c) else " " for c in text)
+    return " ".join(word.strip("'") for word in kept.split()).strip()
+
+
+def _is_written(character):
+    """A letter, a sign that belongs to one, a digit, an apostrophe."""
+    return unicodedata.category(character)[0] in "LMN" or character == "'"
+
+
+def text_datasets(manifests, samples):
+    """Datasets of transcribed clips, to be given tokens.
+
+    Training clips that are longer are left out, as nobody knows which words
+    are in a part of them; other clips are cut.
+
+    Arguments
+    ---------
+    manifests : dict
+        split -> path of a manifest whose entries have "wav" and "text".
+    samples : int
+        Read at most that many samples of a clip.
+
+    Returns
+    -------
+    dict
+        split -> speechbrain.dataio.dataset.DynamicItemDataset
+    """
+    datasets, most = {}, samples / SAMPLE_RATE
+    for split, path in manifests.items():
+        with open(path, encoding="utf-8") as file:
+            clips = json.load(file)
+        longer = {k for k, clip in clips.items() if clip["duration"] > most}
+        if longer:
+            how = "are left out" if split == "train" else "are cut there"
+            logger.warning(
+                f"{split}: {len(longer)} of {len(clips)} clips are longer than "
+                f"{most:.2f} s and {how}"
+            )
+        if split == "train":
+            clips = {k: clip for k, clip in clips.items() if k not in longer}
+        if not clips:
+            raise InputError(
+                f"{path}: no clip has {most:.2f} s or less: raise seconds"
+            )
+        for clip in clips.values():  # what is read, for dynamic batches
+            clip["duration"] = min(clip["duration"], most)
+        datasets[split] = DynamicItemDataset(clips)
+        read = partial(read_audio, samples=samples)
+        datasets[split].add_dynamic_item(read, takes="wav", provides="sig")
+    return datasets
+
+
+def add_token_sequences(datasets, tokenizer, key="label", begin=BOS, end=EOS):
     """Give every clip the sub-words of its text, for a sequence decoder.
 
     Items get ``tokens_bos`` (what the decoder is fed) and ``tokens_eos`` (what
@@ -87,19 +165,23 @@ def add_token_sequences(datasets, tokenizer, key="label"):
         See ``train_tokenizer``.
     key : str
         The entry of a manifest that holds the text.
+    begin, end : int
+        The symbols at its ends.
     """
     names = ["tokens_bos", "tokens_eos"]
-    tokens = partial(_tokens, tokenizer)  # can be sent to a spawned worker
+    tokens = partial(
+        _tokens, tokenizer, begin, end
+    )  # can be sent to a spawned worker
     for data in datasets.values():
         data.add_dynamic_item(tokens, takes=key, provides=names)
         data.set_output_keys(["id", "sig", *names])
 
 
-def _tokens(tokenizer, text):
+def _tokens(tokenizer, begin, end, text):
     """What the decoder takes, and what it should emit."""
     ids = tokenizer.encode_as_ids(text)
-    yield torch.tensor([BOS, *ids])
-    yield torch.tensor([*ids, EOS])
+    yield torch.tensor([begin, *ids])
+    yield torch.tensor([*ids, end])
 
 
 def _store(texts, folder, file):

@@ -37,10 +37,10 @@ def describe(path):
     """
     path = Path(path)
     tree = read_yaml(path)
-    if "decoder" in tree:
+    if "tokenizer_folder" in tree:
         raise InputError(
-            f"{path} is of a run that writes sequences (train_seq2seq.py): "
-            "only classifiers can be loaded"
+            f"{path} is of a run that writes texts: only classifiers can be "
+            "loaded"
         )
     nodes = {**tree, **(tree.get("modules") or {})}
     wanted = (*KEYS, *MODULES, *PATHS)

@@ -1,5 +1,7 @@
 """What a decoder said of each test clip, for predictions.csv."""
 
+from ..errors import InputError
+from ..lobes.augment import Mixup
 from .predictions import Predictions
 
 
@@ -41,3 +43,25 @@ class TextPredictions(Predictions):
             "predicted": [self.logits[name][0] for name in self.ids()],
         }
         return pandas.DataFrame(rows)
+
+
+def refuse_mixup(modules):
+    """Mixup mixes targets, and texts cannot be mixed.
+
+    Arguments
+    ---------
+    modules : dict
+        Name -> module, of a recipe.
+
+    Example
+    -------
+    >>> refuse_mixup({"augment": Mixup()})
+    Traceback (most recent call last):
+    speechbrain_petl.errors.InputError: augment: Mixup mixes targets, ...
+    """
+    for name, module in modules.items():
+        if any(isinstance(part, Mixup) for part in module.modules()):
+            raise InputError(
+                f"{name}: Mixup mixes targets, and texts cannot be mixed: "
+                "leave it out, or use a recipe that classifies"
+            )

@@ -1,4 +1,4 @@
-"""Weights of Whisper's encoder from other people: their names to ours.
+"""Weights of Whisper from other people: their names to ours.
 
 Ours are timm's, with queries, keys and values fused. What may be left out is
 listed; whatever else is unknown keeps its name and fails the strict load.
@@ -29,10 +29,19 @@ OPENAI_NAMES = {
     r"\.mlp\.2\.": ".mlp.fc2.",
     r"^ln_post\.": "norm.",
 }
+DECODER = {  # what the encoder's names do not say; the first to be renamed
+    r"^(model\.)?decoder\.": "",
+    r"^(embed_tokens|token_embedding)\.": "embedding.",
+    r"\.(encoder_attn|cross_attn)_(layer_norm|ln)\.": ".norm_cross.",
+    r"\.(encoder_attn|cross_attn)\.(out_proj|out)\.": ".cross.proj.",
+    r"\.(encoder_attn|cross_attn)\.([qkv])\w*\.": r".cross.\2.",
+    r"^ln\.": "norm.",
+}
 IGNORED = (  # the decoder, and the heads of recognition and classification
     *("decoder.*", "model.decoder.*", "proj_out.*"),
     *("projector.*", "classifier.*", "layer_weights"),
 )
+NOT_DECODER = ("encoder.*", "model.encoder.*", "proj_out.*")
 # what config.json states -> the only value that is computed here
 STATED = {"activation_function": "gelu", "scale_embedding": False}
 
@@ -51,13 +60,28 @@ def from_whisper(encoder, state, metadata):
     >>> list(from_whisper(Whisper((32, 2, 2)), state, {}))
     ['norm.bias']
     """
-    heads = encoder.blocks[0].attn.num_heads
-    wanted = {
-        **STATED,
-        "encoder_attention_heads": heads,
-        "n_audio_head": heads,
-    }
+    return _renamed(encoder, state, metadata, {}, IGNORED)
+
+
+def from_whisper_decoder(decoder, state, metadata):
+    """The same of its decoder.
+
+    Example
+    -------
+    >>> import torch
+    >>> from speechbrain_petl import WhisperDecoder
+    >>> state = {"decoder.layers.0.encoder_attn.q_proj.bias": torch.zeros(32)}
+    >>> list(from_whisper_decoder(WhisperDecoder((32, 2, 2), 9), state, {}))
+    ['blocks.0.cross.q.bias']
+    """
+    return _renamed(decoder, state, metadata, DECODER, NOT_DECODER)
+
+
+def _renamed(module, state, metadata, names, ignored):
+    heads = module.blocks[0].attn.num_heads
+    stated = "encoder_attention_heads", "n_audio_head"  # as many as here
+    wanted = {**STATED, **dict.fromkeys(stated, heads)}
     check_stated(metadata, wanted, "set `encoder_size` to its size")
     openai = any(".attn_ln." in name for name in state)
-    names = OPENAI_NAMES if openai else HUGGINGFACE_NAMES
-    return fuse_qkv(rename(state, names, IGNORED))
+    others = OPENAI_NAMES if openai else HUGGINGFACE_NAMES
+    return fuse_qkv(rename(state, {**names, **others}, ignored))

@@ -14,20 +14,21 @@ from ..lobes.beats import BEATs
 from ..lobes.vit import ViT
 from ..lobes.wav2vec2 import Wav2Vec2
 from ..lobes.whisper import Whisper
+from ..lobes.whisper_decoder import WhisperDecoder
 from .ast_files import read_ast
 from .bundles import is_bundle
 from .checking import check_fit
 from .convert_speech import from_beats, from_wav2vec2
 from .convert_vit import from_vit
-from .convert_whisper import from_whisper
+from .convert_whisper import from_whisper, from_whisper_decoder
 from .fitting import STATED
 from .positions import axes_of
 from .prefixes import without_prefix, without_wrappers
 from .sources import read_config, read_state
 
 FORMAT = "speechbrain_petl"
-# class of an encoder -> (encoder, state, metadata) to a state of its names; a
-# tensor that all of its models have, by its names; the name of the encoder in one of them
+# class of an encoder -> (encoder, state, metadata) to a state of its names; names
+# of a tensor that all of its models have; the name of the encoder in some of them
 CONVERTERS = {
     Wav2Vec2: (
         *(from_wav2vec2, ["feature_extractor.conv_layers.0.conv.weight"]),
@@ -35,6 +36,13 @@ CONVERTERS = {
     ),
     BEATs: (from_beats, ["patch_embedding.weight"], ""),
     Whisper: (from_whisper, ["conv1.weight"], ""),
+    WhisperDecoder: (
+        *(
+            from_whisper_decoder,
+            ["embed_tokens.weight", "token_embedding.weight"],
+        ),
+        "decoder.",
+    ),
     ViT: (
         *(from_vit, ["patch_embed.proj.weight", "local_encoder.proj.weight"]),
         "modality_encoders.IMAGE.",

@@ -11,6 +11,7 @@ from layouts_brazilian_accents import make_brazilian_accents
 from layouts_fluent_speech_commands import make_fluent_speech_commands
 from layouts_google_speech_commands import make_speech_commands
 from layouts_iemocap import make_iemocap
+from layouts_librispeech import make_librispeech
 from layouts_sample_identification import make_sample_identification
 from layouts_spoken_digits import make_spoken_digits
 from layouts_urbansound8k import make_urbansound8k
@@ -37,13 +38,21 @@ DATA = {  # recipe -> what makes its data
     "SpokenDigits": make_spoken_digits,
     "AudioSet": make_audioset,
     "audio_classification": make_labelled_sounds,
+    "LibriSpeech": make_librispeech,
 }
+WITHOUT_AST = {"LibriSpeech"}
 METHODS = (  # (recipe, script, method); each walks its keys that are new
-    *((recipe, "train.py", "lora") for recipe in DATA),
+    *(
+        (recipe, "train.py", "lora")
+        for recipe in DATA
+        if recipe not in WITHOUT_AST
+    ),
     ("ESC50", "train.py", "whisper/lora"),
     ("ESC50", "train.py", "beats/lora"),
     ("FluentSpeechCommands", "train.py", "wav2vec2/lora"),
     ("FluentSpeechCommands", "train_seq2seq.py", "seq2seq/lora"),
+    ("LibriSpeech", "train.py", "whisper/lora"),
+    ("LibriSpeech", "train_seq2seq.py", "seq2seq/lora"),
 )
 ALWAYS = ("seed", "lr", "epochs", "petl", "brain")  # keys that all walk
 SMALL = [*TINY, "--encoder_size=[32,2,2]", "--seconds=0.5", "--valid_clips=5"]

@@ -9,6 +9,7 @@ from layouts_brazilian_accents import make_brazilian_accents
 from layouts_fluent_speech_commands import make_fluent_speech_commands
 from layouts_google_speech_commands import make_speech_commands
 from layouts_iemocap import make_iemocap
+from layouts_librispeech import make_librispeech
 from layouts_spoken_digits import make_spoken_digits
 from method_files import ROOT, encoder_of, method_files, petl_of, petl_text
 from running import load_train, result_of, weights_of
@@ -25,6 +26,7 @@ DATA = {
     "FluentSpeechCommands": make_fluent_speech_commands,
     "GoogleSpeechCommands": make_speech_commands,
     "IEMOCAP": make_iemocap,
+    "LibriSpeech": make_librispeech,
     "SpokenDigits": make_spoken_digits,
 }
 FILES = [path for path in method_files() if encoder_of(path) == "whisper"]

@@ -11,6 +11,7 @@ from layouts_brazilian_accents import make_brazilian_accents
 from layouts_fluent_speech_commands import make_fluent_speech_commands
 from layouts_google_speech_commands import make_speech_commands
 from layouts_iemocap import make_iemocap
+from layouts_librispeech import make_librispeech
 from layouts_sample_identification import make_sample_identification
 from layouts_spoken_digits import make_spoken_digits
 from layouts_urbansound8k import make_urbansound8k
@@ -22,6 +23,7 @@ MAKERS = [
     make_fluent_speech_commands,
     make_speech_commands,
     make_iemocap,
+    make_librispeech,
     make_sample_identification,
     make_spoken_digits,
     make_urbansound8k,

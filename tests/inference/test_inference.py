@@ -299,7 +299,7 @@ def test_a_run_that_writes_sequences(finished, tmp_path):
     unseal(run / "result.json")
     with open(run / "hyperparams.yaml", "a", encoding="utf-8") as file:
         file.write("\ndecoder: null\n")
-    with pytest.raises(InputError, match="writes sequences"):
+    with pytest.raises(InputError, match="writes texts"):
         load(run)
 
 

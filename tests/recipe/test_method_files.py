@@ -13,9 +13,9 @@ from speechbrain_petl.recipe.parsing import parse_recipe
 from speechbrain_petl.recipe.yaml_text import header_of
 
 FOLDERS = sorted(
-    path.parent
+    path
     for place in ("recipes", "templates")
-    for path in (ROOT / place).glob(f"*/hparams/{BASE}")
+    for path in (ROOT / place).glob("*/hparams/")
 )
 BASES = sorted(path for folder in FOLDERS for path in folder.rglob(BASE))
 OF_A_RECIPE = {  # keys that all have, each with its own value

@@ -77,6 +77,9 @@ class TokenErrorRate(Metric):
     ---------
     end : int
         The symbol that ends a sequence.
+    pieces : callable, optional
+        Maps a list of symbols to what is compared instead, such as the words
+        or the characters of a text.
 
     Example
     -------
@@ -87,9 +90,9 @@ class TokenErrorRate(Metric):
     tensor(0.2500)
     """
 
-    def __init__(self, end):
+    def __init__(self, end, pieces=list):
         super().__init__()
-        self.end = end
+        self.end, self.pieces = end, pieces
         for name in ("edits", "symbols"):
             self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
 
@@ -97,7 +100,9 @@ class TokenErrorRate(Metric):
         """Count emitted symbols and the right ones, both (batch, symbol)."""
         stats = ErrorRateStats()
         ids = [str(number) for number in range(len(targets))]
-        stats.append(ids, until(self.end, emitted), until(self.end, targets))
+        said, right = (until(self.end, x) for x in (emitted, targets))
+        pairs = ([self.pieces(row) for row in x] for x in (said, right))
+        stats.append(ids, *pairs)
         summary = stats.summarize()
         self.edits += summary["num_edits"]
         self.symbols += summary["num_scored_tokens"]
@@ -105,3 +110,60 @@ class TokenErrorRate(Metric):
     def compute(self):
         """A rate; above 1 if too much was emitted."""
         return self.edits / self.symbols
+
+
+class WordAccuracy(TokenErrorRate):
+    """1 - the word error rate, which the best epoch has most of.
+
+    Below 0 if too much was emitted.
+
+    Example
+    -------
+    >>> metric = WordAccuracy(end=2, pieces=str)
+    >>> metric.update(torch.tensor([[5, 2]]), torch.tensor([[5, 2]]))
+    >>> metric.compute()
+    tensor(1.)
+    """
+
+    higher_is_better = True
+
+    def compute(self):
+        """A rate."""
+        return 1 - super().compute()
+
+
+def text_metrics(end, text_of):
+    """WER, CER and 1 - WER, as a recipe's ``metrics``.
+
+    Arguments
+    ---------
+    end : int
+        The symbol that ends a sequence.
+    text_of : callable
+        Maps a list of symbols to a text, as it is compared.
+
+    Returns
+    -------
+    dict
+        Name -> metric.
+
+    Example
+    -------
+    >>> metrics = text_metrics(2, lambda symbols: " ".join(map(str, symbols)))
+    >>> for metric in metrics.values():
+    ...     metric.update(torch.tensor([[5, 2, 0]]), torch.tensor([[5, 6, 2]]))
+    >>> {name: round(float(m.compute()), 2) for name, m in metrics.items()}
+    {'word_accuracy': 0.5, 'wer': 0.5, 'cer': 0.67}
+    """
+
+    def words(symbols):
+        return text_of(symbols).split()
+
+    def characters(symbols):
+        return list(text_of(symbols))
+
+    return {
+        "word_accuracy": WordAccuracy(end, words),
+        "wer": TokenErrorRate(end, words),
+        "cer": TokenErrorRate(end, characters),
+    }
