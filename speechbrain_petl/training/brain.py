@@ -8,20 +8,18 @@ import torch
 import speechbrain as sb
 from speechbrain.utils.logger import get_logger
 
-from ..adapters.adapted import AdaptedEncoder
 from ..data.mixing import mixed_clips
 from ..errors import InputError, check_choice
-from ..weights.fused_adapters import load_fused
 from .averaging import keep_average, load_average
 from .cache.cached import cached_clips
 from .calibration import temperature_on
 from .checkpoints import save_epoch, save_within_epoch
-from .inputs import start_from_inputs
 from .loop import ResumableBrain
 from .metrics.of_stages import StageMetrics
 from .predictions import Predictions
 from .record import RECORD, Record
 from .results import check_identity, write_run
+from .starting import keep_what_trains, start_from_inputs
 from .steps import ids_of
 
 logger = get_logger(__name__)
@@ -82,9 +80,7 @@ class PETLBrain(ResumableBrain):
         **kwargs,
     ):
         super().__init__(modules, **kwargs)
-        self.learned = []  # names of the modules that train
-        for name, module in self.modules.items():
-            self._keep_what_trains(name, module)
+        self.learned = keep_what_trains(self.modules, self.checkpointer)
         self.metrics = StageMetrics(metrics, self.device)
         self.record = Record()
         self.checkpointer.add_recoverable("metrics", self.metrics)
@@ -100,15 +96,6 @@ class PETLBrain(ResumableBrain):
         self.train_logger, self.test_on = train_logger, test_on
         self.cache = (cache, cache_folder)
         self.scored = []  # what counts once the loss is known
-
-    def _keep_what_trains(self, name, module):
-        adapted = isinstance(module, AdaptedEncoder)
-        if adapted:
-            load_fused(module)
-        # an encoder also where all of it is frozen: its base has a hash
-        if adapted or any(p.requires_grad for p in module.parameters()):
-            self.learned.append(name)
-            self.checkpointer.add_recoverable(name, module)
 
     def train_and_test(self, epoch_counter, datasets, loader, result, path):
         """Train, restore the chosen checkpoint, test, write the result.

@@ -44,7 +44,11 @@ CONVERTERS = {
         "decoder.",
     ),
     ViT: (
-        *(from_vit, ["patch_embed.proj.weight", "local_encoder.proj.weight"]),
+        from_vit,
+        [
+            "student.encoder.patch_embed.proj.weight",  # BAT has a teacher, too
+            *("patch_embed.proj.weight", "local_encoder.proj.weight"),
+        ],
         "modality_encoders.IMAGE.",
     ),
 }

@@ -1,4 +1,4 @@
-"""Layers that start at what their inputs tell look at training batches first."""
+"""What a method starts from: what trains, other runs, a look at the inputs."""
 
 from itertools import islice
 
@@ -7,9 +7,40 @@ import torch
 import speechbrain as sb
 from speechbrain.utils.logger import get_logger
 
+from ..adapters.adapted import AdaptedEncoder
 from ..adapters.eva import BATCHES, eva_start, waits_for_inputs
+from ..weights.fused_adapters import load_fused
 
 logger = get_logger(__name__)
+
+
+def keep_what_trains(modules, checkpointer):
+    """Name the modules that train, and put them into the checkpoints.
+
+    Adapters of other runs, which an ``AdapterFusion`` attends to, are loaded.
+
+    Arguments
+    ---------
+    modules : torch.nn.ModuleDict
+        Of a Brain.
+    checkpointer : speechbrain.utils.checkpoints.Checkpointer
+        Changed in place.
+
+    Returns
+    -------
+    list of str
+        Names in `modules`; the encoder's also where all of it is frozen, for
+        its base has a hash.
+    """
+    learned = []
+    for name, module in modules.items():
+        adapted = isinstance(module, AdaptedEncoder)
+        if adapted:
+            load_fused(module)
+        if adapted or any(p.requires_grad for p in module.parameters()):
+            learned.append(name)
+            checkpointer.add_recoverable(name, module)
+    return learned
 
 
 def start_from_inputs(brain, dataset, loader):
