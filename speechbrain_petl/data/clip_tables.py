@@ -3,7 +3,7 @@
 import json
 import re
 
-from ..errors import InputError, refuse_all
+from ..errors import InputError
 from .cells import find_columns, read_cells, read_text
 from .tables import read_table
 
@@ -64,13 +64,15 @@ def lists_clips(path):
     return bool(lines) and bool(find_columns(lines[0][1], names, SYNONYMS))
 
 
-def rows_of(path, tagging=None, more=()):
+def rows_of(path, problems, tagging=None, more=()):
     """The rows of a table, with one name for each column.
 
     Arguments
     ---------
     path : pathlib.Path
         The table.
+    problems : list of str
+        Takes what is wrong with rows that are left out.
     tagging : bool, optional
         Whether a cell may hold several labels; False refuses a table that
         seems to have such cells, None takes each for one name.
@@ -85,11 +87,11 @@ def rows_of(path, tagging=None, more=()):
     """
     kind = path.suffix.lower()
     if kind == ".json":
-        return _rows_of_ast(path)
+        return _rows_of_ast(path, problems)
     if kind == ".jsonl":
-        return _rows_of_json_lines(path)
+        return _rows_of_json_lines(path, problems)
     needed = ["path", "label", *more]
-    rows = read_table(path, needed, OPTIONAL, _synonyms)
+    rows = read_table(path, needed, OPTIONAL, _synonyms, problems)
     labels = [row.pop("label") for _, row in rows]
     all_labels, sign = "".join(labels), None
     if tagging:
@@ -144,8 +146,8 @@ def _divided(cell, sign):
     return [part.strip() for part in parts if part.strip()]
 
 
-def _rows_of_json_lines(path):
-    rows, problems = [], []
+def _rows_of_json_lines(path, problems):
+    rows = []
     for line, content in enumerate(read_text(path).split("\n"), start=1):
         if not content.strip():
             continue
@@ -154,7 +156,6 @@ def _rows_of_json_lines(path):
             rows.append((f"line {line}", _renamed(row)))
         except (ValueError, AttributeError) as error:
             problems.append(f"line {line}: {error}")
-    refuse_all(str(path), problems)
     return rows
 
 
@@ -187,12 +188,12 @@ def _ast_clips(path):
     return clips if isinstance(clips, list) else None
 
 
-def _rows_of_ast(path):
+def _rows_of_ast(path, problems):
     """Clips of the original AST, their labels with the names of the classes."""
     clips = _ast_clips(path)
     if not clips:
         raise InputError(f"{path} is no json {{data: [{{wav, labels}}, ...]}}")
-    names, rows, problems = {}, [], []
+    names, rows = {}, []
     folders = (path.parent, path.parent.parent)
     for classes in [p for f in folders for p in f.glob(f"*{CLASSES}")][:1]:
         for _, row in read_table(str(classes), ["mid", "display_name"]):
@@ -206,5 +207,4 @@ def _rows_of_ast(path):
         mids = [m for label in row["labels"] for m in _divided(label, ",")]
         row["labels"] = [names.get(mid, mid) for mid in mids]
         rows.append((f"clip {number}", row))
-    refuse_all(str(path), problems)
     return rows

@@ -193,3 +193,29 @@ def test_relative_folders(given, sounds, monkeypatch):
     assert [clip["wav"] for clip in read_clips(given)] == [
         clip["wav"] for clip in clips
     ]
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "json"])
+def test_every_kind_of_mistake_at_once(kind, sounds):
+    """Of a row, of its label, of its file."""
+    root, rows = sounds
+    lines = [{"path": n, "label": x} for n, x in rows[:6]]
+    lines[1]["label"], lines[3]["path"] = "", "no.wav"
+    path = root / f"a.{kind}"
+    if kind == "csv":
+        write_table(path, HEAD, [row.values() for row in lines])
+    elif kind == "jsonl":
+        path.write_text("\n".join(map(json.dumps, lines)))
+    else:
+        path.write_text(json.dumps({"data": lines}))
+    with pytest.raises(InputError, match="label.*; .*no.wav is missing"):
+        read_clips(path)
+
+
+def test_all_speakers_of_two_splits(sounds, tmp_path):
+    root, rows = sounds
+    splits = "train", "valid", "test", "train"
+    table = [(*row, f"s{i % 2}", splits[i % 4]) for i, row in enumerate(rows)]
+    write_table(root / "a.csv", [*HEAD, "speaker", "split"], table)
+    with pytest.raises(InputError, match="group s1 is in .*; group s0 is in"):
+        prepare_labelled(root, tmp_path / "save", 1.0)
