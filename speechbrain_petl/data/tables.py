@@ -2,8 +2,12 @@
 
 import os
 
+from speechbrain.utils.logger import get_logger
+
 from ..errors import InputError, refuse_all
 from .cells import find_columns, read_cells
+
+logger = get_logger(__name__)
 
 
 def read_table(path, columns, optional=(), synonyms=None, problems=None):
@@ -52,6 +56,12 @@ def read_table(path, columns, optional=(), synonyms=None, problems=None):
         )
     if len(lines) == 1:
         raise InputError(f"{path} lists nothing below its column names")
+    taken = {n: header[i] for n, i in index_of.items() if header[i] != n}
+    if taken:
+        said = ", ".join(
+            f"{name} is {column}" for name, column in taken.items()
+        )
+        logger.info(f"{path}: {said}")
     rows, wrong = [], [] if problems is None else problems
     for line, cells in lines[1:]:
         row = {name: cells[i] for name, i in index_of.items() if i < len(cells)}

@@ -219,3 +219,13 @@ def test_all_speakers_of_two_splits(sounds, tmp_path):
     write_table(root / "a.csv", [*HEAD, "speaker", "split"], table)
     with pytest.raises(InputError, match="group s1 is in .*; group s0 is in"):
         prepare_labelled(root, tmp_path / "save", 1.0)
+
+
+def test_which_column_is_taken_is_said(sounds, caplog):
+    """A column source is a group: whoever did not mean it can see it."""
+    root, rows = sounds
+    table = [(x, n, i % 3) for i, (n, x) in enumerate(rows)]
+    write_table(root / "a.csv", ["Species", "path", "source"], table)
+    with caplog.at_level("INFO"):
+        read_clips(root)
+    assert "a.csv: label is Species, group is source" in caplog.text
