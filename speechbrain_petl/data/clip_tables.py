@@ -3,9 +3,13 @@
 import json
 import re
 
+from speechbrain.utils.logger import get_logger
+
 from ..errors import InputError
 from .cells import find_columns, read_cells, read_text
 from .tables import read_table
+
+logger = get_logger(__name__)
 
 SYNONYMS = {
     "path": (
@@ -193,9 +197,10 @@ def _rows_of_ast(path, problems):
     clips = _ast_clips(path)
     if not clips:
         raise InputError(f"{path} is no json {{data: [{{wav, labels}}, ...]}}")
-    names, rows = {}, []
+    names, rows, unnamed = {}, [], {}
     folders = (path.parent, path.parent.parent)
-    for classes in [p for f in folders for p in f.glob(f"*{CLASSES}")][:1]:
+    found = [p for folder in folders for p in folder.glob(f"*{CLASSES}")]
+    for classes in found[:1]:
         for _, row in read_table(str(classes), ["mid", "display_name"]):
             names[row["mid"]] = row["display_name"]
     for number, clip in enumerate(clips, start=1):
@@ -206,5 +211,11 @@ def _rows_of_ast(path, problems):
             continue
         mids = [m for label in row["labels"] for m in _divided(label, ",")]
         row["labels"] = [names.get(mid, mid) for mid in mids]
+        unnamed |= {mid: None for mid in mids if mid not in names}
         rows.append((f"clip {number}", row))
+    if names and unnamed:
+        logger.warning(
+            f"{path}: {len(unnamed)} labels are not in {found[0].name}, such as "
+            f"{next(iter(unnamed))}"
+        )
     return rows

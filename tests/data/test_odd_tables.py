@@ -5,7 +5,7 @@ import shutil
 import unicodedata
 
 import pytest
-from labelled_sounds import write_sounds, write_table
+from labelled_sounds import as_ast_json, write_sounds, write_table
 from speechbrain_petl import InputError
 from speechbrain_petl.data.labelled import prepare_labelled
 from speechbrain_petl.data.layouts import read_clips
@@ -193,6 +193,21 @@ def test_relative_folders(given, sounds, monkeypatch):
     assert [clip["wav"] for clip in read_clips(given)] == [
         clip["wav"] for clip in clips
     ]
+
+
+def test_labels_without_a_name(sounds, caplog):
+    """Of the AST's json: the table of the classes lacks one."""
+    root, rows = sounds
+    as_ast_json(root, rows)
+    table = root / "class_labels_indices.csv"
+    table.write_text(table.read_text().rsplit("\n", 2)[0])
+    assert "cat" in labels_of(read_clips(root)) and "owl" not in labels_of(
+        read_clips(root)
+    )
+    assert (
+        "1 labels are not in class_labels_indices.csv, such as /m/0"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "json"])
