@@ -3,9 +3,13 @@
 import json
 import re
 
-from ..errors import InputError, refuse_all
+from speechbrain.utils.logger import get_logger
+
+from ..errors import InputError
 from .cells import find_columns, read_cells, read_text
 from .tables import read_table
+
+logger = get_logger(__name__)
 
 SYNONYMS = {
     "path": (
@@ -64,13 +68,15 @@ def lists_clips(path):
     return bool(lines) and bool(find_columns(lines[0][1], names, SYNONYMS))
 
 
-def rows_of(path, tagging=None, more=()):
+def rows_of(path, problems, tagging=None, more=()):
     """The rows of a table, with one name for each column.
 
     Arguments
     ---------
     path : pathlib.Path
         The table.
+    problems : list of str
+        Takes what is wrong with rows that are left out.
     tagging : bool, optional
         Whether a cell may hold several labels; False refuses a table that
         seems to have such cells, None takes each for one name.
@@ -85,11 +91,11 @@ def rows_of(path, tagging=None, more=()):
     """
     kind = path.suffix.lower()
     if kind == ".json":
-        return _rows_of_ast(path)
+        return _rows_of_ast(path, problems)
     if kind == ".jsonl":
-        return _rows_of_json_lines(path)
+        return _rows_of_json_lines(path, problems)
     needed = ["path", "label", *more]
-    rows = read_table(path, needed, OPTIONAL, _synonyms)
+    rows = read_table(path, needed, OPTIONAL, _synonyms, problems)
     labels = [row.pop("label") for _, row in rows]
     all_labels, sign = "".join(labels), None
     if tagging:
@@ -144,8 +150,8 @@ def _divided(cell, sign):
     return [part.strip() for part in parts if part.strip()]
 
 
-def _rows_of_json_lines(path):
-    rows, problems = [], []
+def _rows_of_json_lines(path, problems):
+    rows = []
     for line, content in enumerate(read_text(path).split("\n"), start=1):
         if not content.strip():
             continue
@@ -154,7 +160,6 @@ def _rows_of_json_lines(path):
             rows.append((f"line {line}", _renamed(row)))
         except (ValueError, AttributeError) as error:
             problems.append(f"line {line}: {error}")
-    refuse_all(str(path), problems)
     return rows
 
 
@@ -187,14 +192,15 @@ def _ast_clips(path):
     return clips if isinstance(clips, list) else None
 
 
-def _rows_of_ast(path):
+def _rows_of_ast(path, problems):
     """Clips of the original AST, their labels with the names of the classes."""
     clips = _ast_clips(path)
     if not clips:
         raise InputError(f"{path} is no json {{data: [{{wav, labels}}, ...]}}")
-    names, rows, problems = {}, [], []
+    names, rows, unnamed = {}, [], {}
     folders = (path.parent, path.parent.parent)
-    for classes in [p for f in folders for p in f.glob(f"*{CLASSES}")][:1]:
+    found = [p for folder in folders for p in folder.glob(f"*{CLASSES}")]
+    for classes in found[:1]:
         for _, row in read_table(str(classes), ["mid", "display_name"]):
             names[row["mid"]] = row["display_name"]
     for number, clip in enumerate(clips, start=1):
@@ -205,6 +211,11 @@ def _rows_of_ast(path):
             continue
         mids = [m for label in row["labels"] for m in _divided(label, ",")]
         row["labels"] = [names.get(mid, mid) for mid in mids]
+        unnamed |= {mid: None for mid in mids if mid not in names}
         rows.append((f"clip {number}", row))
-    refuse_all(str(path), problems)
+    if names and unnamed:
+        logger.warning(
+            f"{path}: {len(unnamed)} labels are not in {found[0].name}, such as "
+            f"{next(iter(unnamed))}"
+        )
     return rows

@@ -106,7 +106,7 @@ def table_clips(path, root, tagging=None, split=None, more=(), beside=None):
         )
     folders = [beside] if beside else [path.parent, root, *_folders(root)]
     clips, problems = [], []
-    for where, row in rows_of(path, tagging, more):
+    for where, row in rows_of(path, problems, tagging, more):
         row["split"] = row.get("split") or split
         try:
             clip = clip_of(row, folders, root)

@@ -4,7 +4,7 @@ import os
 import random
 from collections import Counter
 
-from ..errors import InputError
+from ..errors import refuse_all
 from .checksums import sha256_of
 
 _HEAD = 1 << 16  # bytes
@@ -29,19 +29,21 @@ def check_disjoint(splits, key, remedy):
     >>> test = {"c": {"speaker": "Bob"}}
     >>> check_disjoint({"train": train, "test": test}, "speaker", "Mend it.")
     Traceback (most recent call last):
-    speechbrain_petl.errors.InputError: speaker Bob is in train (b) and in test (c). Mend it.
+    speechbrain_petl.errors.InputError: splits: speaker Bob is in train (b) and in test (c). Mend it.
     """
-    owners = {}
+    owners, problems = {}, {}
     for split, items in splits.items():
         for name, item in sorted(items.items()):
             if key not in item:
                 continue
             first, clip = owners.setdefault(item[key], (split, name))
             if first != split:
-                raise InputError(
+                problems.setdefault(
+                    item[key],
                     f"{key} {item[key]} is in {first} ({clip}) and in {split} "
-                    f"({name}). {remedy}"
+                    f"({name})",
                 )
+    refuse_all("splits", list(problems.values()), remedy)
 
 
 def deal(clips, ratios, seed):

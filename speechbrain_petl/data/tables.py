@@ -2,11 +2,15 @@
 
 import os
 
+from speechbrain.utils.logger import get_logger
+
 from ..errors import InputError, refuse_all
 from .cells import find_columns, read_cells
 
+logger = get_logger(__name__)
 
-def read_table(path, columns, optional=(), synonyms=None):
+
+def read_table(path, columns, optional=(), synonyms=None, problems=None):
     """Read the named columns of a csv or tsv file and check that they are filled.
 
     Comma, semicolon or tab; UTF-8, UTF-16 or Latin-1. Column names are found
@@ -23,6 +27,9 @@ def read_table(path, columns, optional=(), synonyms=None):
         Names of columns that may be there, and be empty.
     synonyms : callable, optional
         From the names in the file to name -> what else a column may be called.
+    problems : list, optional
+        Takes what is wrong with rows, which are left out, for the caller to
+        say with all else; without it they are an error here.
 
     Returns
     -------
@@ -49,21 +56,27 @@ def read_table(path, columns, optional=(), synonyms=None):
         )
     if len(lines) == 1:
         raise InputError(f"{path} lists nothing below its column names")
-    rows, problems = [], []
+    taken = {n: header[i] for n, i in index_of.items() if header[i] != n}
+    if taken:
+        said = ", ".join(
+            f"{name} is {column}" for name, column in taken.items()
+        )
+        logger.info(f"{path}: {said}")
+    rows, wrong = [], [] if problems is None else problems
     for line, cells in lines[1:]:
         row = {name: cells[i] for name, i in index_of.items() if i < len(cells)}
         empty = [name for name in columns if not row.get(name)]
         if len(cells) < len(header) or any(cells[len(header) :]):
-            problems.append(
+            wrong.append(
                 f"line {line}: {len(cells)} values for {len(header)} columns, "
                 "quote values that hold the delimiter"
             )
         elif empty:
-            problems.append(
-                f"line {line}: {header[index_of[empty[0]]]} is empty"
-            )
-        rows.append((line, row))
-    refuse_all(path, problems)
+            wrong.append(f"line {line}: {header[index_of[empty[0]]]} is empty")
+        else:
+            rows.append((line, row))
+    if problems is None:
+        refuse_all(path, wrong)
     return rows
 
 

@@ -5,7 +5,7 @@ import shutil
 import unicodedata
 
 import pytest
-from labelled_sounds import write_sounds, write_table
+from labelled_sounds import as_ast_json, write_sounds, write_table
 from speechbrain_petl import InputError
 from speechbrain_petl.data.labelled import prepare_labelled
 from speechbrain_petl.data.layouts import read_clips
@@ -193,3 +193,54 @@ def test_relative_folders(given, sounds, monkeypatch):
     assert [clip["wav"] for clip in read_clips(given)] == [
         clip["wav"] for clip in clips
     ]
+
+
+def test_labels_without_a_name(sounds, caplog):
+    """Of the AST's json: the table of the classes lacks one."""
+    root, rows = sounds
+    as_ast_json(root, rows)
+    table = root / "class_labels_indices.csv"
+    table.write_text(table.read_text().rsplit("\n", 2)[0])
+    assert "cat" in labels_of(read_clips(root)) and "owl" not in labels_of(
+        read_clips(root)
+    )
+    assert (
+        "1 labels are not in class_labels_indices.csv, such as /m/0"
+        in caplog.text
+    )
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "json"])
+def test_every_kind_of_mistake_at_once(kind, sounds):
+    """Of a row, of its label, of its file."""
+    root, rows = sounds
+    lines = [{"path": n, "label": x} for n, x in rows[:6]]
+    lines[1]["label"], lines[3]["path"] = "", "no.wav"
+    path = root / f"a.{kind}"
+    if kind == "csv":
+        write_table(path, HEAD, [row.values() for row in lines])
+    elif kind == "jsonl":
+        path.write_text("\n".join(map(json.dumps, lines)))
+    else:
+        path.write_text(json.dumps({"data": lines}))
+    with pytest.raises(InputError, match="label.*; .*no.wav is missing"):
+        read_clips(path)
+
+
+def test_all_speakers_of_two_splits(sounds, tmp_path):
+    root, rows = sounds
+    splits = "train", "valid", "test", "train"
+    table = [(*row, f"s{i % 2}", splits[i % 4]) for i, row in enumerate(rows)]
+    write_table(root / "a.csv", [*HEAD, "speaker", "split"], table)
+    with pytest.raises(InputError, match="group s1 is in .*; group s0 is in"):
+        prepare_labelled(root, tmp_path / "save", 1.0)
+
+
+def test_which_column_is_taken_is_said(sounds, caplog):
+    """A column source is a group: whoever did not mean it can see it."""
+    root, rows = sounds
+    table = [(x, n, i % 3) for i, (n, x) in enumerate(rows)]
+    write_table(root / "a.csv", ["Species", "path", "source"], table)
+    with caplog.at_level("INFO"):
+        read_clips(root)
+    assert "a.csv: label is Species, group is source" in caplog.text
