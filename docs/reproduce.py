@@ -4,9 +4,17 @@
 """
 
 import csv
-import json
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from pathlib import Path
+
+from speechbrain_petl.experiments.report.groups import make_tables
+from speechbrain_petl.experiments.report.published import (
+    figure_of,
+    read_figures,
+)
+from speechbrain_petl.experiments.report.runs import find_runs
+from speechbrain_petl.experiments.report.settings import defaults
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = Path(__file__).with_name("reproduce.md")
@@ -37,6 +45,7 @@ LOGGED = {  # seconds of an epoch in the logs of github.com/YuanGongND/ast, epoc
     ("AudioSet", "ast_balanced"): (1_700, 25),
 }
 SECONDS = 80 / (1600 * 602)  # of a token of a clip in these logs, on ESC-50
+KEYS = ("dataset", "protocol", "method", "metric")
 MOA, WAV = (
     "https://arxiv.org/abs/2402.00828",
     "https://arxiv.org/abs/2312.03694",
@@ -291,23 +300,31 @@ def minutes(row):
     return f"{clips * epochs * runs * tokens * SECONDS / 60:,.0f}"
 
 
+@cache
+def tables(recipe):
+    """Of the runs that are here, and the figures that they may stand beside."""
+    if not (recipe / "results").is_dir():
+        return [], []
+    runs, problems = find_runs(recipe / "results")
+    found = make_tables(runs, problems, defaults(recipe)[1])
+    return found, read_figures(recipe)
+
+
 def ours(row):
-    """The mean of the runs that are here, or "not run"."""
-    recipe = DATA[row["dataset"]][0]
-    values = []
-    for path in (ROOT / "recipes" / recipe / "results").rglob("result.json"):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        same = all(
-            str(result.get(key, "-")) == row[key]
-            for key in ("dataset", "protocol", "method")
-        )
-        if (
-            same
-            and row["percent"]
-            and result.get("total_parameters", 0) > 80_000_000
-        ):
-            values.append(100 * result["metrics"][row["metric"]])
-    return f"{sum(values) / len(values):.2f}" if values else "not run"
+    """The mean of the runs that are here, by the rules of a report, or "not run"."""
+    recipe = ROOT / "recipes" / DATA[row["dataset"]][0]
+    found, figures = tables(recipe)
+    for one in found:
+        for line in one.rows:
+            figure = figure_of(line, one, figures)
+            if figure and all(row[k] == getattr(figure, k) for k in KEYS):
+                mean = (
+                    one.scale(row["metric"]) * line.statistics(row["metric"])[0]
+                )
+                done, whole = len(line.runs), line.complete
+                of = "" if done == whole else f", {done} of {whole} runs"
+                return f"{mean:.2f}{of}"
+    return "not run"
 
 
 def table(head, rows):

@@ -1,5 +1,6 @@
 """docs/reproduce.md: generated, complete, and its lines run."""
 
+import shutil
 import sys
 from functools import partial
 
@@ -9,6 +10,7 @@ import torch
 from checkpoints import hf_config, official, randomise
 from hyperpyyaml import load_hyperpyyaml
 from method_files import ROOT
+from result_trees import make_folds, make_run
 from tiny_runs import train
 from transformers import ASTForAudioClassification
 
@@ -49,6 +51,33 @@ def test_the_method_of_each_command_is_there():
 def test_means_are_rounded_as_papers_do():
     means = dict(reproduce.averages(reproduce.published()))
     assert str(means["bottleneck"]) == "84.09"  # of 84.085
+
+
+def test_only_what_compares_stands_beside(tmp_path, monkeypatch):
+    """No few shots, no random weights, no other encoder; how many folds."""
+    recipe = tmp_path / "recipes" / "ESC50"
+    shutil.copytree(ROOT / "recipes" / "ESC50" / "hparams", recipe / "hparams")
+    shutil.copy(ROOT / "recipes" / "ESC50" / "published.csv", recipe)
+    monkeypatch.setattr(reproduce, "ROOT", tmp_path)
+    names = ("dataset", "protocol", "method", "metric")
+    rows = {
+        method: dict(zip(names, ("ESC-50", "3-1-1", method, "accuracy")))
+        for method in ("lora", "full", "bitfit", "linear", "prefix")
+    }
+    base = {"dataset": "ESC-50", "folds": 5, "size": "base384"}
+    results = recipe / "results"
+    make_folds(results, "lora", [0.5, 0.6, 0.7], **base)
+    make_run(results, "full", shots=5, **base)
+    make_run(results, "bitfit", settings={"source": "null"}, **base)
+    make_run(results, "linear", **{**base, "size": "[96, 4, 3]"})
+    make_folds(results, "prefix", [0.5, 0.6, 0.7, 0.8, 0.9], **base)
+    reproduce.tables.cache_clear()
+    found = {method: reproduce.ours(row) for method, row in rows.items()}
+    reproduce.tables.cache_clear()
+    assert found == {
+        **{"lora": "60.00, 3 of 5 runs", "prefix": "70.00"},
+        **dict.fromkeys(("full", "bitfit", "linear"), "not run"),
+    }
 
 
 @pytest.mark.parametrize("line", [line for _, line in reproduce.OPTIONS])

@@ -73,7 +73,9 @@ class AdaptedEncoder(nn.Module):
                 f"petl: wrap: {wrap!r} is no mapping, glob: wrapper"
             )
         parameters = dict(encoder.named_parameters())
-        trained = {n for g in train for n in match(g, parameters, "train")}
+        trained = {
+            n for g in train for n in match(g, parameters, "petl: train")
+        }
         sites = _sites(encoder, wrap or {})
         for name, parameter in parameters.items():
             parameter.requires_grad_(name in trained)
@@ -196,7 +198,7 @@ def _sites(encoder, wrap):
     modules = [name for name, _ in encoder.named_modules()]
     sites, globs = {}, {}
     for glob, wrapper in wrap.items():
-        found = match(glob, modules, "wrap")
+        found = match(glob, modules, "petl: wrap")
         for name in found:
             inside = next((m for m in found if m.startswith(f"{name}.")), None)
             if inside:

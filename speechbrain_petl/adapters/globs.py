@@ -45,7 +45,7 @@ def match(glob, names, key):
     ]
     if not found:
         raise InputError(
-            f"petl: {key}: the glob {glob!r} matches nothing in this encoder."
+            f"{key}: the glob {glob!r} matches nothing in this encoder."
             f"{did_you_mean(glob, _globs_of(names))} print(encoder) shows the "
             "names."
         )

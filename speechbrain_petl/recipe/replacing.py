@@ -13,6 +13,7 @@ from pathlib import Path
 from ..errors import InputError
 from .yaml_files import dump_yaml, load_yaml, tag_of
 
+MADE = ("!new:", "!name:", "!apply:")
 
 def with_replaced(base, overrides, base_file):
     """A base.yaml that HyperPyYAML can put overrides over.
@@ -61,7 +62,7 @@ def _replace(base, overrides, base_file):
         if isinstance(old, dict) and tag in (None, tag_of(old)):
             replaced += _replace(old, value, base_file)
             continue
-        if not tag and not str(tag_of(old)).startswith("!"):
+        if not tag and not str(tag_of(old)).startswith(MADE):
             raise InputError(
                 f"{key}: a mapping cannot replace `{old}`. Change it in "
                 f"{base_file}."

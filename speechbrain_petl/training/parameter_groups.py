@@ -50,7 +50,7 @@ def parameter_groups(modules, options):
             continue
         for name in CHECKED & said.keys():
             _check_rate(f"brain: groups: {glob}: {name}", said[name])
-        names = match(glob, trained, "groups")
+        names = match(glob, trained, "brain: groups")
         groups.append({"params": [trained.pop(n) for n in names], **said})
     if not groups:
         return list(trained.values())

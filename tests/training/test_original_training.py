@@ -64,7 +64,7 @@ def test_groups_have_rates_of_their_own():
         0.125,
         0.25,
     ]
-    with pytest.raises(InputError, match="head"):
+    with pytest.raises(InputError, match="^brain: groups: the glob .head"):
         parameter_groups(modules, {"head.*": {"lr": 0.5}})
 
 
