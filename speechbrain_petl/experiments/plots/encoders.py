@@ -1,5 +1,7 @@
 """Encoders and methods in one picture: a metric against what it costs."""
 
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
 from ...inference.canvas import COLOURS, blank, literal, save
 
 MARKERS = "osD^vP*X<>ph"
@@ -8,12 +10,13 @@ COSTS = {  # of a point -> the name of the axis
     "seconds": "seconds of training",
     "memory": "peak memory, MiB",
 }
+SUBS = {"parameters": (1,), "seconds": (1, 2, 5), "memory": (1, 2, 5)}
 
 
 def draw_encoders(points, path, title, metric):
     """Draw a metric against parameters, seconds and memory.
 
-    A colour is an encoder, a marker a method, whose dots a line joins.
+    A colour is an encoder, a marker a method.
 
     Arguments
     ---------
@@ -53,12 +56,15 @@ def draw_encoders(points, path, title, metric):
                 **{"ms": 6, "lw": 1, "capsize": 2, "alpha": 0.85},
             )
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=SUBS[cost]))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(COSTS[cost])
         axes.grid(alpha=0.3)
         axes.margins(x=0.1, y=0.08)
     every[0].set_ylabel(metric)
     keys = [
-        *(_key(every[0], e, "s", _colour(i)) for i, e in enumerate(encoders)),
+        *(_key(every[0], e, "-", _colour(i)) for i, e in enumerate(encoders)),
         *(
             _key(every[0], m, MARKERS[i % len(MARKERS)], "0.35")
             for i, m in enumerate(methods)
@@ -76,5 +82,5 @@ def _colour(number):
 
 def _key(axes, name, marker, colour):
     """An entry of the legend."""
-    (line,) = axes.plot([], [], marker, color=colour, label=literal(name))
+    (line,) = axes.plot([], [], marker, color=colour, lw=6, label=literal(name))
     return line
