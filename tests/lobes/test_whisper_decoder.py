@@ -105,13 +105,14 @@ def test_decoding_is_training(method):
         for number, p in enumerate(trained):
             p.add_(0.3 * noise(*p.shape, seed=number))
     states, counts = noise(2, 40, 32), torch.tensor([40, 25])
+    close = partial(torch.testing.assert_close, atol=1e-4, rtol=1e-4)
     with torch.no_grad():
         scores = adapted(SYMBOLS, states, counts)
         for length in (1, 4):
             first = adapted(SYMBOLS[:, :length], states, counts)
-            torch.testing.assert_close(first, scores[:, :length])
+            close(first, scores[:, :length])
         alone = adapted(SYMBOLS[1:], states[1:, :25])
-    torch.testing.assert_close(alone, scores[1:], atol=1e-5, rtol=1e-5)
+    close(alone, scores[1:])
     adapted(SYMBOLS, states, counts).square().sum().backward()
     assert all(p.grad.abs().sum() > 0 for p in trained)
 
