@@ -2,7 +2,7 @@
 
 import torch
 from speechbrain_petl import LoRA
-from speechbrain_petl.training import inputs
+from speechbrain_petl.training import starting
 from torch import nn
 from toy import CLASSES, DIM, toy_brain, train, vectors
 
@@ -40,7 +40,7 @@ def test_a_run_that_goes_on_looks_no_more(tmp_path, monkeypatch):
     def refuse(*args):
         raise AssertionError("looked again")
 
-    monkeypatch.setattr(inputs, "eva_start", refuse)
+    monkeypatch.setattr(starting, "eva_start", refuse)
     other = network()
     brain = toy_brain(tmp_path, other, opt_class=still, epochs=3)
     train(brain, TRAIN, 8, 8)
