@@ -21,7 +21,7 @@ BASES = sorted(path for folder in FOLDERS for path in folder.rglob(BASE))
 OF_A_RECIPE = {  # keys that all have, each with its own value
     *("data_folder", "prepare", "output_folder", "result", "source"),
     *("encoder", "fbank", "wave_augment", "augment", "pooling"),
-    *("epochs", "batch_size", "loader", "brain"),
+    *("epochs", "batch_size", "loader", "brain", "modules"),
     "num_workers",  # AudioSet's shards are dealt among them
     *("loss", "average", "balance"),
 }
