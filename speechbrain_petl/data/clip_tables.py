@@ -97,8 +97,9 @@ def rows_of(path, problems, tagging=None, more=()):
     needed = ["path", "label", *more]
     rows = read_table(path, needed, OPTIONAL, _synonyms, problems)
     labels = [row.pop("label") for _, row in rows]
-    all_labels, sign = "".join(labels), None
+    sign = None
     if tagging:
+        all_labels = "".join(labels)
         sign = next((s for s in BETWEEN_LABELS if s in all_labels), None)
     elif tagging is not None:
         _refuse_tags(path, labels)
