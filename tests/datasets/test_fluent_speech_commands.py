@@ -256,7 +256,7 @@ def test_sequences_are_trained_as_classes_are(data, tmp_path):
     result = train_sequences(data, tmp_path, *SHORT, *options)
     assert result["tested_epoch"] == [1, 2]
     text = (tmp_path / "hyperparams.yaml").read_text()
-    assert "scheduler: !name:speechbrain_petl.warmup_multistep" in text
+    assert "!name:speechbrain_petl.warmup_multistep" in text
     optimizer = torch.load(
         max((tmp_path / "save").glob("CKPT*")) / "optimizer.ckpt"
     )

@@ -5,7 +5,13 @@ import pytest
 import torch
 from method_files import ROOT
 from speech_models import SIZE, huggingface, noise
-from speechbrain_petl import Augment, ClipMean, Wav2Vec2, load_pretrained
+from speechbrain_petl import (
+    AdaptedEncoder,
+    Augment,
+    ClipMean,
+    Wav2Vec2,
+    load_pretrained,
+)
 from speechbrain_petl.lobes.time_masking import TimeMasking
 from speechbrain_petl.recipe.yaml_files import read_yaml
 from speechbrain_petl.training.cache.frozen import LEVELS, obstacle_to
@@ -66,7 +72,8 @@ def test_it_cannot_be_cached():
         assert "cache" not in read_yaml(base)
     encoder = Wav2Vec2(SIZE, time_masking=0.05)
     modules = {"wave_augment": Augment(), "augment": Augment()}
-    modules |= {"encoder": encoder, "pooling": ClipMean(encoder)}
+    adapted = AdaptedEncoder(encoder, train=["*.layers.-1.*"])
+    modules |= {"encoder": adapted, "pooling": ClipMean(encoder)}
     for level in LEVELS:
         said = obstacle_to(level, torch.nn.ModuleDict(modules), {})
         assert said == "Wav2Vec2 takes clips of any length"
