@@ -101,10 +101,9 @@ class PETLBrain(ResumableBrain):
         self.scored = []  # what counts once the loss is known
 
     def _keep_what_trains(self, name, module):
-        adapted = isinstance(module, AdaptedEncoder)
-        if adapted:
-            load_fused(module)
+        load_fused(module)
         # an encoder also where all of it is frozen: its base has a hash
+        adapted = isinstance(module, AdaptedEncoder)
         if adapted or any(p.requires_grad for p in module.parameters()):
             self.learned.append(name)
             self.checkpointer.add_recoverable(name, module)
