@@ -34,9 +34,8 @@ def keep_what_trains(modules, checkpointer):
     """
     learned = []
     for name, module in modules.items():
+        load_fused(module)
         adapted = isinstance(module, AdaptedEncoder)
-        if adapted:
-            load_fused(module)
         if adapted or any(p.requires_grad for p in module.parameters()):
             learned.append(name)
             checkpointer.add_recoverable(name, module)
