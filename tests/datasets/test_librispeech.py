@@ -22,6 +22,7 @@ from speechbrain_petl import (
 )
 from speechbrain_petl.data.text import text_datasets
 from speechbrain_petl.inference.description import describe
+from speechbrain_petl.training.results import read_result
 from speechbrain_petl.weights.whisper_tokens import WhisperTokens
 from tiny_runs import load_prepare, read_manifests
 
@@ -254,6 +255,15 @@ def test_trained_parameters(method):
     assert f"| {method} | {counts[0]:,} | {counts[1]:,} |" in readme
 
 
+def rate_of(found, cut):
+    """Errors per right piece of these texts, by SpeechBrain's counts."""
+    stats = ErrorRateStats()
+    for key, (right, said) in found.items():
+        stats.append([key], [cut(said)], [cut(right)])
+    summary = stats.summarize()
+    return summary["num_edits"] / summary["num_scored_tokens"]
+
+
 @pytest.mark.parametrize("kind", ["whisper", "wav2vec2"])
 def test_padding_has_no_effect(kind, tmp_path):
     """One clip at a time, or all at once: the same loss and texts."""
@@ -273,11 +283,7 @@ def test_predictions_are_the_metric(data, tmp_path):
     found = predictions_of(tmp_path)
     assert {right for right, _ in found.values()} == {"ado", "bee"}
     for name, cut in (("wer", str.split), ("cer", list)):
-        stats = ErrorRateStats()
-        for key, (right, said) in found.items():
-            stats.append([key], [cut(said)], [cut(right)])
-        rate = stats.summarize("error_rate") / 100
-        assert metrics[name] == pytest.approx(rate, abs=1e-4)
+        assert metrics[name] == pytest.approx(rate_of(found, cut))
     assert metrics["word_accuracy"] == pytest.approx(1 - metrics["wer"])
     with pytest.raises(InputError, match="of a run that writes texts"):
         describe(tmp_path / "hyperparams.yaml")
@@ -405,6 +411,23 @@ def test_the_table_of_prompts(tmp_path):
     assert len(rows) == 20 and all(len(p) == 1 for p in parts.values())
     counts = [row["split"] for row in rows]
     assert [counts.count(s) for s in ("train", "valid", "test")] == [14, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "folder", sorted((RECIPE / "kept").iterdir()), ids=lambda path: path.name
+)
+def test_the_readme_states_the_kept_runs(folder):
+    """And their texts yield these figures."""
+    result, said = read_result(folder / "result.json"), []
+    found = predictions_of(folder)
+    for name, cut in (("wer", str.split), ("cer", list)):
+        assert result["metrics"][name] == pytest.approx(rate_of(found, cut))
+        said.append(f"{100 * result['metrics'][name]:.1f}")
+    longer = {k: pair for k, pair in found.items() if pair[0].count(" ") > 1}
+    said.append(f"{100 * rate_of(longer, str.split):.1f}")
+    trained = result["trainable_parameters"] if result["history"] else 0
+    row = " | ".join([folder.name, f"{trained:,}", *said])
+    assert f"| {row} |" in (RECIPE / "README.md").read_text()
 
 
 @pytest.mark.slow
