@@ -55,4 +55,7 @@ def load_pretrained(encoder, source, revision=None):
         )
     with tempfile.TemporaryDirectory() as place:
         file = save_pretrained(whole, Path(place) / "run.safetensors")
-        return loading.load_pretrained(encoder, file)
+        try:
+            return loading.load_pretrained(encoder, file)
+        except InputError as error:  # of a file that nobody knows
+            raise InputError(str(error).replace(str(file), str(source)))

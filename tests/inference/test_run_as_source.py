@@ -43,3 +43,11 @@ def test_what_cannot_be_folded_is_named(esc50, tmp_path):
     run(esc50, tmp_path / "first", method="bottleneck")
     with pytest.raises(InputError, match="Adapter cannot be folded"):
         load_pretrained(AST([32, 2, 2], frames=64), tmp_path / "first")
+
+
+def test_a_run_that_does_not_fit_is_named(finished):
+    """Not the file that is written in between."""
+    folder = finished("ESC50")
+    with pytest.raises(InputError) as error:
+        load_pretrained(AST((64, 2, 2), frames=64), folder)
+    assert str(error.value).startswith(f"{folder} does not fit AST of dim 64")
