@@ -24,7 +24,7 @@ class MambaBottleneck(nn.Module):
     In https://arxiv.org/abs/2606.15638 an Adapter scales it by a learned
     factor, 0.1 at the start. A Mamba starts as its authors have it; what is
     released with the paper draws its weights so small that the up-projection,
-    which starts at zero, sees values of 1e-9.
+    which starts at zero, sees less than 1e-9.
 
     Arguments
     ---------
