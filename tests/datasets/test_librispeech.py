@@ -21,6 +21,7 @@ from speechbrain_petl import (
     count_parameters,
 )
 from speechbrain_petl.data.text import text_datasets
+from speechbrain_petl.experiments.report.settings import defaults
 from speechbrain_petl.inference.description import describe
 from speechbrain_petl.training.results import read_result
 from speechbrain_petl.weights.whisper_tokens import WhisperTokens
@@ -428,6 +429,12 @@ def test_the_readme_states_the_kept_runs(folder):
     trained = result["trainable_parameters"] if result["history"] else 0
     row = " | ".join([folder.name, f"{trained:,}", *said])
     assert f"| {row} |" in (RECIPE / "README.md").read_text()
+
+
+def test_a_report_reads_its_folders():
+    """Though no base.yaml is in hparams itself."""
+    bases, of_methods = defaults(RECIPE)
+    assert len(bases) == 3 and {"petl", "decoder_petl"} <= of_methods
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def defaults(recipe):
         Top-level keys of the method files.
     """
     folder = Path(recipe) / "hparams"
-    if not (folder / BASE).is_file():
+    if not any(folder.rglob(BASE)):  # of the recipe, or of each encoder
         raise InputError(f"{recipe} is no recipe: it has no hparams/{BASE}")
     files = sorted(folder.rglob("*.yaml"))
     trees = [(p, load_yaml(p.read_text(encoding="utf-8"), p)) for p in files]
