@@ -111,25 +111,19 @@ class LoRA(nn.Module):
         return self.pretrained_module.weight + self.scale * (up @ down)
 
     def _factors(self):
-        """A and B as (rows, in_features) and (out_features, rows)."""
-        down, up = self.down.flatten(0, 1), self._whole(self.up)
-        if self.first_up is None:
-            return down, up
-        down = torch.cat([down, self.first_down.flatten(0, 1)])
-        return down, torch.cat([up, -self._whole(self.first_up)], dim=1)
-
-    def _whole(self, ups):
-        """Up-projections, in place in (out_features, parts * rank)."""
-        if ups.shape[1] == self.out_features:
-            return ups[0]
+        """A and B, in their places: (rows, in_features), (out_features, rows)."""
+        down, up, starts = self.down, self.up, self.starts
+        if self.first_up is not None:
+            down = torch.cat([down, self.first_down])
+            up, starts = torch.cat([up, -self.first_up]), [*starts, *starts]
+        if up.shape[1] == self.out_features and len(up) == 1:
+            return down[0], up[0]
         # zeros for the parts left alone cost less than copying y together
-        return torch.cat(
-            [
-                F.pad(up, (0, 0, start, self.out_features - start - len(up)))
-                for start, up in zip(self.starts, ups)
-            ],
-            dim=1,
-        )
+        padded = [
+            F.pad(part, (0, 0, start, self.out_features - start - len(part)))
+            for start, part in zip(starts, up)
+        ]
+        return down.flatten(0, 1), torch.cat(padded, dim=1)
 
     @torch.no_grad()
     def merge(self):

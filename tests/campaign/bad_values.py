@@ -110,6 +110,11 @@ RECIPE = {
     "silence_folder": ("[a]", "12"),
     "dynamic_batch": ("5", "{foo: 1}", "{max_batch_length: 0}", "null"),
     "balance": ("maybe", "2", "[1]"),
+    "draw_balanced": FLAG,
+    "family": ("0", "huge", "null", "[ced]"),
+    "window": ("0", "-1", "1.5", NAN, WORD, "null"),
+    "loudness": (NAN, WORD, "null", "-1"),
+    "scaled": FLAG,
     "shuffle_buffer": ("0", "-1", "1.5", WORD),
     "tables_folder": ("/dev/null", "[a]", "12"),
     **dict.fromkeys(
@@ -216,6 +221,7 @@ SBPETL = {  # command -> command lines
         *(["{recipe}", f"--nodes={v}"] for v in ("0", "-1", "x", "2")),
         *(["{recipe}", f"--time={v}", "--executor=slurm"] for v in ("0", "-1", "x")),
         *(["{recipe}", f"--cpus={v}", "--executor=slurm"] for v in ("0", "-1", "x")),
+        *(["{recipe}", f"--encoders={v}"] for v in ("nothing", "", "ast,nothing", "ast,ast", "12")),
         ["{recipe}", "--executor=cloud"], ["{recipe}", "--script=nowhere.py"],
         ["{recipe}", "--dry_run", "--seeds=99999999"],
         ["{recipe}", "--dry_run", "--lr=fast"],
@@ -277,6 +283,14 @@ SBPETL = {  # command -> command lines
     "ensemble": (
         [], [R], [R, N], [R, L], [R, "{empty}"], [R, R, "--csv=/nowhere/a.csv"],
         [R, R, "--csv=/proc/a.csv"], [R, R, "--csv="], [R, R, "--vote=2"],
+    ),
+    "merge": (
+        [], [R], [R, R], *([one, "--output={new}"] for one in (N, L, F, "{empty}")),
+        [R, N, "--output={new}"], [R, R, "--output={new}", "--nothing"],
+        *([R, R, f"--output={v}"] for v in ("", "/", "/dev/null/x", "/proc/x", L)),
+        *([R, R, "--output={new}", f"--weights={v}"]
+          for v in ("1", "0,0", "x,y", "1,-1", "nan,1", "")),
+        *([R, R, "--output={new}", f"--base={v}"] for v in (N, L, "{text}")),
     ),
     "deploy": (
         [], [R], [N, "{new}.onnx"], [L, "{new}.onnx"], [R, "{new}.txt"], [R, "{new}"],
@@ -340,6 +354,7 @@ RIGHT = {
     "classify": [R, F],
     "share": ["save", R, O],
     "ensemble": [R, R],
+    "merge": [R, R, "--output={new}"],
     "errors": [R, "--output={new}.html"],
     "deploy": [R, "{new}.pt2"],
     "stats": ["{manifest}"],

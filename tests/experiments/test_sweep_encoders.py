@@ -39,6 +39,9 @@ def test_sizes():
     found = encoders_of(HPARAMS)
     assert found["whisper_small"].options == ("--encoder_size=small",)
     assert found["whisper_small"].folder == "whisper" and "small" not in found
+    assert found["ced_tiny"].folder == "ced"
+    assert found["eat_large"].folder == found["sslam_base"].folder == "eat"
+    assert "dasheng_base" not in found  # of another front end than both
     speech = encoders_of(ROOT / "recipes/IEMOCAP/hparams")
     assert speech["hubert_large"].options == ("--encoder_size=hubert_large",)
     assert not [name for name in speech if name.startswith("wav2vec2_hub")]
@@ -67,7 +70,7 @@ def test_methods_are_found_for_each(capsys):
     [
         (
             ("wisper", "lora"),
-            "no wisper. Did you mean whisper.* ESC50 has: ast, beats, whisper; and of sizes",
+            "no wisper. Did you mean whisper.* ESC50 has: ast, beats, ced, eat, whisper; and of sizes",
         ),
         (
             ("ast,beats", "dora"),

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from hyperpyyaml import load_hyperpyyaml
-from speechbrain_petl.recipe.method_files import BASE
+from speechbrain_petl.recipe.method_files import BASE, base_of
 
 ROOT = Path(__file__).resolve().parents[2]
 # methods that are not meant to start as the pretrained function
@@ -20,10 +20,10 @@ MOVED_AT_START = {
     "gated_probe",
 }
 OF_THE_POOLING = "\npetl:\n    train: []\n"  # of a method whose pooling learns
-# folders of method files -> the encoder whose sites they name
+# class of an encoder -> what its sites are called after
 ENCODERS = {
-    **{"wav2vec2": "speech", "beats": "speech", "whisper": "whisper"},
-    **{"ced": "vit", "eat": "vit"},
+    **{"AST": "ast", "Whisper": "whisper", "ViT": "vit"},
+    **{"Wav2Vec2": "speech", "BEATs": "speech"},  # torchaudio's
 }
 
 
@@ -60,9 +60,13 @@ def petl_text(path):
     return text[text.index("\npetl:") :]
 
 
+@lru_cache
 def encoder_of(path):
-    """What it is for: "ast", "whisper", "vit", or "speech", torchaudio's."""
-    return ENCODERS.get(path.parent.name, "ast")
+    """A value of ENCODERS, by the base.yaml of the file."""
+    text = base_of(ROOT / path).read_text(encoding="utf-8")
+    return ENCODERS[
+        re.search(r"\nencoder: !new:speechbrain_petl\.(\w+)", text)[1]
+    ]
 
 
 @lru_cache

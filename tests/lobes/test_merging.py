@@ -13,7 +13,7 @@ from torch import nn
 
 SIZE = (32, 4, 2)
 # needs the tokens of each layer, or all patches of a clip on their grid
-UNSUITED = {"weighted_layers", "convpass_grid"}
+UNSUITED = {"weighted_layers", "gated_probe", "convpass_grid", "loaa"}
 
 
 def deep_ast(ratio=0.0, **options):

@@ -179,7 +179,7 @@ def test_full_disk(tmp_path):
 
 def test_space_is_set_aside(tmp_path):
     """Not as a hole, which a full disk would notice too late."""
-    _create(tmp_path / "a.npy", (64, 64, 64))
+    _create(tmp_path / "a.npy", (64, 64, 64), "<f4")
     assert os.stat(tmp_path / "a.npy").st_blocks * 512 >= 4 * 64**3
     assert np.load(tmp_path / "a.npy", mmap_mode="r").shape == (64, 64, 64)
 

@@ -60,27 +60,34 @@ def encoders_of(hparams):
     families, sizes = {}, {}
     bases = hparams.glob(f"**/{BASE}")
     for path in sorted(bases, key=lambda p: (len(p.parts), p)):
-        node = read_yaml(path).get("encoder")
+        tree = read_yaml(path)
+        node, family = tree.get("encoder"), tree.get("family")
         made = str(tag_of(node) or "").removeprefix("!new:")
-        if not made or made in seen:  # another protocol of the same encoder
+        # another protocol of the same encoder is none
+        if not made or (made, family) in seen:
             continue
-        seen.add(made)
+        seen.add((made, family))
         folder = path.parent.relative_to(hparams).as_posix().strip(".")
         name = folder or made.rpartition(".")[2].lower()
         families[name] = Encoder(folder)
-        for size, options in _sizes(made, node):
+        for size, options in _sizes(made, node, family):
             own = size if "_" in size else f"{name}_{size}"
             sizes.setdefault(own, Encoder(folder, options))
     return families | {n: s for n, s in sizes.items() if n not in families}
 
 
-def _sizes(made, node):
-    """Each size that an encoder's module lists, and the option that sets it."""
+def _sizes(made, node, family):
+    """Each size that an encoder's module lists, and the option that sets it.
+
+    Of a module of several families, those of one.
+    """
     size = str(getattr(node.get("size"), "value", "")) if node else ""
     key = re.fullmatch(r"<(\w+)>", size)
     found = pydoc.locate(made) if key else None
     module = sys.modules.get(getattr(found, "__module__", None))
-    for name in getattr(module, "SIZES", ()):
+    for name, size in getattr(module, "SIZES", {}).items():
+        if family and size[-1] != family:
+            continue
         yield name, (f"--{key[1]}={name}",)
 
 
