@@ -124,11 +124,15 @@ class ViT(nn.Module):
         See ``lobes.encoder``.
         """
         if self.start is not None:
-            return self.norm(spectrogram)
+            return self.finish(spectrogram)
         x, mask = self.embed(spectrogram), None
         if samples is not None:
             mask = token_mask(self.tokens_of(samples), x.shape[1])
-        return self.norm(run_blocks(self, x, mask))
+        return self.finish(run_blocks(self, x, mask))
+
+    def finish(self, x):
+        """What the blocks return to tokens, both (batch, token, dim)."""
+        return self.norm(x)
 
     def embed(self, spectrogram):
         """What the blocks take (batch, token, dim), with positions."""

@@ -298,7 +298,7 @@ def test_a_run_that_writes_sequences(finished, tmp_path):
     shutil.copytree(finished("ESC50"), run)
     unseal(run / "result.json")
     with open(run / "hyperparams.yaml", "a", encoding="utf-8") as file:
-        file.write("\ndecoder: null\n")
+        file.write("\ntokenizer_folder: null\n")
     with pytest.raises(InputError, match="writes texts"):
         load(run)
 

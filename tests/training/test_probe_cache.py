@@ -21,6 +21,7 @@ from speechbrain_petl import (
     ClipMean,
     Fbank,
     LogMel,
+    MelDB,
     Pooling,
     Prototypes,
     SpecAugment,
@@ -42,10 +43,11 @@ FRONT = {  # encoder -> its front end, of at most 10,480 samples
     "ast": partial(Fbank, frames=64),
     "beats": partial(Fbank, frames=64),
     "whisper": partial(LogMel, seconds=0.655),
+    "ced": partial(MelDB, seconds=0.655, scaled=False),
     "wav2vec2": partial(Waveform, seconds=0.655),
     "wav2vec2_large": partial(Waveform, seconds=0.655),
 }
-STACKS = {"ast": "blocks", "whisper": "blocks"}
+STACKS = dict.fromkeys(("ast", "whisper", "ced"), "blocks")
 SAMPLES = (8000, 10480, 4000)
 PLAIN, GATED = "weighted", "gated"
 Case = namedtuple("Case", "wrap pooling train")
