@@ -21,6 +21,27 @@ from speechbrain_petl.adapters.lora import LoRA
 from torch import nn
 
 every_method = pytest.mark.parametrize("name", METHODS)
+# for what takes seconds; the others of these kinds are slow
+DAILY = {
+    *(
+        "full",
+        "lora",
+        "pissa",
+        "vera",
+        "bottleneck",
+        "conformer",
+        "mambadapter",
+    ),
+    *("soft_moa", "prefix", "prompt_deep", "prompt_shallow", "token_mixer"),
+    *("weighted_layers", "gated_probe", "loha"),
+}
+daily_methods = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in DAILY else pytest.mark.slow)
+        for name in METHODS
+    ],
+)
 
 
 def loss_of(adapted, batch=3):
@@ -56,6 +77,7 @@ def test_every_method_is_tried():
         own = petl_text(path)
         assert methods.count(own) == (own != OF_THE_POOLING)
     assert distinct_methods().keys() < METHODS.keys()
+    assert DAILY < METHODS.keys()
 
 
 @every_method
@@ -167,7 +189,7 @@ def test_gradient_checkpointing_keeps_less(name):
         assert most[level] <= (share if learns else 1) * most[False], level
 
 
-@every_method
+@daily_methods
 def test_compile_captures_one_graph(name):
     """torch.compile(fullgraph=True), forward and backward."""
     torch._dynamo.reset()
@@ -213,7 +235,7 @@ def test_batch_norm_learns_in_training_only():
     assert torch.equal(norm.running_mean, trained)
 
 
-@every_method
+@daily_methods
 def test_overfits_eight_clips(name):
     """With a classifier on the mean token."""
     torch.manual_seed(0)

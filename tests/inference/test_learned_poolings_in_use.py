@@ -46,7 +46,7 @@ def finish(method, family, folder):
 @pytest.mark.parametrize(
     "family, method",
     [
-        pytest.param(f, m, marks=() if n < 3 else pytest.mark.slow)
+        pytest.param(f, m, marks=() if n < 1 else pytest.mark.slow)
         for n, (f, m) in enumerate((f, m) for f in FAMILIES for m in METHODS)
     ],
 )
