@@ -276,7 +276,15 @@ def three_steps_of_ours(method, data, folder):
     return losses, json.loads(Path(manifests["train"]).read_text())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(
+            m, marks=() if m in ("linear", "lora") else pytest.mark.slow
+        )
+        for m in METHODS
+    ],
+)
 def test_three_steps_have_the_same_losses(method, tree, tmp_path):
     """On the same clips, with augmentation, from the same weights."""
     data = make_esc50(tmp_path)

@@ -41,7 +41,8 @@ def methods():
     for path in sorted(p for folder in FOLDERS for p in folder.rglob("*.yaml")):
         if path.name == BASE:
             continue
-        daily = EVERY_DAY[0] in path.parts or path.stem == EVERY_DAY[1]
+        own = path.parent == ROOT / "recipes" / EVERY_DAY[0] / "hparams"
+        daily = own or path.stem == EVERY_DAY[1]
         marks = () if daily else pytest.mark.slow
         yield pytest.param(path, id=path_id(path), marks=marks)
 

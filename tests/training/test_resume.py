@@ -59,6 +59,11 @@ def unbroken(esc50, tmp_path_factory):
     return run_once
 
 
+def slow(*values):
+    """Parameters that are tried with the slow tests."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def test_killed_in_mid_epoch(esc50, unbroken, tmp_path, monkeypatch):
     """In a process of its own, before the fourth step of the second epoch."""
     output = tmp_path / "broken"
@@ -77,22 +82,22 @@ def test_killed_in_mid_epoch(esc50, unbroken, tmp_path, monkeypatch):
     "where, number, left, options",
     [
         # before the first step: from the start
-        ("step", 1, 2 * STEPS, []),
+        slow("step", 1, 2 * STEPS, []),
         # the first step of the second epoch: the end of the first
         ("step", STEPS + 1, STEPS, []),
         # no checkpoint but the epochs': the epoch again
-        ("step", STEPS + 4, STEPS, ["--ckpt_interval_steps=0"]),
+        slow("step", STEPS + 4, STEPS, ["--ckpt_interval_steps=0"]),
         # no validation, so that the epoch ends with training
-        ("step", 10 + 1, 10, ["--protocol=4-1"]),
-        ("step", 10 + 4, 10 - 3, ["--protocol=4-1"]),
+        slow("step", 10 + 1, 10, ["--protocol=4-1"]),
+        slow("step", 10 + 4, 10 - 3, ["--protocol=4-1"]),
         # between two batches of one step: from before the first of them
         ("step", STEPS + 4, STEPS - 2, ["--grad_accumulation_factor=2"]),
         # while it writes the second, or the last, file of a checkpoint: from
         # the one before
         ("save", FILES * (STEPS + 4) + 2, STEPS - 3, []),
-        ("save", FILES * (STEPS + 4), STEPS - 2, []),
+        slow("save", FILES * (STEPS + 4), STEPS - 2, []),
         # while it writes the one of the first epoch's end: no step is lost
-        ("save", FILES * STEPS + 2, STEPS, []),
+        slow("save", FILES * STEPS + 2, STEPS, []),
     ],
 )
 def test_killed_elsewhere(
@@ -106,6 +111,7 @@ def test_killed_elsewhere(
     assert_same_run((result, output), unbroken(*EVERY_STEP, *options))
 
 
+@pytest.mark.slow
 def test_killed_again_and_again(esc50, unbroken, tmp_path, monkeypatch):
     """BatchNorm statistics and dropout are the unbroken run's too."""
     options = [*EVERY_STEP, "--encoder={dropout: 0.1, patch_dropout: 0.1}"]
