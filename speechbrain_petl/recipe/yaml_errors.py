@@ -12,6 +12,7 @@ CALLED = re.compile(r'hparams\["(\w+)"\]\(')
 # what it calls later, with arguments from the yaml
 STEPS = re.compile(r"hparams\.(\w+)\(")
 GIVEN = re.compile(r'(?:\*\*|kwargs=)hparams\["(\w+)"\]')
+SIGNATURE = "invalid combination of arguments"  # torch lists all names, to blame or not
 CALLER = "speechbrain.utils.distributed"  # run_on_main
 LIBRARIES = (
     *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")),
@@ -57,7 +58,8 @@ def about_yaml(error):
     for key in STEPS.findall(statement):
         hparams = getattr(steps[last][0].f_locals.get("self"), "hparams", None)
         given = getattr(getattr(hparams, key, None), "keywords", {})
-        keys += [key] if any(name in words for name in given) else []
+        said = any(name in words for name in given) and SIGNATURE not in words
+        keys += [key] if said else []
     if isinstance(error, TypeError) and names[-1:] in ([], [CALLER]):
         keys += GIVEN.findall(statement)
     return f"{' or '.join(keys)}: {words}" if keys else None
