@@ -12,7 +12,9 @@ CALLED = re.compile(r'hparams\["(\w+)"\]\(')
 # what it calls later, with arguments from the yaml
 STEPS = re.compile(r"hparams\.(\w+)\(")
 GIVEN = re.compile(r'(?:\*\*|kwargs=)hparams\["(\w+)"\]')
-SIGNATURE = "invalid combination of arguments"  # torch lists all names, to blame or not
+SIGNATURE = (
+    "invalid combination of arguments"  # torch lists all names, to blame or not
+)
 CALLER = "speechbrain.utils.distributed"  # run_on_main
 LIBRARIES = (
     *map(sysconfig.get_path, ("stdlib", "purelib", "platlib")),
