@@ -14,15 +14,8 @@ SPLITS = {  # split -> what else its folder, file or cell may be called
     "valid": ("validation", "val", "dev", "development"),
     "test": ("testing", "eval", "evaluation"),
 }
-NOTHING = (
-    "",
-    "None",
-    "null",
-    "NULL",
-    "NA",
-    "N/A",
-    *NAN,
-)  # of what may be empty
+# in what may be empty
+NOTHING = ("", "None", "null", "NULL", "NA", "N/A", *NAN)
 MISSING = "is missing"
 FORMS = "NFC", "NFD"  # of an accent: with its letter, and apart as on macOS
 SPLIT_NAMES = {n for split, more in SPLITS.items() for n in (split, *more)}

@@ -169,9 +169,8 @@ def add_token_sequences(datasets, tokenizer, key="label", begin=BOS, end=EOS):
         The symbols at its ends.
     """
     names = ["tokens_bos", "tokens_eos"]
-    tokens = partial(
-        _tokens, tokenizer, begin, end
-    )  # can be sent to a spawned worker
+    # can be sent to a spawned worker
+    tokens = partial(_tokens, tokenizer, begin, end)
     for data in datasets.values():
         data.add_dynamic_item(tokens, takes=key, provides=names)
         data.set_output_keys(["id", "sig", *names])

@@ -182,14 +182,12 @@ class _CrossAttention(nn.Module):
 
     def _keys_and_values(self):
         """Those of the states; a search asks for the same at every step."""
-        states = _HEARD.states
-        if torch.is_grad_enabled():
-            self.heard = None, None
-        elif self.heard[0] is states:
-            return self.heard[1]
+        heard, states = self.heard, _HEARD.states  # another thread may change it
+        search = not torch.is_grad_enabled()
+        if search and heard[0] is states:
+            return heard[1]
         found = self._heads(self.k(states)), self._heads(self.v(states))
-        if not torch.is_grad_enabled():
-            self.heard = states, found
+        self.heard = (states, found) if search else (None, None)
         return found
 
     def _heads(self, x):

@@ -27,30 +27,21 @@ from .prefixes import without_prefix, without_wrappers
 from .sources import read_config, read_state
 
 FORMAT = "speechbrain_petl"
+WAV2VEC2 = ["feature_extractor.conv_layers.0.conv.weight"]
+DECODER = ["embed_tokens.weight", "token_embedding.weight"]
+VIT = [
+    "student.encoder.patch_embed.proj.weight",  # BAT has a teacher, too
+    *("patch_embed.proj.weight", "local_encoder.proj.weight"),
+]
 # class of an encoder -> (encoder, state, metadata) to a state of its names; names
 # of a tensor that all of its models have; the name of the encoder in some of them
 CONVERTERS = {
-    Wav2Vec2: (
-        *(from_wav2vec2, ["feature_extractor.conv_layers.0.conv.weight"]),
-        "wav2vec2.",  # beside which torchaudio keeps what stands for masked tokens
-    ),
+    # torchaudio keeps what stands for masked tokens beside the encoder
+    Wav2Vec2: (from_wav2vec2, WAV2VEC2, "wav2vec2."),
     BEATs: (from_beats, ["patch_embedding.weight"], ""),
     Whisper: (from_whisper, ["conv1.weight"], ""),
-    WhisperDecoder: (
-        *(
-            from_whisper_decoder,
-            ["embed_tokens.weight", "token_embedding.weight"],
-        ),
-        "decoder.",
-    ),
-    ViT: (
-        from_vit,
-        [
-            "student.encoder.patch_embed.proj.weight",  # BAT has a teacher, too
-            *("patch_embed.proj.weight", "local_encoder.proj.weight"),
-        ],
-        "modality_encoders.IMAGE.",
-    ),
+    WhisperDecoder: (from_whisper_decoder, DECODER, "decoder."),
+    ViT: (from_vit, VIT, "modality_encoders.IMAGE."),
 }
 
 

@@ -161,3 +161,19 @@ def test_too_long_a_text():
     symbols = torch.zeros(1, 449, dtype=torch.long)
     with pytest.raises(InputError, match="449 symbols: .* positions for 448"):
         ours()(symbols, noise(1, 4, 32))
+
+
+@torch.no_grad()
+def test_what_another_thread_hears_is_not_taken(monkeypatch):
+    """It may search with the same decoder, between any two steps of this one."""
+    decoder, (states, others) = ours(), torch.randn(2, 2, 6, 32)
+    decoder.blocks = decoder.blocks[:1]
+    cross = decoder.blocks[0].cross
+    decoder.decode(SYMBOLS, others, None)
+    of_others = cross.heard
+    wanted = decoder.decode(SYMBOLS, states, None)[0]
+    reads = [vars(cross).pop("heard"), of_others]  # the other was there between
+
+    heard = property(lambda cross: reads.pop(0), lambda cross, value: None)
+    monkeypatch.setattr(type(cross), "heard", heard, raising=False)
+    assert torch.equal(decoder.decode(SYMBOLS, states, None)[0], wanted)
