@@ -25,8 +25,8 @@ import os
 from pathlib import Path
 
 from speechbrain_petl import InputError
+from speechbrain_petl.data.clip_columns import SYNONYMS
 from speechbrain_petl.data.clip_rows import SPLITS, split_of
-from speechbrain_petl.data.clip_tables import SYNONYMS
 from speechbrain_petl.data.releases import find_release, write_manifests
 from speechbrain_petl.data.splits import check_disjoint
 from speechbrain_petl.data.tables import find_table, listed_file, read_table
