@@ -1,22 +1,20 @@
 """Whisper's log-mel spectrogram (https://arxiv.org/abs/2212.04356)."""
 
 import torch
-from torch import nn
 from torch.nn import functional as F
-from torchaudio.functional import melscale_fbanks
 
 from ..adapters.masks import token_mask
 from ..errors import InputError
+from .mel_filters import HOP, SAMPLE_RATE, MelFilters
 
-SAMPLE_RATE = 16000  # Hz
 LONGEST_SECONDS = 30  # that Whisper hears at a time
 WHOLE = LONGEST_SECONDS * SAMPLE_RATE  # samples
-WINDOW, HOP = 400, 160  # samples
+WINDOW = 400  # samples
 FLOOR = 1e-10  # energy of silence
 RANGE = 8.0  # from the loudest value of a clip down, in powers of ten
 
 
-class LogMel(nn.Module):
+class LogMel(MelFilters):
     """Waveforms (batch, sample) to log-mel spectrograms (batch, frame, mel).
 
     As transformers' ``WhisperFeatureExtractor``, cut after the end of the
@@ -43,29 +41,14 @@ class LogMel(nn.Module):
     """
 
     def __init__(self, seconds=LONGEST_SECONDS, mels=80, silence=False):
-        super().__init__()
         if not 0 < seconds <= LONGEST_SECONDS:
             raise InputError(
                 f"seconds={seconds}: Whisper hears more than 0 and at most "
                 f"{LONGEST_SECONDS} seconds of a clip"
             )
-        self.seconds = seconds
-        self.samples = max(round(seconds * SAMPLE_RATE), 1)
-        self.sample_rate, self.mels = SAMPLE_RATE, mels
+        slaney = {"norm": "slaney", "mel_scale": "slaney"}
+        super().__init__(seconds, mels, WINDOW, **slaney)
         self.silence = silence
-        banks = melscale_fbanks(
-            WINDOW // 2 + 1,
-            0.0,
-            SAMPLE_RATE / 2,
-            mels,
-            SAMPLE_RATE,
-            norm="slaney",
-            mel_scale="slaney",
-        )
-        self.register_buffer(
-            "window", torch.hann_window(WINDOW), persistent=False
-        )
-        self.register_buffer("banks", banks, persistent=False)
 
     @torch.no_grad()
     def forward(self, wavs, wav_lens=None):
@@ -96,10 +79,10 @@ class LogMel(nn.Module):
         silence = min(WINDOW, WHOLE - wavs.shape[1])
         wavs = F.pad(wavs, (0, silence))
         wavs = F.pad(wavs, (WINDOW // 2, WINDOW // 2), mode="reflect")
-        x = torch.fft.rfft(wavs.unfold(1, WINDOW, HOP) * self.window)
+        energies = self.energies(wavs)
         if wavs.shape[1] - WINDOW == WHOLE:
-            x = x[:, :-1]  # Whisper leaves out the frame that starts there
-        energies = torch.view_as_real(x).square().sum(3) @ self.banks
+            # Whisper leaves out the frame that starts there
+            energies = energies[:, :-1]
         return energies.clamp(min=FLOOR).log10()
 
 

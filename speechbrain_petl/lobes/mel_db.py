@@ -5,19 +5,17 @@ The front end of CED (https://arxiv.org/abs/2308.11957), of Dasheng
 """
 
 import torch
-from torch import nn
 from torch.nn import functional as F
-from torchaudio.functional import melscale_fbanks
 
 from ..adapters.masks import token_mask
 from ..errors import InputError
-from .log_mel import HOP, SAMPLE_RATE
+from .mel_filters import HOP, SAMPLE_RATE, MelFilters
 
 FLOOR = 1e-10  # energy of silence
 EPSILON = 1e-8  # of the range of a clip that is scaled
 
 
-class MelDB(nn.Module):
+class MelDB(MelFilters):
     """Waveforms (batch, sample) to spectrograms (batch, frame, mel) in dB.
 
     A frame every 10 ms, in its middle; clips are mirrored at their ends. A
@@ -48,22 +46,13 @@ class MelDB(nn.Module):
     def __init__(
         self, seconds=10.0, mels=64, window=512, loudness=120.0, scaled=False
     ):
-        super().__init__()
-        self.seconds, self.samples = seconds, round(seconds * SAMPLE_RATE)
-        if self.samples < 1:
+        if round(seconds * SAMPLE_RATE) < 1:
             raise InputError(
                 f"seconds={seconds}: nothing is left of a clip that is cut "
                 "there, give more than 0"
             )
-        self.sample_rate, self.mels = SAMPLE_RATE, mels
+        super().__init__(seconds, mels, window)
         self.loudness, self.scaled, self.half = loudness, scaled, window // 2
-        banks = melscale_fbanks(
-            self.half + 1, 0.0, SAMPLE_RATE / 2, mels, SAMPLE_RATE
-        )
-        self.register_buffer(
-            "window", torch.hann_window(window), persistent=False
-        )
-        self.register_buffer("banks", banks, persistent=False)
 
     @torch.no_grad()
     def forward(self, wavs, wav_lens=None):
@@ -96,6 +85,5 @@ class MelDB(nn.Module):
         place = torch.arange(-self.half, longest + self.half).to(last.device)
         place = last - (last - place.abs()).abs()  # mirrored at both ends
         wavs = wavs.gather(1, place.clamp(min=0))
-        x = torch.fft.rfft(wavs.unfold(1, 2 * self.half, HOP) * self.window)
-        energies = torch.view_as_real(x).square().sum(3) @ self.banks
+        energies = self.energies(wavs)
         return 10 * energies.clamp(min=FLOOR).log10()

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from ..adapters.masks import token_mask
 from ..errors import InputError
 from .checkpointing import check_level
-from .log_mel import HOP, LONGEST_SECONDS, SAMPLE_RATE, frames_of
+from .log_mel import LONGEST_SECONDS, frames_of
+from .mel_filters import HOP, SAMPLE_RATE
 from .sizes import shape_of
 from .vit_blocks import MaskedAttention, run_blocks
 
