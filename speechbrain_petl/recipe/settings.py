@@ -32,7 +32,7 @@ CHANGE_THE_RESULT = (
 # keys that may change between a run and its continuation
 MAY_CHANGE = {
     *("data_folder", "download", "num_workers"),
-    *("cache_folder", "ckpt_interval_minutes", "logger", "wandb"),
+    *("cache", "cache_folder", "ckpt_interval_minutes", "logger", "wandb"),
 }
 
 

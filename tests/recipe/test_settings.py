@@ -56,7 +56,8 @@ def test_the_option_is_named_not_what_refers_to_it(tmp_path):
         text = resolve_references(file, overrides).getvalue()
     (tmp_path / "hyperparams.yaml").write_text(text)
     (tmp_path / "CKPT+1").mkdir()
-    parse_recipe([*argv, "--cache_folder=moved"])
+    for option in ("--cache_folder=moved", "--cache=features"):
+        parse_recipe([*argv, option])  # how, not what, it computes
     with pytest.raises(InputError, match="`weight_decay: 0.1` where .* 0.2`"):
         parse_recipe([*argv, "--weight_decay=0.2"])
 
