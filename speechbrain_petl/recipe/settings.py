@@ -29,11 +29,13 @@ CHANGE_THE_RESULT = (
     *("remove_vector_weight_decay", "debug", "debug_persistently"),
     *("debug_batches", "debug_epochs"),
 )
-# keys that may change between a run and its continuation
-MAY_CHANGE = {
+# no checksum covers these; with another key here no run of before is whole
+UNSUMMED = {
     *("data_folder", "download", "num_workers"),
-    *("cache", "cache_folder", "ckpt_interval_minutes", "logger", "wandb"),
+    *("cache_folder", "ckpt_interval_minutes", "logger", "wandb"),
 }
+# keys that may change between a run and its continuation
+MAY_CHANGE = UNSUMMED | {"cache"}
 
 
 def settings_of(hparams_file, overrides, run_opts):
@@ -117,8 +119,11 @@ def _differences(old, new):
     Top-level keys that hold a single value come first: mappings that refer to
     it differ then too.
     """
-    was = _plain_settings(old)
-    now = _without_added(_plain_settings(new), was)
+    was, now = (
+        _plain_settings(renew(plain_tree(tree)), MAY_CHANGE)
+        for tree in (old, new)
+    )
+    now = _without_added(now, was)
     keys = sorted(k for k in was.keys() | now.keys() if not k.startswith("__"))
     keys.sort(key=lambda key: isinstance(new.get(key, old.get(key)), dict))
     for key in keys:
@@ -138,13 +143,13 @@ def _without_added(now, was):
     }
 
 
-def _plain_settings(tree):
-    """Plain data without what may change: some keys, and where the folder is."""
+def _plain_settings(tree, free):
+    """Plain data without some keys, and without where the folder is."""
     folder = str(tree.get("output_folder"))
 
     def _visit(node):
         if isinstance(node, dict):
-            kept = node.keys() - MAY_CHANGE
+            kept = node.keys() - free
             return {key: _visit(node[key]) for key in kept}
         if isinstance(node, list):
             return [_visit(item) for item in node]
@@ -152,7 +157,7 @@ def _plain_settings(tree):
             return str(Path(".", Path(node).relative_to(folder)))
         return node
 
-    return _visit(renew(plain_tree(tree)))
+    return _visit(tree)
 
 
 def stored_labels(folder, settings):
@@ -198,7 +203,8 @@ def sums_of_settings(folder):
     if not stored.is_file():
         return {}
     settings = read_yaml(stored)
-    text = json.dumps(_plain_settings(settings), sort_keys=True, default=str)
+    plain = _plain_settings(plain_tree(settings), UNSUMMED)
+    text = json.dumps(plain, sort_keys=True, default=str)
     sums = {HYPERPARAMS: hashlib.sha256(text.encode()).hexdigest()}
     if LABELS in settings:
         labels = stored_labels(folder, settings)

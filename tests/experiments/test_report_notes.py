@@ -4,6 +4,7 @@ import numpy
 import pytest
 from result_trees import cells_of, make_folds, make_run, tables_of, text_of
 from speechbrain_petl.experiments.report.markdown import as_markdown
+from speechbrain_petl.experiments.report.settings import read_settings
 
 ACCURACY = "accuracy, %"
 
@@ -26,6 +27,23 @@ def test_a_missing_fold(tmp_path):
     assert lora["method"] == "lora (1)" and lora["runs"] == "2 of 3"
     assert linear["method"] == "linear" and linear["runs"] == "3"
     assert "1. lora: incomplete, seed 1: without fold 3 of 3." in text
+
+
+def test_seeds_that_lack_the_same(tmp_path):
+    """Few clips are often drawn from one fold alone."""
+    make_folds(tmp_path, "linear", [0.3, 0.3, 0.3])
+    make_run(tmp_path, "lora", 2, seed=1)
+    make_run(tmp_path, "lora", 2, seed=2)
+    line = "1. lora: incomplete, seed 1; seed 2: without fold 1, 3 of 3."
+    assert line in text_of(tmp_path)
+
+
+def test_an_alias_is_no_other_setting(tmp_path):
+    """A pooling is named once, though ``modules`` holds it too."""
+    text = "pooling: &p !new:Mean\n    parts: [1, 2]\nmodules: {pooling: *p}"
+    (tmp_path / "hyperparams.yaml").write_text(text)
+    known = {"pooling": "!new:Mean", "pooling.parts": "[1, 2]"}
+    assert read_settings(tmp_path) == known
 
 
 def test_one_note_for_all(tmp_path):

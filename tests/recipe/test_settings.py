@@ -1,11 +1,15 @@
 """A run folder goes on with its own settings, and with no others."""
 
+import json
+
 import pytest
 from hyperpyyaml import resolve_references
 from method_files import ROOT
 from small_recipe import parse
 from speechbrain_petl import InputError
+from speechbrain_petl.data.checksums import KEY
 from speechbrain_petl.recipe.parsing import parse_recipe
+from speechbrain_petl.recipe.settings import HYPERPARAMS, sums_of_settings
 
 
 def other_settings(folder, *options):
@@ -68,3 +72,15 @@ def test_settings_whose_writing_was_killed(folder):
     other_settings(folder)
     (folder / "run" / "hyperparams.yaml").write_bytes(b"")
     parse(folder, where)
+
+
+KEPT = sorted(ROOT.glob("recipes/ESC50/kept/**/result.json"))
+
+
+def test_runs_of_before_have_their_checksums():
+    """Whatever has been renamed, or may change, since they were written."""
+    assert len(KEPT) > 60
+    for path in KEPT:
+        sums = json.loads(path.read_text())[KEY]
+        now = sums_of_settings(path.parent)[HYPERPARAMS]
+        assert sums[HYPERPARAMS] == now, path

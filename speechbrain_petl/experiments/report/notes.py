@@ -56,17 +56,20 @@ def _incomplete(row):
     for _, *others in row.cells:
         have.setdefault(tuple(others), set())
     wanted = set(range(1, row.folds + 1))
-    notes = []
+    notes, lacking = [], {}
     for others, folds in sorted(have.items(), key=str):
         where = _name_of((None, *others))
         if wanted - folds:
             missing = ", ".join(str(fold) for fold in sorted(wanted - folds))
-            notes.append(
-                f"incomplete, {where}: without fold {missing} of {row.folds}"
-            )
+            lacking.setdefault(missing, []).append(where)
         if folds - wanted:
             odd = ", ".join(sorted(str(fold) for fold in folds - wanted))
             notes.append(f"fold {odd} of {where} is none of 1 to {row.folds}")
+    for missing, all_of in lacking.items():
+        notes.append(
+            f"incomplete, {'; '.join(all_of)}: without fold {missing} of "
+            f"{row.folds}"
+        )
     return notes
 
 

@@ -42,22 +42,28 @@ def read_settings(folder):
     return {key: value.replace(str(own), ".") for key, value in flat.items()}
 
 
-def _flatten(tree, prefix=""):
-    """Pairs of (dotted key, value as text), without what is the run's own."""
+def _flatten(tree, prefix="", seen=None):
+    """Pairs of (dotted key, value as text), without what is the run's own.
+
+    What an alias of the yaml repeats is named where it stands first.
+    """
+    seen = {} if seen is None else seen
     for key, value in tree.items():
         name = f"{prefix}{key}"
-        if key in OWN or str(key).startswith("__"):
+        if key in OWN or str(key).startswith("__") or id(value) in seen:
             continue
         tag = tag_of(value)
+        if isinstance(value, (dict, list)):
+            seen[id(value)] = value
         if isinstance(value, dict):
             if tag:
                 yield name, str(tag)
-            yield from _flatten(value, f"{name}.")
+            yield from _flatten(value, f"{name}.", seen)
         elif isinstance(value, list) and any(
             isinstance(v, dict) for v in value
         ):
             steps = {i + 1: v for i, v in enumerate(value)}
-            yield from _flatten(steps, f"{name}.")
+            yield from _flatten(steps, f"{name}.", seen)
         else:
             yield name, _text(value, tag)
 
