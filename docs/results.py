@@ -1,0 +1,191 @@
+"""Writes what the kept runs say into README and docs/results.md, and draws it.
+
+> python docs/results.py
+"""
+
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from speechbrain_petl.experiments.report.groups import make_tables
+from speechbrain_petl.experiments.report.markdown import as_markdown
+from speechbrain_petl.experiments.report.paired import (
+    differences_from,
+    rank_correlation,
+)
+from speechbrain_petl.experiments.report.runs import find_runs
+from speechbrain_petl.experiments.report.settings import defaults
+
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
+PAGES = (ROOT / "README.md", DOCS / "index.md", DOCS / "results.md")
+BLOCK = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- /results -->)", re.S)
+SHOTS, DRAWS = (10, 5, 2, 1), 5
+ESC10 = ("ESC50", {"dataset": "ESC-10", "protocol": "3-1-1"})
+FEW = ("ESC50", {"dataset": "ESC-10", "protocol": "4-1"})
+DIGITS = ("SpokenDigits", {"dataset": "SpokenDigits", "protocol": "speakers"})
+
+
+@cache
+def tables(recipe):
+    """Those of a recipe's kept runs."""
+    runs, problems = find_runs(ROOT / "recipes" / recipe / "kept")
+    assert not problems, problems
+    _, of_methods = defaults(ROOT / "recipes" / recipe)
+    return make_tables(runs, problems, of_methods)
+
+
+def table_of(recipe, common):
+    """The one table of a data set and protocol, its methods by last name."""
+    (found,) = (t for t in tables(recipe) if common.items() <= t.common.items())
+    rows = [
+        replace(row, method=row.method.rpartition("/")[2], notes=[])
+        for row in found.rows
+    ]
+    return replace(found, rows=rows, notes=[])
+
+
+def of_folds(recipe, common):
+    """Rows of all clips and all folds."""
+    table = table_of(recipe, common)
+    rows = [r for r in table.rows if r.shots is None]
+    return replace(table, rows=[r for r in rows if len(r.runs) == r.complete])
+
+
+def of_draws(recipe, common):
+    """Rows of few clips, each drawn as often as it is to be, from one fold."""
+    table = table_of(recipe, common)
+    rows = [r for r in table.rows if r.shots and len(r.runs) == DRAWS]
+    return replace(table, rows=[replace(r, folds=None) for r in rows])
+
+
+def of_one_fold(recipe, common):
+    """Fold 1 of every method that has it."""
+    table, rows = table_of(recipe, common), []
+    for row in table.rows:
+        cells = {c: runs for c, runs in row.cells.items() if c[0] == 1}
+        if row.shots is None and cells:
+            rows.append(replace(row, cells=cells, folds=None))
+    rows.sort(key=lambda row: -row.statistics(table.select)[0])
+    return replace(table, rows=rows)
+
+
+def grid(table):
+    """A table's lines alone, as ``sbpetl report`` writes them."""
+    return as_markdown(table).split("\n\n")[1]
+
+
+def agreement(table):
+    """How far the folds agree on the order of the methods, in words."""
+    found = rank_correlation(table)
+    names = len(table.rows)
+    return (
+        f"Mean rank correlation of two folds over {names} methods: {found:.2f}."
+    )
+
+
+def short(row, metric):
+    """Mean and deviation in percent, one digit."""
+    mean, deviation = row.statistics(metric)
+    return f"{100 * mean:.1f} ± {100 * deviation:.1f}"
+
+
+def by_clips(whole, few):
+    """Methods x clips a class: all folds, then a few clips, then their mean."""
+    rows = {row.method: {} for row in [*whole.rows, *few.rows]}
+    for row in [*whole.rows, *few.rows]:
+        rows[row.method][row.shots] = row
+    heads = ["method", "trained", "all", *map(str, SHOTS), "mean of few"]
+    lines = [heads, ["---", *["--:"] * (len(heads) - 1)]]
+    for method, own in rows.items():
+        means = [own[s].statistics(few.select)[0] for s in SHOTS if s in own]
+        row = next(iter(own.values()))
+        lines.append(
+            [
+                f"`{method}`",
+                f"{row.runs[0].result['trainable_parameters']:,}",
+                *(
+                    short(own[s], whole.select) if s in own else ""
+                    for s in (None, *SHOTS)
+                ),
+                f"{100 * sum(means) / len(SHOTS):.1f}"
+                if len(means) == len(SHOTS)
+                else "",
+            ]
+        )
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def against_linear(table):
+    """Differences from the probe, of each method and number of clips."""
+    methods = list(dict.fromkeys(row.method for row in table.rows))
+    rows = {(row.method, row.shots): row for row in table.rows}
+    heads = ["method", *map(str, SHOTS)]
+    lines = [heads, ["---", *["--:"] * len(SHOTS)]]
+    for method in methods:
+        found = [
+            differences_from(rows[method, s], table).get("linear")
+            if (method, s) in rows
+            else None
+            for s in SHOTS
+        ]
+        if any(found):
+            cells = [
+                f"{100 * d[0]:+.1f} ({d[1]:.2f})" if d else "" for d in found
+            ]
+            lines.append([f"`{method}`", *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+WRITERS = {
+    "ESC-10": lambda: by_clips(of_folds(*ESC10), of_draws(*FEW)),
+    "ESC-10, folds": lambda: "\n\n".join(
+        [grid(of_folds(*ESC10)), agreement(of_folds(*ESC10))]
+    ),
+    "ESC-10, four folds train": lambda: grid(of_folds(*FEW)),
+    "ESC-10, fold 1": lambda: grid(of_one_fold(*ESC10)),
+    "ESC-10, few": lambda: against_linear(of_draws(*FEW)),
+    "digits": lambda: by_clips(of_folds(*DIGITS), of_draws(*DIGITS)),
+    "digits, speakers": lambda: "\n\n".join(
+        [grid(of_folds(*DIGITS)), agreement(of_folds(*DIGITS))]
+    ),
+    "digits, few": lambda: against_linear(of_draws(*DIGITS)),
+}
+
+
+def written(path):
+    """A page with its blocks as the kept runs have them."""
+
+    def _fill(block):
+        return f"{block[1]}\n{WRITERS[block[2]]()}\n\n{block[3]}"
+
+    return BLOCK.sub(_fill, path.read_text(encoding="utf-8"))
+
+
+def draw():
+    """The pictures of both pages."""
+    from speechbrain_petl.experiments.plots import draw_shots, draw_tradeoff
+
+    whole, few = of_folds(*ESC10), of_draws(*FEW)
+    points = []
+    for row in whole.rows:
+        mean, deviation = row.statistics(whole.select)
+        count = row.runs[0].result["trainable_parameters"]
+        points.append((row.method, count, 100 * mean, 100 * deviation))
+    title = "Whisper tiny.en on the ESC-10 clips, five folds"
+    draw_tradeoff(points, DOCS / "whisper_esc10.png", title, "accuracy, %")
+    curves = {}
+    for row in sorted(few.rows, key=lambda row: row.shots):
+        mean, deviation = row.statistics(few.select)
+        point = (row.shots, 100 * mean, 100 * deviation)
+        curves.setdefault(row.method, []).append(point)
+    curves = {name: found for name, found in curves.items() if len(found) > 1}
+    title = "Whisper tiny.en on few ESC-10 clips a class, five draws"
+    draw_shots(curves, {}, "accuracy, %", DOCS / "whisper_few.png", title)
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        page.write_text(written(page), encoding="utf-8")
+    draw()
