@@ -27,6 +27,7 @@ from .predict import predict
 
 ROWS = {
     "step": rows_step.lora_step,
+    "whisper": rows_step.whisper_step,
     "bf16": rows_step.bf16_step,
     "compiled": rows_step.compiled,
     "methods": rows_step.methods,

@@ -7,7 +7,15 @@ from speechbrain_petl.lobes.merge_tokens import merge_tokens
 from speechbrain_petl.training.precision import emulates_bf16
 
 from .measure import Product, in_turn, release, seconds, step_flops
-from .subjects import BASE, MAKERS, METHODS, Ours, Trainer, encoder_of
+from .subjects import (
+    BASE,
+    MAKERS,
+    METHODS,
+    OfWhisper,
+    Ours,
+    Trainer,
+    encoder_of,
+)
 
 PEERS = ("hf sdpa", "hf eager", "papers")
 SELECTIVE, CHECKPOINTED = (
@@ -84,6 +92,24 @@ def lora_step(options):
     del subjects
     release()
     return [*rows, row("LoRA step fp32: share of ceiling", share, 0.9, note)]
+
+
+def whisper_step(options):
+    """The LoRA step in fp32 of Whisper tiny on clips of 5 s, and the ceiling."""
+    frames, mels, tokens, batch = 500, 80, 250, options.batch
+    size = [QUICK, 1, 2] if options.quick else "tiny"
+    trainer = Trainer(OfWhisper(size), batch, options.device)
+    trainer.features = torch.randn(batch, frames, mels, device=options.device)
+    dim = trainer.model.head.in_features
+    blocks = len(trainer.model.encoder.encoder.blocks)
+    times, rate = with_product({"ours": trainer}, torch.float32, options)
+    flops = step_flops(dim, tokens, batch, blocks)
+    flops += 2 * batch * 3 * dim * (frames * mels + tokens * dim)
+    note = (
+        f"batch {batch}, {flops / 1e12:.2f} TFLOP at {rate / 1e9:.0f} GFLOP/s"
+    )
+    share = flops / rate / times["ours"]
+    return [row("Whisper's LoRA step fp32: share of ceiling", share, 0.8, note)]
 
 
 def bf16_step(options):

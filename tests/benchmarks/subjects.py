@@ -13,6 +13,7 @@ from speechbrain_petl import (
     Prefix,
     Prompt,
     SoftMoA,
+    Whisper,
 )
 from speechbrain_petl.adapters.blocks import Bottleneck
 from torch import nn
@@ -53,6 +54,16 @@ class Ours(nn.Module):
     def forward(self, features):
         """Spectrogram (batch, frame, mel) to logits (batch, class)."""
         return self.head(self.encoder(features).mean(dim=1))
+
+
+class OfWhisper(Ours):
+    """Adapted Whisper, with random weights."""
+
+    def __init__(self, size):
+        nn.Module.__init__(self)
+        encoder = Whisper(size)
+        self.encoder = AdaptedEncoder(encoder, LORA, ["norm.*"])
+        self.head = nn.Linear(encoder.dim, CLASSES)
 
 
 def similar(encoder, **options):
