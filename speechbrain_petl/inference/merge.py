@@ -1,7 +1,7 @@
 """Runs averaged to one adapter: model soups, https://arxiv.org/abs/2203.05482.
 
 What runs of one method on one base have learned for the same classes, such as
-those of several seeds or learning rates, has a mean, which costs what one does.
+those of several learning rates, has a mean, which costs what one does.
 """
 
 import copy
