@@ -203,7 +203,9 @@ def refuse_long_texts(datasets, tokenizer, most, key="text"):
             for name, count in counts.items()
             if count > most
         ]
-        remedy = f"The decoder counts to {most}: cut these clips, or leave them out"
+        remedy = (
+            f"The decoder counts to {most}: cut these clips, or leave them out"
+        )
         refuse_all(split, problems, remedy)
 
 
