@@ -192,7 +192,7 @@ def check_arguments(factory, *args, key, **kwargs):
         raise InputError(f"{key}: {factory.__name__} {error}")
 
 
-def check_count(name, count):
+def check_count(name, count, most=None):
     """Refuse what is no number of things.
 
     Arguments
@@ -201,6 +201,8 @@ def check_count(name, count):
         Where it stands.
     count : object
         The value.
+    most : int, optional
+        How many there may be.
 
     Example
     -------
@@ -210,6 +212,8 @@ def check_count(name, count):
     """
     if type(count) is not int or count < 1:
         raise InputError(f"{name}={count}: give a whole number, 1 or more")
+    if most is not None and count > most:
+        raise InputError(f"{name}={count}: give at most {most}")
 
 
 def printable(text, kept=""):

@@ -117,12 +117,12 @@ def _of_tables(folder, tables):
     tables = tables if isinstance(tables, dict) else {None: tables}
     for given, name in tables.items():
         path = find_table(folder, name, "path,text of the recordings")
-        optional = ["split", "speaker"]
-        rows = read_table(path, ["path", "text"], optional, lambda _: COLUMNS)
+        needed = ["path", "text"] if given else ["path", "text", "split"]
+        rows = read_table(path, needed, ["speaker"], lambda _: COLUMNS)
         for line, row in rows:
             where = f"{name}, line {line}"
             try:
-                split = _split(given or row.get("split"), where)
+                split = _split(given or row["split"], where)
                 if row["path"] in splits[split]:
                     raise InputError(f"{where}: {row['path']} is listed twice")
                 splits[split][row["path"]] = _entry(row, folder, where)

@@ -80,7 +80,7 @@ class CTCBrain(PETLBrain):
             found = ctc_greedy_decode(log_probs, shares, blank_id=BLANK)
             emitted = [torch.tensor([*tokens, EOS]) for tokens in found]
             emitted = pad_sequence(emitted, batch_first=True)
-            self.score(emitted, targets, ids=batch.id)
+            self.score(emitted, batch.text, ids=batch.id)
         tokens_lens = tokens_lens - 1 / targets.shape[1]  # without the end
         return self.hparams.ctc_cost(log_probs, targets, shares, tokens_lens)
 

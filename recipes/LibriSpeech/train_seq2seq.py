@@ -25,11 +25,13 @@ from speechbrain_petl.data.text import (
     EOS,
     add_token_sequences,
     plain_text,
+    refuse_long_texts,
     text_datasets,
     train_tokenizer,
 )
 from speechbrain_petl.errors import check_count
 from speechbrain_petl.lobes.causal import check_causal
+from speechbrain_petl.lobes.whisper_decoder import POSITIONS
 from speechbrain_petl.training.metrics.sequence_metrics import (
     text_metrics,
     until,
@@ -93,7 +95,7 @@ class WhisperBrain(PETLBrain):
         log_probs, emitted = predictions
         targets, tokens_lens = batch.tokens_eos
         if emitted is not None:
-            self.score(emitted, targets, ids=batch.id)
+            self.score(emitted, batch.text, ids=batch.id)
         return self.hparams.seq_cost(log_probs, targets, length=tokens_lens)
 
     def loss_items(self, batch):
@@ -140,7 +142,6 @@ def main(argv):
         raise InputError(
             f"{argv[0]}: train_seq2seq.py takes those of hparams/seq2seq"
         )
-    check_count("longest", hparams["longest"])
     refuse_mixup(hparams["modules"])
     create_experiment_directory(
         hparams["output_folder"], hparams_file, overrides, run_opts
@@ -150,6 +151,9 @@ def main(argv):
         prepare_librispeech, kwargs=hparams["prepare"]
     )
     datasets, tokenizer, prompt, end, symbols = dataio_prep(hparams)
+    room = POSITIONS - len(prompt)
+    check_count("longest", hparams["longest"], room)
+    refuse_long_texts(datasets, tokenizer, room)
     encoder = load_pretrained(hparams["encoder"], hparams["source"])
     encoder = AdaptedEncoder(encoder, **hparams["petl"])
     decoder = hparams["decoder"](symbols=symbols, prompt=prompt)

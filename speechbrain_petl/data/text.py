@@ -17,7 +17,7 @@ from speechbrain.tokenizers.SentencePiece import SentencePiece
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 
-from ..errors import InputError
+from ..errors import InputError, refuse_all
 from .audio import SAMPLE_RATE, read_audio
 
 logger = get_logger(__name__)
@@ -100,7 +100,8 @@ def plain_text(text):
     """
     text = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
     kept = "".join(c if _is_written(c) else " " for c in text)
-    return " ".join(word.strip("'") for word in kept.split()).strip()
+    words = (word.strip("'") for word in kept.split())
+    return " ".join(filter(None, words))
 
 
 def _is_written(character):
@@ -155,7 +156,7 @@ def add_token_sequences(datasets, tokenizer, key="label", begin=BOS, end=EOS):
     """Give every clip the sub-words of its text, for a sequence decoder.
 
     Items get ``tokens_bos`` (what the decoder is fed) and ``tokens_eos`` (what
-    it is to emit), both (token,).
+    it is to emit), both (token,); and keep the text.
 
     Arguments
     ---------
@@ -173,7 +174,39 @@ def add_token_sequences(datasets, tokenizer, key="label", begin=BOS, end=EOS):
     tokens = partial(_tokens, tokenizer, begin, end)
     for data in datasets.values():
         data.add_dynamic_item(tokens, takes=key, provides=names)
-        data.set_output_keys(["id", "sig", *names])
+        data.set_output_keys(["id", "sig", key, *names])
+
+
+def refuse_long_texts(datasets, tokenizer, most, key="text"):
+    """Refuse clips whose texts have more sub-words than a decoder can count.
+
+    Before a training, as it would stop where it meets one.
+
+    Arguments
+    ---------
+    datasets : dict
+        split -> speechbrain.dataio.dataset.DynamicItemDataset
+    tokenizer : sentencepiece.SentencePieceProcessor
+        See ``train_tokenizer``.
+    most : int
+        Sub-words of a text.
+    key : str
+        The entry of a manifest that holds the text.
+    """
+    for split, data in datasets.items():
+        texts = {name: clip[key] for name, clip in data.data.items()}
+        # no sub-word is less than a byte
+        long = {k: v for k, v in texts.items() if len(v.encode()) >= most}
+        counts = {k: len(tokenizer.encode_as_ids(v)) for k, v in long.items()}
+        problems = [
+            f"the text of {name} has {count} sub-words"
+            for name, count in counts.items()
+            if count > most
+        ]
+        remedy = (
+            f"The decoder counts to {most}: cut these clips, or leave them out"
+        )
+        refuse_all(split, problems, remedy)
 
 
 def _tokens(tokenizer, begin, end, text):

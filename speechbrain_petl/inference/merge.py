@@ -1,11 +1,12 @@
 """Runs averaged to one adapter: model soups, https://arxiv.org/abs/2203.05482.
 
 What runs of one method on one base have learned for the same classes, such as
-those of several seeds or learning rates, has a mean, which costs what one does.
+those of several learning rates, has a mean, which costs what one does.
 """
 
 import copy
 import math
+from pathlib import Path
 
 import torch
 
@@ -112,7 +113,7 @@ def _refuse_another(one, other):
                 f"{one.path} and {other.path} have another {what}: "
                 f"{_shown(one.description[key])} and "
                 f"{_shown(other.description[key])}. Merge runs that differ in "
-                "seed, fold or learning rate."
+                "learning rate or fold."
             )
     for key in (SIZE, HASH, ACTIVATION):
         if one.metadata.get(key) != other.metadata.get(key):
@@ -122,6 +123,21 @@ def _refuse_another(one, other):
                 f"{key} {one.metadata.get(key)} and {other.metadata.get(key)}. "
                 "Merge runs that began with the same weights."
             )
+
+    begun = [_began_with(saved) for saved in (one, other)]
+    if begun[0] != begun[1]:
+        raise InputError(
+            f"{one.path} and {other.path} have another base: {begun[0]} and "
+            f"{begun[1]}. Merge runs that began with the same weights."
+        )
+
+
+def _began_with(saved):
+    """The base of what was trained whole, of which no hash is left."""
+    source, seed = (saved.description[key] for key in ("source", "seed"))
+    if saved.metadata.get(SIZE) != "0":
+        return None
+    return Path(source).name if source else f"random weights of seed {seed}"
 
 
 def _shown(value):

@@ -139,8 +139,9 @@ class ViT(nn.Module):
         x = spectrogram
         if x.shape[2] != self.kind.mels:
             raise InputError(
-                f"{x.shape[2]} mels: {self.family} takes {self.kind.mels}, set "
-                "`mels` of its front end"
+                f"{x.shape[2]} mels: {self.family} takes {self.kind.mels}, from "
+                f"{'Fbank' if self.kind.window else 'MelDB'} with the settings of "
+                "docs/encoders.md: take that front end, of so many `mels`"
             )
         if self.input_scale is not None:
             x = x * self.input_scale + self.input_shift

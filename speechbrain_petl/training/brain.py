@@ -146,7 +146,7 @@ class PETLBrain(ResumableBrain):
         ---------
         predictions : torch.Tensor
             What the metrics take, such as logits (batch, class).
-        targets : torch.Tensor
+        targets : torch.Tensor or list of str
             What they take as targets, such as class indices (batch,).
         ids : list of str, optional
             Of the clips, or of the files of windows: their answers are noted.

@@ -45,8 +45,8 @@ def keep_what_trains(modules, checkpointer):
 def start_from_inputs(brain, dataset, loader):
     """Show a few batches to the layers that ask for them, before training.
 
-    They are those of a first epoch, as they are in evaluation: without
-    augmentation and dropout. A run that goes on has what it began with, and of
+    They are those of a first epoch, without augmentation and dropout; a decoder
+    is shown the right symbols, and searches nothing. A run that goes on has what it began with, and of
     several processes the first one's directions are taken.
 
     Arguments
@@ -65,7 +65,7 @@ def start_from_inputs(brain, dataset, loader):
 
     def run(batch):
         with brain.evaluation_ctx:
-            brain.compute_forward(batch.to(brain.device), sb.Stage.VALID)
+            brain.compute_forward(batch.to(brain.device), sb.Stage.TRAIN)
 
     logger.info(f"LoRA: init: eva: up to {BATCHES} training batches")
     with torch.no_grad():

@@ -16,9 +16,9 @@ class TextPredictions(Predictions):
     Example
     -------
     >>> rows = TextPredictions(lambda symbols: " ".join(map(str, symbols)))
-    >>> rows.add(["a"], [[3, 4]], [[3, 5]])
+    >>> rows.add(["a", "b"], [[3, 4], [3]], [[3, 5], "3"])
     >>> rows.table().values.tolist()
-    [['a', '3 5', '3 4']]
+    [['a', '3 5', '3 4'], ['b', '3', '3']]
     """
 
     has_probabilities = False
@@ -28,10 +28,11 @@ class TextPredictions(Predictions):
         self.decode = decode
 
     def add(self, ids, emitted, targets):
-        """Note a batch: symbols of each clip, emitted and true."""
+        """Note a batch: symbols of each clip, emitted and true, or its text."""
         for name, said, true in zip(ids, emitted, targets):
             self.logits[name] = [self.decode(said)]
-            self.targets[name] = self.decode(true)
+            known = isinstance(true, str)
+            self.targets[name] = true if known else self.decode(true)
 
     def table(self, labels=None, activation=None, temperature=1.0):
         """Columns id, label and predicted; one row for each clip."""

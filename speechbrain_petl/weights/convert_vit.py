@@ -10,7 +10,9 @@ import re
 import torch
 from torch.nn import functional as F
 
+from ..errors import InputError
 from ..lobes.vit import EPSILON
+from ..lobes.vit_families import FAMILIES
 from .convert import check_stated, rename
 
 NAMES = {
@@ -59,15 +61,47 @@ def from_vit(encoder, state, metadata):
         inside = metadata.get(name)
         stated |= inside if isinstance(inside, dict) else {}
     check_stated(stated, wanted, "set `encoder_size` to its size")
+    finetuned = "fc_norm.weight" in state
     state = rename(state, NAMES, IGNORED)
+    if finetuned and not kind.post_norm and "norm.weight" not in state:
+        raise InputError(
+            "these weights are fine-tuned for classes: they normalise the mean "
+            "of all tokens (fc_norm) and have no LayerNorm of each (norm): "
+            "take the pretrained ones"
+        )
     if "init_bn.running_mean" in state or "init_bn.running_var" in state:
         state = _from_xiaomi(state)
     elif not kind.learned:
         state = _with_class_position(state, encoder)
+    _check_family(state, encoder.family)
     last = f"blocks.{len(encoder.blocks) - 1}.norm2."
     if kind.post_norm and "norm.weight" not in state:
         state = rename(state, {f"^{re.escape(last)}": "norm."}, ())
     return _fitted(state, encoder)
+
+
+def _check_family(state, family):
+    """Refuse weights of another family, as their names and patches tell it."""
+    patch = state.get("patch_embed.proj.weight")
+    if patch is None or "dist_token" in state:  # of an AST
+        return
+    told = {
+        "patch": tuple(patch.shape[2:]),
+        "learned": "time_pos_embed" in state,
+        "post_norm": "norm_pre.weight" in state,
+        "gated": any(".attn.gate." in name for name in state),
+    }
+    found = [
+        name
+        for name, kind in FAMILIES.items()
+        if told.items() <= vars(kind).items()
+    ]
+    if found and family not in found:
+        raise InputError(
+            f"these are weights of {found[0]}, and the encoder is {family}: "
+            "set `encoder_size` to a size of theirs; where it is numbers, "
+            "`family`, too"
+        )
 
 
 def _from_xiaomi(state):

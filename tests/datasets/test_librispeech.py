@@ -140,6 +140,34 @@ def test_a_table(prepare, tmp_path):
     assert splits["test"]["test0.wav"]["text"] == "ado"
 
 
+@pytest.mark.parametrize("method", ["whisper/linear", "seq2seq/linear"])
+def test_texts_are_compared_as_they_are_written(method, tmp_path):
+    """Also where the vocabulary of the training has no such letters."""
+    path = make_table(tmp_path) / "metadata.csv"
+    said = path.read_text().replace("Ado!,test", "Zoë’s 'n’ 語 vox,test")
+    path.write_text(said)
+    more = "--tables=metadata.csv", "--longest=9", "--debug"
+    if "seq2seq" not in method:
+        more = more[0], more[2]
+    metrics = train(method, path.parent, tmp_path / "run", *more)["metrics"]
+    found = predictions_of(tmp_path / "run")
+    assert "zoë's n 語 vox" in {right for right, _ in found.values()}
+    for name, cut in (("wer", str.split), ("cer", list)):
+        assert metrics[name] == pytest.approx(rate_of(found, cut))
+
+
+def test_what_the_decoder_has_no_positions_for(data, tmp_path):
+    """Said before a training that would stop there."""
+    with pytest.raises(InputError, match="longest=448: give at most 447"):
+        train("seq2seq/linear", data, tmp_path / "a", "--longest=448")
+    path = make_table(tmp_path) / "metadata.csv"
+    path.write_text(path.read_text().replace("Ado!", "Ado! " * 112))
+    message = "train: the text of .*wav has 448 sub-words.* counts to 447"
+    with pytest.raises(InputError, match=message):
+        more = "--tables=metadata.csv", "--longest=447"
+        train("seq2seq/linear", path.parent, tmp_path / "b", *more)
+
+
 def test_tables_of_common_voice(prepare, tmp_path):
     """One for each split, by its names of columns, sounds in clips."""
     (tmp_path / "clips").mkdir()
@@ -163,6 +191,7 @@ def test_tables_of_common_voice(prepare, tmp_path):
     "old, new, message",
     [
         ("path,text", "path,said", "has no column text"),
+        ("text,split", "text,part of", "has no column split"),
         ("Ado!,test", "Ado!,rest", "line 8: split=rest is not one of train"),
         ("Ado!,test", "?!,test", "line 8: there are no words in '.!'"),
         ("test1.wav", "test0.wav", "line 9: test0.wav is listed twice"),

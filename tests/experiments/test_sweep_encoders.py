@@ -14,6 +14,7 @@ from speechbrain_petl.experiments.report.across import (
 from speechbrain_petl.experiments.report.groups import make_tables
 from speechbrain_petl.experiments.report.runs import Run
 from speechbrain_petl.experiments.sweep import command as sweep
+from speechbrain_petl.experiments.sweep.axes import method_names
 from speechbrain_petl.experiments.sweep.encoders import choices, encoders_of
 from speechbrain_petl.recipe.method_files import BASE
 
@@ -32,6 +33,17 @@ def test_the_encoders_that_a_recipe_has(recipe):
     folders = {p.parent.name for p in hparams.glob(f"*/{BASE}")}
     assert families == {"ast"} | (folders - {"original", "seq2seq"})
     assert found["ast_base384"].options == ("--ast_size=base384",)
+
+
+def test_a_recipe_without_plain_files():
+    """An encoder goes by its own name, not by that of another protocol."""
+    hparams = ROOT / "recipes" / "LibriSpeech" / "hparams"
+    found = encoders_of(hparams)
+    families = {name for name, one in found.items() if not one.options}
+    assert families == {"whisper", "wav2vec2"}
+    assert found["whisper_small"].folder == "whisper"
+    with pytest.raises(InputError, match="methods=all: .*--encoders=all, or"):
+        method_names(hparams, "all")
 
 
 def test_sizes():

@@ -5,8 +5,14 @@ import torch
 from running import run
 from speechbrain_petl import AudioClassifier, InputError
 from speechbrain_petl.inference.commands import merge as command
-from speechbrain_petl.inference.merge import merge
-from speechbrain_petl.weights.adapter_files import HASH, WEIGHTS, read_weights
+from speechbrain_petl.inference.merge import _refuse_another, merge
+from speechbrain_petl.inference.reading import read_saved
+from speechbrain_petl.weights.adapter_files import (
+    HASH,
+    SIZE,
+    WEIGHTS,
+    read_weights,
+)
 
 CPU = {"device": "cpu"}
 
@@ -75,6 +81,29 @@ def test_what_cannot_be_averaged(runs, tmp_path):
     assert not (tmp_path / "x").exists()
     with pytest.raises(SystemExit):
         command.main(["a", "--output=x", "--weights=1,b"])
+
+
+@pytest.mark.parametrize(
+    "sources, seeds, refused",
+    [
+        (("a/w.pt", "./w.pt"), (1, 2), False),
+        (("a/w.pt", "a/v.pt"), (1, 1), True),
+        ((None, None), (1, 2), True),
+        ((None, None), (1, 1), False),
+    ],
+)
+def test_what_was_trained_whole(sources, seeds, refused, runs):
+    """Where nothing is frozen, no hash tells the base."""
+    both = [read_saved(runs / "a") for _ in range(2)]
+    for saved, source, seed in zip(both, sources, seeds):
+        saved.metadata = {**saved.metadata, SIZE: "0"}
+        saved.description = saved.description | {"source": source, "seed": seed}
+    if not refused:
+        return _refuse_another(*both)
+    with pytest.raises(
+        InputError, match="another base: .* began with the same"
+    ):
+        _refuse_another(*both)
 
 
 @pytest.mark.parametrize(

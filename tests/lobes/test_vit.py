@@ -201,7 +201,7 @@ def test_what_cannot_be():
         ViT(SIZE, "cad")
     with pytest.raises(InputError, match="1024 frames are more than the 1008"):
         ViT(SIZE, "ced")(torch.zeros(1, 1030, 64))
-    with pytest.raises(InputError, match="128 mels: ced takes 64"):
+    with pytest.raises(InputError, match="128 mels: ced takes 64, from MelDB"):
         ViT(SIZE, "ced")(torch.zeros(1, 100, 128))
     with pytest.raises(InputError, match="frames=2048: bat takes 16 to 1024"):
         ViT(SIZE, "bat", frames=2048)

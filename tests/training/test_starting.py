@@ -32,6 +32,23 @@ def test_the_first_directions_of_the_training_clips(tmp_path):
     torch.testing.assert_close(cosines, torch.ones(2))
 
 
+def test_nothing_is_searched(tmp_path, monkeypatch):
+    """It is shown what training shows, but the modules evaluate."""
+    brain, seen = toy_brain(tmp_path, network(), opt_class=still), []
+    forward = brain.compute_forward
+
+    def noted(batch, stage):
+        seen.append(
+            (stage.name, any(m.training for m in brain.modules.values()))
+        )
+        return forward(batch, stage)
+
+    monkeypatch.setattr(brain, "compute_forward", noted)
+    train(brain, train=TRAIN, valid=8, test=8, batch_size=4)
+    assert seen[: TRAIN // 4] == [("TRAIN", False)] * (TRAIN // 4)
+    assert seen[TRAIN // 4] == ("TRAIN", True)
+
+
 def test_a_run_that_goes_on_looks_no_more(tmp_path, monkeypatch):
     """It has the directions it began with."""
     net = network()

@@ -118,12 +118,28 @@ def test_others_are_refused(family, form, size, options, message, tmp_path):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_other_families_are_refused(family, tmp_path):
-    """By what is missing or unknown, each by the name of the tensor."""
-    source = authors(family, tmp_path)
-    for other in FAMILIES:
-        if other != family:
-            with pytest.raises(InputError, match="missing|unexpected|shape"):
+    """By the name of their own."""
+    message = f"these are weights of {family}, .* is {{}}: set `encoder_size`"
+    for form in (authors, own):
+        source = form(family, tmp_path)
+        for other in FAMILIES.keys() - {family}:
+            with pytest.raises(InputError, match=message.format(other)):
                 load_pretrained(ViT(SIZE, other), source)
+
+
+def test_a_finetuned_audiomae_is_refused(tmp_path):
+    """It has no LayerNorm of the tokens."""
+    state = theirs("audiomae") | prefixed(
+        "fc_norm.", {"weight": torch.ones(32)}
+    )
+    torch.save({"model": state}, tmp_path / "both.pth")
+    load_pretrained(ViT(SIZE, "audiomae"), tmp_path / "both.pth")
+    state = {k: v for k, v in state.items() if not k.startswith("norm.")}
+    torch.save({"model": state}, tmp_path / "finetuned.pth")
+    with pytest.raises(
+        InputError, match="finetuned.pth: .* take the pretrained"
+    ):
+        load_pretrained(ViT(SIZE, "audiomae"), tmp_path / "finetuned.pth")
 
 
 def test_unknown_tensors_are_named(tmp_path):

@@ -40,7 +40,13 @@ def method_names(hparams, wanted):
         if path.name != BASE
     )
     if wanted == "all":
-        return [name for name in known if "/" not in name]
+        plain = [name for name in known if "/" not in name]
+        if not plain:
+            raise InputError(
+                f"--methods=all: no method is in {hparams} itself: add "
+                f"--encoders=all, or name some of {', '.join(known)}"
+            )
+        return plain
     names = [
         name.removesuffix(".yaml") for name in split_words(wanted, "--methods")
     ]

@@ -10,6 +10,7 @@ import pydoc
 import re
 import sys
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from ...errors import InputError, did_you_mean
@@ -56,24 +57,39 @@ def encoders_of(hparams):
     >>> found["ast"], found["ast_tiny224"].options
     (Encoder(folder='', options=()), ('--ast_size=tiny224',))
     """
-    hparams, seen = Path(hparams), set()
-    families, sizes = {}, {}
-    bases = hparams.glob(f"**/{BASE}")
-    for path in sorted(bases, key=lambda p: (len(p.parts), p)):
-        tree = read_yaml(path)
+    found, families, sizes = {}, {}, {}
+    # another protocol of the same encoder is none
+    for base in sorted(_bases(Path(hparams)), key=_own_names_first):
+        _, made, tree = base
+        found.setdefault((made, tree.get("family")), base)
+    for folder, made, tree in sorted(found.values(), key=itemgetter(0)):
         node, family = tree.get("encoder"), tree.get("family")
-        made = str(tag_of(node) or "").removeprefix("!new:")
-        # another protocol of the same encoder is none
-        if not made or (made, family) in seen:
-            continue
-        seen.add((made, family))
-        folder = path.parent.relative_to(hparams).as_posix().strip(".")
-        name = folder or made.rpartition(".")[2].lower()
+        name = folder or _short(made)
         families[name] = Encoder(folder)
         for size, options in _sizes(made, node, family):
             own = size if "_" in size else f"{name}_{size}"
             sizes.setdefault(own, Encoder(folder, options))
     return families | {n: s for n, s in sizes.items() if n not in families}
+
+
+def _bases(hparams):
+    """Each base.yaml: its folder, the class of its encoder, what it says."""
+    for path in hparams.glob(f"**/{BASE}"):
+        tree = read_yaml(path)
+        made = str(tag_of(tree.get("encoder")) or "").removeprefix("!new:")
+        if made:
+            folder = path.parent.relative_to(hparams).as_posix().strip(".")
+            yield folder, made, tree
+
+
+def _own_names_first(base):
+    """The plain files, then folders that are called as their encoder is."""
+    folder, made, _ = base
+    return folder.count("/") + bool(folder), folder != _short(made), folder
+
+
+def _short(made):
+    return made.rpartition(".")[2].lower()
 
 
 def _sizes(made, node, family):

@@ -135,7 +135,8 @@ class StageMetrics(nn.ModuleDict):
         self._count_losses()
         lot, self.waiting = self.waiting, []
         for predictions, targets, more in lot:
-            targets = targets.to(predictions.device)
+            if isinstance(targets, torch.Tensor):  # and no texts
+                targets = targets.to(predictions.device)
             for name in self.scores:
                 self[name].update(predictions, targets, **more)
 

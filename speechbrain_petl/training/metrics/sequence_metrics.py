@@ -71,15 +71,16 @@ class ExactMatch(Metric):
 class TokenErrorRate(Metric):
     """Insertions, deletions and substitutions per right symbol.
 
-    Counted by SpeechBrain's ``ErrorRateStats``.
+    Counted by SpeechBrain's ``ErrorRateStats``. Targets may be texts: not all
+    symbols of a text need be in the vocabulary.
 
     Arguments
     ---------
     end : int
         The symbol that ends a sequence.
     pieces : callable, optional
-        Maps a list of symbols to what is compared instead, such as the words
-        or the characters of a text.
+        Maps a list of symbols, or a target that is a text, to what is compared
+        instead, such as the words or the characters of the text.
 
     Example
     -------
@@ -97,11 +98,13 @@ class TokenErrorRate(Metric):
             self.add_state(name, torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, emitted, targets):
-        """Count emitted symbols and the right ones, both (batch, symbol)."""
+        """Count emitted symbols (batch, symbol); right ones, or their texts."""
         stats = ErrorRateStats()
         ids = [str(number) for number in range(len(targets))]
-        said, right = (until(self.end, x) for x in (emitted, targets))
-        pairs = ([self.pieces(row) for row in x] for x in (said, right))
+        if isinstance(targets, torch.Tensor):
+            targets = until(self.end, targets)
+        both = until(self.end, emitted), targets
+        pairs = ([self.pieces(row) for row in x] for x in both)
         stats.append(ids, *pairs)
         summary = stats.summarize()
         self.edits += summary["num_edits"]
@@ -140,7 +143,8 @@ def text_metrics(end, text_of):
     end : int
         The symbol that ends a sequence.
     text_of : callable
-        Maps a list of symbols to a text, as it is compared.
+        Maps a list of symbols to a text, as it is compared; targets may be
+        such texts.
 
     Returns
     -------
@@ -156,11 +160,11 @@ def text_metrics(end, text_of):
     {'word_accuracy': 0.5, 'wer': 0.5, 'cer': 0.67}
     """
 
-    def words(symbols):
-        return text_of(symbols).split()
+    def characters(said):
+        return list(said if isinstance(said, str) else text_of(said))
 
-    def characters(symbols):
-        return list(text_of(symbols))
+    def words(said):
+        return "".join(characters(said)).split()
 
     return {
         "word_accuracy": WordAccuracy(end, words),
