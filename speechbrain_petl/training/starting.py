@@ -46,8 +46,9 @@ def start_from_inputs(brain, dataset, loader):
     """Show a few batches to the layers that ask for them, before training.
 
     They are those of a first epoch, without augmentation and dropout; a decoder
-    is shown the right symbols, and searches nothing. A run that goes on has what it began with, and of
-    several processes the first one's directions are taken.
+    is shown the right symbols, and searches nothing. A run that goes on has
+    what it began with, and of several processes the first one's directions are
+    taken.
 
     Arguments
     ---------
