@@ -60,7 +60,10 @@ def from_whisper(encoder, state, metadata):
     >>> list(from_whisper(Whisper((32, 2, 2)), state, {}))
     ['norm.bias']
     """
-    return _renamed(encoder, state, metadata, {}, IGNORED)
+    mels = dict.fromkeys(("num_mel_bins", "n_mels"), encoder.conv1.in_channels)
+    renamed = _renamed(encoder, state, metadata, {}, IGNORED)
+    check_stated(metadata, mels, "set `mels` to its number")
+    return renamed
 
 
 def from_whisper_decoder(decoder, state, metadata):
@@ -74,7 +77,11 @@ def from_whisper_decoder(decoder, state, metadata):
     >>> list(from_whisper_decoder(WhisperDecoder((32, 2, 2), 9), state, {}))
     ['blocks.0.cross.q.bias']
     """
-    return _renamed(decoder, state, metadata, DECODER, NOT_DECODER)
+    own = decoder.embedding.num_embeddings
+    renamed = _renamed(decoder, state, metadata, DECODER, NOT_DECODER)
+    symbols = dict.fromkeys(("vocab_size", "n_vocab"), own)
+    check_stated(metadata, symbols, "set `tokens` to its number")
+    return renamed
 
 
 def _renamed(module, state, metadata, names, ignored):

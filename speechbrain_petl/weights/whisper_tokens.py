@@ -11,6 +11,7 @@ TOKENIZER = "tokenizer.json"
 EXTRA = 'pip install "speechbrain_petl[whisper]"'
 END, START = "<|endoftext|>", "<|startoftranscript|>"
 TASK, NO_TIMES = "<|transcribe|>", "<|notimestamps|>"
+OF_ENGLISH, OF_MANY = 50256, 50257  # the number of END in what OpenAI trained
 
 
 class WhisperTokens:
@@ -46,6 +47,16 @@ class WhisperTokens:
         *self.prompt, self.end = (
             self._number(name, path) for name in (*names, NO_TIMES, END)
         )
+        if self.end == OF_ENGLISH and language:
+            raise InputError(
+                f"language={language}: {path} is of weights for English alone, "
+                "which are told no language: leave it null"
+            )
+        if self.end == OF_MANY and not language:
+            raise InputError(
+                f"language={language}: {path} is of weights for many languages, "
+                "which are told one before each text: language=pt"
+            )
 
     def _number(self, name, path):
         number = self.tokenizer.token_to_id(name)

@@ -367,11 +367,12 @@ def test_files_of_the_other_script(data, tmp_path):
         load_train(RECIPE, "train_seq2seq.py").main(argv)
 
 
-def vocabulary(folder):
-    """A tokenizer of the form of Whisper's."""
+def vocabulary(folder, others=0):
+    """A tokenizer of the form of Whisper's; so many sub-words are never used."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    letters += [f"unused{number}" for number in range(others)]
     vocab = {letter: number for number, letter in enumerate(letters)}
     tokenizer = Tokenizer(models.BPE(vocab, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -381,6 +382,28 @@ def vocabulary(folder):
     folder.mkdir()
     tokenizer.save(str(folder / "tokenizer.json"))
     return tokenizer.get_vocab_size()
+
+
+@pytest.mark.parametrize(
+    "end, language, message",
+    [
+        (50256, "en", "language=en: .*json is of weights for English alone"),
+        (50257, None, "language=None: .*json is of weights for many languages"),
+        (50256, None, None),
+        (50257, "en", None),
+    ],
+)
+def test_weights_are_told_their_language(end, language, message, tmp_path):
+    """Those for English none, others one."""
+    vocabulary(tmp_path / "weights", others=end - 256)
+    if not message:
+        tokens = WhisperTokens(tmp_path / "weights", language)
+        assert tokens.end == end and len(tokens.prompt) == (
+            4 if language else 2
+        )
+        return
+    with pytest.raises(InputError, match=message):
+        WhisperTokens(tmp_path / "weights", language)
 
 
 def test_weights_bring_their_vocabulary(data, tmp_path):

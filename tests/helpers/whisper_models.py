@@ -70,6 +70,8 @@ def openais(model):
         "dims": {
             "n_audio_state": config.d_model,
             "n_audio_head": config.encoder_attention_heads,
+            "n_mels": config.num_mel_bins,
+            "n_vocab": config.vocab_size,
         },
         "model_state_dict": state,
     }

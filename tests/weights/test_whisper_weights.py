@@ -8,6 +8,7 @@ from speech_models import noise
 from speechbrain_petl import (
     InputError,
     Whisper,
+    WhisperDecoder,
     load_pretrained,
     save_pretrained,
 )
@@ -83,7 +84,7 @@ def test_ours_make_a_round_trip(tmp_path):
         (((32, 2, 2), 80), "head.*=4.*this one has 2: set `encoder_size`"),
         (((64, 2, 4), 80), r"of another shape: .*Set .*`encoder_size`"),
         (((32, 3, 4), 80), r"depth 3: missing: blocks.2"),
-        (((32, 2, 4), 128), r"conv1.weight \(32, 80, 3\) instead of"),
+        (((32, 2, 4), 128), "mel.*=80.*this one has 128: set `mels`"),
     ],
 )
 def test_others_are_refused(form, encoder, message, tmp_path):
@@ -91,6 +92,14 @@ def test_others_are_refused(form, encoder, message, tmp_path):
     source = FORMS[form](tmp_path, torch.float32)
     with pytest.raises(InputError, match=message):
         load_pretrained(Whisper(encoder[0], mels=encoder[1]), source)
+
+
+@pytest.mark.parametrize("form", ["of generation", "OpenAI's"])
+def test_another_vocabulary_is_refused(form, tmp_path):
+    """By the option that says it."""
+    source = FORMS[form](tmp_path, torch.float32)
+    with pytest.raises(InputError, match="vocab.*=50.*has 51: set `tokens`"):
+        load_pretrained(WhisperDecoder((32, 1, 4), symbols=51), source)
 
 
 def test_weights_of_something_else_are_refused(tmp_path):
