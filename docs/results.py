@@ -130,7 +130,7 @@ def against_linear(table):
         ]
         if any(found):
             cells = [
-                f"{100 * d[0]:+.1f} ({d[1]:.2f})" if d else "" for d in found
+                f"{100 * d[0]:+.1f} ({d[1]:.3f})" if d else "" for d in found
             ]
             lines.append([f"`{method}`", *cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
