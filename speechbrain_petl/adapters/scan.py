@@ -57,14 +57,15 @@ def _scan(a, b):
     length = b.shape[1]
     if length == 1:
         return b.clone()
-    even = length - length % 2
-    first, second = a[:, 0:even:2], a[:, 1::2]
+    pairs = length // 2
+    first, second = a[:, 0 : 2 * pairs : 2], a[:, 1::2]
     odd = _scan(
-        second * first, torch.addcmul(b[:, 1::2], second, b[:, 0:even:2])
+        second * first,
+        torch.addcmul(b[:, 1::2], second, b[:, 0 : 2 * pairs : 2]),
     )
-    h = torch.empty_like(b)
-    h[:, 0] = b[:, 0]
-    h[:, 1::2] = odd
     rest = odd[:, : (length - 1) // 2]
-    h[:, 2::2] = torch.addcmul(b[:, 2::2], a[:, 2::2], rest)
-    return h
+    later = torch.addcmul(b[:, 2::2], a[:, 2::2], rest)
+    # nothing is written in place: a graph would copy the whole for each part
+    even = torch.cat([b[:, :1], later], dim=1)
+    h = torch.stack([even[:, :pairs], odd], dim=2).flatten(1, 2)
+    return torch.cat([h, even[:, pairs:]], dim=1) if length % 2 else h

@@ -44,7 +44,8 @@ class ViT(nn.Module):
     size : str or sequence of int
         A name of ``vit_families.SIZES``, or (dim, depth, heads).
     family : str, optional
-        The name of FAMILIES that numbers are like; of a name, none but its own.
+        Where ``size`` is numbers, the name of FAMILIES that it is like, by
+        default ced; of a name, none but its own.
     frames : int, optional
         The longest input; by default what the family was trained on, 10 s.
         EAT's sines go on after that; CED's and Dasheng's learned positions are
@@ -202,5 +203,6 @@ def _shape_of(size, family):
                 "give that one, or another size"
             )
         return SIZES[size]
+    family = family or "ced"
     check_choice("encoder: family", family, FAMILIES)
     return shape_of(size, SIZES, multiple=4), family
