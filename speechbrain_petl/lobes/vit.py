@@ -203,6 +203,6 @@ def _shape_of(size, family):
                 "give that one, or another size"
             )
         return SIZES[size]
-    family = family or "ced"
+    family = "ced" if family is None else family
     check_choice("encoder: family", family, FAMILIES)
     return shape_of(size, SIZES, multiple=4), family

@@ -156,6 +156,6 @@ def _shape_of(size, family):
         shape, *kind = SIZES[size]
         return shape, CONVOLUTIONS[0][0], kind
     shape = shape_of(size, SIZES, multiple=GROUPS)
-    family = family or "wav2vec2_base"
+    family = "wav2vec2_base" if family is None else family
     check_choice("encoder: family", family, SIZES)
     return shape, shape[0], SIZES[family][1:]
