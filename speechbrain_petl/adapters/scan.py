@@ -58,14 +58,13 @@ def _scan(a, b):
     if length == 1:
         return b.clone()
     pairs = length // 2
-    first, second = a[:, 0 : 2 * pairs : 2], a[:, 1::2]
+    a_even, a_odd, b_even, b_odd = a[:, ::2], a[:, 1::2], b[:, ::2], b[:, 1::2]
     odd = _scan(
-        second * first,
-        torch.addcmul(b[:, 1::2], second, b[:, 0 : 2 * pairs : 2]),
+        a_odd * a_even[:, :pairs],
+        torch.addcmul(b_odd, a_odd, b_even[:, :pairs]),
     )
-    rest = odd[:, : (length - 1) // 2]
-    later = torch.addcmul(b[:, 2::2], a[:, 2::2], rest)
     # nothing is written in place: a graph would copy the whole for each part
-    even = torch.cat([b[:, :1], later], dim=1)
+    before = [torch.zeros_like(b[:, :1]), odd[:, : length - pairs - 1]]
+    even = torch.addcmul(b_even, a_even, torch.cat(before, dim=1))
     h = torch.stack([even[:, :pairs], odd], dim=2).flatten(1, 2)
     return torch.cat([h, even[:, pairs:]], dim=1) if length % 2 else h
