@@ -48,7 +48,7 @@ FOLDERS = ("", "clips")  # that paths of tables are relative to
 
 
 def prepare_librispeech(
-    data_folder, save_folder, train, valid, test, tables=None
+    data_folder, save_folder, train, valid, test, tables=None, splits=SPLITS
 ):
     """Write train.json, valid.json and test.json.
 
@@ -62,6 +62,8 @@ def prepare_librispeech(
         Folders in it, such as [train-clean-100, train-clean-360].
     tables : str or dict, optional
         A csv or tsv file with a column split, or split -> file.
+    splits : sequence of str
+        Those that are used; nothing of the others need be there.
 
     Returns
     -------
@@ -69,25 +71,26 @@ def prepare_librispeech(
         split -> path of its manifest.
     """
     if tables:
-        splits = _of_tables(data_folder, tables)
+        items = _of_tables(data_folder, tables, splits)
     else:
         parts = {"train": train, "valid": valid, "test": test}
+        parts = {split: parts[split] for split in splits}
         for split, names in parts.items():
             if not isinstance(names, list) or {*map(type, names)} - {str}:
                 raise InputError(f"{split}_folders={names}: write [dev-clean]")
         names = [name for names in parts.values() for name in names]
         root = find_release(data_folder, ROOT, names, REMEDY)
-        splits = {
+        items = {
             split: _of_folders([os.path.join(root, name) for name in names])
             for split, names in parts.items()
         }
-    splits = {split: items for split, items in splits.items() if items}
-    for split in ("train", "test"):
-        if split not in splits:
+    items = {split: clips for split, clips in items.items() if clips}
+    for split in splits:
+        if split != "valid" and split not in items:
             raise InputError(f"{data_folder}: nothing is in the split {split}")
     for key in ("wav", "speaker"):
-        check_disjoint(splits, key, "Leave it out of one of them.")
-    return write_manifests(save_folder, splits)
+        check_disjoint(items, key, "Leave it out of one of them.")
+    return write_manifests(save_folder, items)
 
 
 def _of_folders(folders):
@@ -111,11 +114,13 @@ def _of_folders(folders):
     return dict(sorted(items.items()))
 
 
-def _of_tables(folder, tables):
+def _of_tables(folder, tables, used):
     """split -> id -> manifest entry, of a table or of one for each split."""
-    splits, problems = {split: {} for split in SPLITS}, []
+    splits, problems = {split: {} for split in used}, []
     tables = tables if isinstance(tables, dict) else {None: tables}
     for given, name in tables.items():
+        if given and _split(given, "tables") not in used:
+            continue
         path = find_table(folder, name, "path,text of the recordings")
         needed = ["path", "text"] if given else ["path", "text", "split"]
         rows = read_table(path, needed, ["speaker"], lambda _: COLUMNS)
@@ -123,6 +128,8 @@ def _of_tables(folder, tables):
             where = f"{name}, line {line}"
             try:
                 split = _split(given or row["split"], where)
+                if split not in used:
+                    continue
                 if row["path"] in splits[split]:
                     raise InputError(f"{where}: {row['path']} is listed twice")
                 splits[split][row["path"]] = _entry(row, folder, where)

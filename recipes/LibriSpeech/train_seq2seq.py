@@ -20,6 +20,7 @@ from speechbrain_petl import (
     parse_recipe,
     run_main,
 )
+from speechbrain_petl.data.clip_rows import SPLITS
 from speechbrain_petl.data.text import (
     BOS,
     EOS,
@@ -147,8 +148,11 @@ def main(argv):
         hparams["output_folder"], hparams_file, overrides, run_opts
     )
 
+    # without weights, texts are learned for their tokenizer
+    learns = hparams["training"] or not hparams["source"]
+    splits = SPLITS if learns else ["test"]
     hparams["dataio"]["manifests"] = run_on_main(
-        prepare_librispeech, kwargs=hparams["prepare"]
+        prepare_librispeech, kwargs={**hparams["prepare"], "splits": splits}
     )
     datasets, tokenizer, prompt, end, symbols = dataio_prep(hparams)
     room = POSITIONS - len(prompt)

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from ..errors import InputError
-from .adapter import build_block
+from .adapter import Adapter, build_block
+from .mixer import Shared
 from .sites import device_and_dtype, on_first
 from .widths import common_width_of
 
@@ -46,12 +47,20 @@ class AdapterFusion(nn.Module):
     (torch.Size([3, 10, 32]), 2)
     """
 
+    where, residual = "parallel", False  # as the runs' Adapter must have them
+
     def __init__(self, target_module, block, runs, scale=1.0, dim=None):
         super().__init__()
         if not isinstance(runs, (list, tuple)) or not runs:
             raise InputError(
                 f"AdapterFusion: runs={runs}: give the folders of finished "
                 "runs, [results/one, results/other]"
+            )
+        if isinstance(block, Shared):
+            raise InputError(
+                "AdapterFusion: a Shared block, as MambAdapter and the token "
+                "mixer have, cannot be fused: its parts belong to all sites of "
+                "one run. Fuse runs whose sites have blocks of their own."
             )
         self.pretrained_module, self.runs = target_module, list(runs)
         dim = dim or common_width_of(target_module)
@@ -86,6 +95,33 @@ class AdapterFusion(nn.Module):
         super().train(mode)
         self.adapters.eval()
         return self
+
+
+def ways_of(encoder):
+    """In which way what each block returns gets to the tokens.
+
+    Arguments
+    ---------
+    encoder : torch.nn.Module
+        An adapted one.
+
+    Returns
+    -------
+    dict
+        Name of an Adapter, or of an AdapterFusion -> text.
+
+    Example
+    -------
+    >>> from speechbrain_petl.adapters.blocks import Bottleneck
+    >>> ways_of(nn.Sequential(Adapter(nn.Linear(8, 8), Bottleneck, "after")))
+    {'0': 'where=after, residual=True, scale=1'}
+    """
+    return {
+        name: f"where={site.where}, residual={site.residual}, scale="
+        + ("learned" if torch.is_tensor(site.scale) else f"{site.scale:.4g}")
+        for name, site in encoder.named_modules()
+        if isinstance(site, (Adapter, AdapterFusion))
+    }
 
 
 def _frozen(block):

@@ -57,14 +57,14 @@ def _scan(a, b):
     length = b.shape[1]
     if length == 1:
         return b.clone()
-    even = length - length % 2
-    first, second = a[:, 0:even:2], a[:, 1::2]
+    pairs = length // 2
+    a_even, a_odd, b_even, b_odd = a[:, ::2], a[:, 1::2], b[:, ::2], b[:, 1::2]
     odd = _scan(
-        second * first, torch.addcmul(b[:, 1::2], second, b[:, 0:even:2])
+        a_odd * a_even[:, :pairs],
+        torch.addcmul(b_odd, a_odd, b_even[:, :pairs]),
     )
-    h = torch.empty_like(b)
-    h[:, 0] = b[:, 0]
-    h[:, 1::2] = odd
-    rest = odd[:, : (length - 1) // 2]
-    h[:, 2::2] = torch.addcmul(b[:, 2::2], a[:, 2::2], rest)
-    return h
+    # nothing is written in place: a graph would copy the whole for each part
+    before = [torch.zeros_like(b[:, :1]), odd[:, : length - pairs - 1]]
+    even = torch.addcmul(b_even, a_even, torch.cat(before, dim=1))
+    h = torch.stack([even[:, :pairs], odd], dim=2).flatten(1, 2)
+    return torch.cat([h, even[:, pairs:]], dim=1) if length % 2 else h

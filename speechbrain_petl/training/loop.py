@@ -25,7 +25,6 @@ from .precision import unfuse_attention, without_emulated_bf16
 from .steps import SteppingBrain
 from .whole_checkpoints import tidy_checkpoints
 
-ENCODER = "encoder"  # the module whose base may be nobody else's
 OURS = ("scheduler", "groups")  # arguments of SteppingBrain
 INTERVALS = ("ckpt_interval_minutes", "ckpt_interval_steps")
 
@@ -90,9 +89,9 @@ class ResumableBrain(SteppingBrain):
         self.epochs = epochs
         checkpoints = self.checkpointer.checkpoints_dir
         run_on_main(tidy_checkpoints, [checkpoints, select, keep])
-        if ENCODER in self.modules:
-            begun = self.checkpointer.find_checkpoint() is not None
-            keep_random_base(self.modules[ENCODER], Path(path).parent, begun)
+        begun = self.checkpointer.find_checkpoint() is not None
+        for name, module in self.modules.items():
+            keep_random_base(module, Path(path).parent, begun, name)
 
     def make_dataloader(
         self, dataset, stage, ckpt_prefix="dataloader-", **loader_kwargs

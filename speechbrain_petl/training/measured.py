@@ -22,6 +22,8 @@ def measured(brain):
         For its result.json.
     """
     trainable, total = count_parameters(brain.modules)
+    if brain.epochs is None:  # what was loaded is tested
+        trainable = 0
     return {
         "metrics": brain.test_stats,
         "select": brain.select,

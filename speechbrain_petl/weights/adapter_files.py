@@ -13,12 +13,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from ..adapters.fusion import ways_of
 from ..errors import InputError
 
 WEIGHTS = "adapter.safetensors"
 FORMAT = "speechbrain_petl adapter 1"
 HASH, SIZE = "base_sha256", "base_parameters"
-ACTIVATION, TEMPERATURE = "activation", "temperature"
+ACTIVATION, TEMPERATURE, WAYS = "activation", "temperature", "ways"
 
 
 def save_weights(path, modules, activation="softmax", temperature=1.0):
@@ -48,8 +49,10 @@ def save_weights(path, modules, activation="softmax", temperature=1.0):
     metadata = {"format": FORMAT, ACTIVATION: activation}
     metadata[TEMPERATURE] = repr(temperature)
     tensors = {n: _once(_learned(module)) for n, module in modules.items()}
-    if hasattr(modules.get("encoder"), "adapter_state"):
-        metadata |= fingerprint(modules["encoder"])
+    encoder = modules.get("encoder")
+    if hasattr(encoder, "adapter_state"):
+        metadata |= fingerprint(encoder)
+        metadata[WAYS] = json.dumps(ways_of(encoder))
     write_weights(path, tensors, metadata)
 
 
@@ -58,12 +61,8 @@ def write_weights(path, tensors, metadata):
 
     Arguments
     ---------
-    path : str or os.PathLike
-        The file.
-    tensors : dict
-        Name of the module -> name -> tensor.
-    metadata : dict
-        Of str.
+    path, tensors, metadata
+        As for ``read_weights``, and as it returns them.
     """
     flat = {
         f"{module}.{name}": value.detach().cpu().contiguous()
@@ -88,8 +87,8 @@ def read_weights(path):
     tensors : dict
         Name of the module -> name -> tensor.
     metadata : dict
-        The activation, the temperature (not in those of version 0.1), and
-        hash and size of the base.
+        The activation, the temperature (not in those of version 0.1), hash
+        and size of the base, in which ways adapters are attached.
     """
     tensors = {}
     try:

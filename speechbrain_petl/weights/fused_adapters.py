@@ -1,12 +1,13 @@
 """The adapters of finished runs, put where ``AdapterFusion`` attends to them."""
 
+import json
 from pathlib import Path
 
 import torch
 
-from ..adapters.fusion import AdapterFusion
+from ..adapters.fusion import AdapterFusion, ways_of
 from ..errors import InputError
-from .adapter_files import HASH, WEIGHTS, fingerprint, read_weights
+from .adapter_files import HASH, WAYS, WEIGHTS, fingerprint, read_weights
 
 
 def load_fused(adapted):
@@ -32,6 +33,7 @@ def load_fused(adapted):
             )
         tensors, metadata = read_weights(path)
         learned = tensors.get("encoder", {})
+        _check_ways(adapted, sites, metadata, run)
         _check(adapted, sites, learned, metadata, run)
         for name, module in sites.items():
             for number, other in enumerate(module.runs):
@@ -68,6 +70,23 @@ def _check(adapted, sites, learned, metadata, run):
             + (f" and {len(left) - 1} more" if left[1:] else "")
             + ": let `train` of this method name it, or train the run without"
         )
+
+
+def _check_ways(adapted, sites, metadata, run):
+    """Refuse adapters that are attached in another way than they are fused."""
+    if WAYS not in metadata:
+        raise InputError(
+            f"petl: runs: {run} does not say in which way its adapters are "
+            "attached: its command with --test_only writes that"
+        )
+    said, ways = json.loads(metadata[WAYS]), ways_of(adapted)
+    for name in sites:
+        if said.get(name, ways[name]) != ways[name]:
+            raise InputError(
+                f"petl: runs: {run} has {said[name]} at {name}, and "
+                f"AdapterFusion {ways[name]}: only adapters beside a module can be "
+                "fused, with the `scale` of theirs if it was not learned"
+            )
 
 
 def _fill(block, prefix, learned, run):

@@ -21,26 +21,29 @@ FOLDER = "save"  # of a run folder: where it lies
 FORMAT = "speechbrain_petl base 1"
 
 
-def keep_random_base(encoder, folder, begun):
+def keep_random_base(encoder, folder, begun, name="encoder"):
     """Go on with the frozen weights of a run, if they were drawn at random.
 
     Arguments
     ---------
     encoder : torch.nn.Module
-        Of the run; one that ``load_pretrained`` has found weights for, or
+        Of the run, or its decoder; one that ``load_pretrained`` has found weights for, or
         that no method adapts, stays as it is.
     folder : str or os.PathLike
         Of the run.
     begun : bool
         Whether something has been learned on the base that is there; if not,
         it may be another seed's.
+    name : str
+        What the run calls it.
     """
     plain = getattr(encoder, "encoder", encoder)
     if getattr(plain, "pretrained", True) or not hasattr(
         encoder, "adapter_state"
     ):
         return
-    path = Path(folder) / FOLDER / BASE
+    file = BASE if name == "encoder" else f"{name}_{BASE}"
+    path = Path(folder) / FOLDER / file
     run_on_main(keep_base, [encoder, path, begun])
     load_base(encoder, path)
 

@@ -48,6 +48,25 @@ def test_a_scan_is_the_loop(length, dtype, tolerance):
         torch.testing.assert_close(mine, theirs, atol=close, rtol=tolerance)
 
 
+class Scan(torch.nn.Module):
+    """For an export."""
+
+    def forward(self, decay, drive):
+        return linear_scan(decay, drive)
+
+
+def test_the_graph_of_a_scan_is_small():
+    """As many nodes for each doubling, and none that copies into the whole."""
+    counts = []
+    for length in (64, 512):
+        inputs = torch.rand(2, 1, length, 3).unbind()
+        graph = torch.export.export(Scan(), inputs, strict=False).graph
+        names = [str(node.target) for node in graph.nodes]
+        assert not [name for name in names if "copy_" in name]
+        counts.append(len(names))
+    assert counts[0] < counts[1] < 2 * counts[0]
+
+
 def by_step(mamba, x):
     """A Mamba layer as the paper has it, token by token."""
     x, gate = mamba.expand(x).chunk(2, dim=-1)

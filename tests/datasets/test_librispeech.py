@@ -27,6 +27,7 @@ from speechbrain_petl.training.results import read_result
 from speechbrain_petl.weights.whisper_tokens import WhisperTokens
 from tiny_runs import load_prepare, read_manifests
 
+import speechbrain
 from speechbrain.utils.metric_stats import ErrorRateStats
 
 NAME = "LibriSpeech"
@@ -168,6 +169,25 @@ def test_what_the_decoder_has_no_positions_for(data, tmp_path):
         train("seq2seq/linear", path.parent, tmp_path / "b", *more)
 
 
+def test_texts_that_ctc_cannot_learn(tmp_path):
+    """More symbols than tokens, of which two that are alike need one more."""
+    path = make_table(tmp_path) / "metadata.csv"
+    plain = path.read_text()
+    # 0.2 s are ten tokens, and a text begins with a symbol of its own
+    more = "--tables=metadata.csv", "--debug"
+    said = "texts of {} of 3 clips, such as train0.wav, have more symbols"
+    for name, dense in (("ababababa", False), ("ababababb", True)):
+        path.write_text(plain.replace("Ado!", name, 1))
+        train("whisper/linear", path.parent, tmp_path / name, *more)
+        log = (tmp_path / name / "log.txt").read_text()
+        assert (said.format(1) in log) == dense
+    for old, new in (("Ado!", "ado"), ("Bee!", "bee"), ("Cool!", "cool")):
+        plain = plain.replace(f"{old},train", f"{new * 9},train")
+    path.write_text(plain)
+    with pytest.raises(InputError, match=said.format(3)):
+        train("whisper/linear", path.parent, tmp_path / "all", *more)
+
+
 def test_tables_of_common_voice(prepare, tmp_path):
     """One for each split, by its names of columns, sounds in clips."""
     (tmp_path / "clips").mkdir()
@@ -185,6 +205,9 @@ def test_tables_of_common_voice(prepare, tmp_path):
     (tmp_path / "test.tsv").write_bytes((tmp_path / "train.tsv").read_bytes())
     with pytest.raises(InputError, match="is in train .* and in test"):
         prepare(tmp_path, tmp_path / "save", tables=tables)
+    for given in (tables, {"test": "test.tsv"}):
+        alone = {"tables": given, "splits": ["test"]}
+        assert [*prepare(tmp_path, tmp_path / "save", **alone)] == ["test"]
 
 
 @pytest.mark.parametrize(
@@ -347,6 +370,17 @@ def test_goes_on_after_a_kill(method, data, tmp_path, monkeypatch):
     assert next(runs) == next(runs)
 
 
+def test_a_random_decoder_is_kept(data, tmp_path, monkeypatch):
+    """As the encoder is: another torch draws another, and tests the same."""
+    more = "seq2seq/lora", data, tmp_path
+    expected = train(*more)["metrics"]
+    seed = speechbrain.utils.seed_everything
+    monkeypatch.setattr(
+        speechbrain.utils, "seed_everything", lambda s, *a: seed(s + 7, *a)
+    )
+    assert train(*more, "--test_only")["metrics"] == expected
+
+
 def test_overfits(tmp_path):
     """A new encoder learns by heart what 20 utterances say, by CTC."""
     counts = {"train-clean-100": 20, "dev-clean": 2, "test-clean": 3}
@@ -430,10 +464,10 @@ def test_weights_bring_their_vocabulary(data, tmp_path):
     }
     torch.save(state, folder / "weights.pt")
     more = f"--source={folder}", f"--tokens={symbols}", "--longest=5"
-    result = train(
-        "seq2seq/linear", data, tmp_path / "run", *more, "--training=False"
-    )
+    more = *more, "--training=False", "--train_folders=[train-clean-360]"
+    result = train("seq2seq/linear", data, tmp_path / "run", *more)
     assert result["history"] == [] and result["metrics"]["wer"] >= 0
+    assert result["trainable_parameters"] == 0
     assert len(predictions_of(tmp_path / "run")) == 2
 
 

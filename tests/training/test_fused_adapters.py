@@ -18,9 +18,17 @@ from speechbrain_petl import (
 )
 from speechbrain_petl.adapters.blocks import Bottleneck
 from speechbrain_petl.adapters.convolution import ConformerConvolution
+from speechbrain_petl.adapters.mamba import MambaBottleneck
+from speechbrain_petl.adapters.mixer import Shared
 from speechbrain_petl.inference.deploy import deploy
 from speechbrain_petl.inference.share import save_adapter
-from speechbrain_petl.weights.adapter_files import WEIGHTS, save_weights
+from speechbrain_petl.weights.adapter_files import (
+    WAYS,
+    WEIGHTS,
+    read_weights,
+    save_weights,
+    write_weights,
+)
 from speechbrain_petl.weights.fused_adapters import load_fused
 from torch import nn
 
@@ -30,10 +38,10 @@ SITE, TRAIN = "blocks.*.mlp", ["norm.*"]
 CPU = {"device": "cpu"}
 
 
-def adapted_run(folder, block=SMALL, train=TRAIN, seed=0, **options):
+def adapted_run(folder, block=SMALL, train=TRAIN, seed=0, **way):
     """An encoder with adapters that say something, as a run leaves it."""
-    adapter = partial(Adapter, block=block)
-    adapted = AdaptedEncoder(tiny_ast(seed, **options), {SITE: adapter}, train)
+    adapter = partial(Adapter, block=block, **way)
+    adapted = AdaptedEncoder(tiny_ast(seed), {SITE: adapter}, train)
     torch.manual_seed(ord(folder.name[0]))
     for n, p in adapted.named_parameters():
         if p.requires_grad and "block." in n:
@@ -46,9 +54,10 @@ def adapted_run(folder, block=SMALL, train=TRAIN, seed=0, **options):
     return adapted.eval()
 
 
-def fused(runs, block=SMALL, train=TRAIN):
+def fused(runs, block=SMALL, train=TRAIN, **options):
     """An encoder that fuses them."""
-    fusion = partial(AdapterFusion, block=block, runs=[str(r) for r in runs])
+    runs = [str(run) for run in runs]
+    fusion = partial(AdapterFusion, block=block, runs=runs, **options)
     return AdaptedEncoder(tiny_ast(), {SITE: fusion}, train)
 
 
@@ -134,6 +143,39 @@ def test_what_cannot_be_fused(tmp_path):
     load_fused(fused([tmp_path / "norms"], train=["blocks.*.norm2.*"]))
     with pytest.raises(InputError, match=r"runs=\[\]: give the folders"):
         fused([])
+
+
+def test_the_way_of_a_run(tmp_path):
+    """Beside a module, with its scale; no other is fused as if it were."""
+    expected = adapted_run(tmp_path / "tenth", scale=0.1)(spectrograms())
+    encoder = fused([tmp_path / "tenth"], scale=0.1).eval()
+    load_fused(encoder)
+    torch.testing.assert_close(encoder(spectrograms()), expected)
+    adapted_run(tmp_path / "after", where="after")
+    adapted_run(tmp_path / "learned", learn_scale=True)
+    adapted_run(tmp_path / "skipped", residual=True)
+    for name, way in (
+        ("tenth", "where=parallel, residual=False, scale=0.1"),
+        ("after", "where=after, residual=True, scale=1"),
+        ("skipped", "where=parallel, residual=True, scale=1"),
+        ("learned", "where=parallel, residual=False, scale=learned"),
+    ):
+        message = f"{name} has {way} at encoder.blocks.0.mlp, and AdapterFusion"
+        with pytest.raises(InputError, match=message):
+            load_fused(fused([tmp_path / name]))
+    path = tmp_path / "tenth" / WEIGHTS
+    tensors, metadata = read_weights(path)
+    del metadata[WAYS]
+    write_weights(path, tensors, metadata)
+    with pytest.raises(InputError, match="tenth does not say in which way"):
+        load_fused(fused([tmp_path / "tenth"], scale=0.1))
+
+
+def test_shared_blocks_are_not_fused(tmp_path):
+    """Such as MambAdapter's."""
+    shared = Shared(partial(MambaBottleneck, width=4), ["down", "up"])
+    with pytest.raises(InputError, match="a Shared block, as MambAdapter and"):
+        fused([tmp_path / "a"], shared)
 
 
 def test_a_recipe(esc50, tmp_path):
