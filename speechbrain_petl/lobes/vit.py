@@ -43,9 +43,8 @@ class ViT(nn.Module):
     ---------
     size : str or sequence of int
         A name of ``vit_families.SIZES``, or (dim, depth, heads).
-    family : str, optional
-        Where ``size`` is numbers, the name of FAMILIES that it is like, by
-        default ced; of a name, none but its own.
+    family : str
+        Where ``size`` is numbers, the name of FAMILIES that it is like.
     frames : int, optional
         The longest input; by default what the family was trained on, 10 s.
         EAT's sines go on after that; CED's and Dasheng's learned positions are
@@ -65,7 +64,7 @@ class ViT(nn.Module):
     def __init__(
         self,
         size="ced_tiny",
-        family=None,
+        family="ced",
         frames=None,
         dropout=0.0,
         gradient_checkpointing=False,
@@ -197,12 +196,6 @@ def _sines(height, width, dim):
 def _shape_of(size, family):
     """(dim, depth, heads) and the family."""
     if isinstance(size, str) and size in SIZES:
-        if family not in (None, own := SIZES[size][1]):
-            raise InputError(
-                f"encoder: family={family}: {size} is of the family {own}, "
-                "give that one, or another size"
-            )
         return SIZES[size]
-    family = "ced" if family is None else family
     check_choice("encoder: family", family, FAMILIES)
     return shape_of(size, SIZES, multiple=4), family

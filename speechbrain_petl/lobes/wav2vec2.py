@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..adapters.masks import padding_mask, token_mask
-from ..errors import InputError, check_choice
+from ..errors import check_choice
 from .sizes import shape_of
 from .time_masking import TimeMasking
 from .transformer import Transformer, torchaudio_model
@@ -47,9 +47,8 @@ class Wav2Vec2(nn.Module):
     size : str or sequence of int
         A name of SIZES, or (dim, depth, heads) of a small model of the same
         family for trying things out, whose convolutions are ``dim`` wide.
-    family : str, optional
-        Where ``size`` is numbers, the name of SIZES that it is like, by
-        default wav2vec2_base; of a name, none but itself.
+    family : str
+        Where ``size`` is numbers, the name of SIZES that it is like.
     dropout : float
         Dropout of the input, of attention and inside the layers.
     gradient_checkpointing : bool or str
@@ -71,7 +70,7 @@ class Wav2Vec2(nn.Module):
     def __init__(
         self,
         size="wav2vec2_base",
-        family=None,
+        family="wav2vec2_base",
         dropout=0.0,
         gradient_checkpointing=False,
         time_masking=0.0,
@@ -148,14 +147,8 @@ def _convolved(samples, convolutions):
 def _shape_of(size, family):
     """(dim, depth, heads), width of the convolutions, and the kind."""
     if isinstance(size, str) and size in SIZES:
-        if family not in (None, size):
-            raise InputError(
-                f"encoder: family={family}: it is for a size in numbers, and "
-                f"this one is {size}"
-            )
         shape, *kind = SIZES[size]
         return shape, CONVOLUTIONS[0][0], kind
     shape = shape_of(size, SIZES, multiple=GROUPS)
-    family = "wav2vec2_base" if family is None else family
     check_choice("encoder: family", family, SIZES)
     return shape, shape[0], SIZES[family][1:]

@@ -226,7 +226,6 @@ def test_torchaudio_bundle(monkeypatch):
         ([32, 2], None, r"\[32, 2\] is neither one of wav2vec2_base"),
         (768, None, "768 is neither"),
         (None, None, "None is neither"),
-        ("hubert_large", "wavlm_base", "family=wavlm_base: it is for a size"),
         (SIZE, "wavlm", "family='wavlm' is not one of .*mean wavlm_"),
     ],
 )
