@@ -89,11 +89,16 @@ def short(row, metric):
     return f"{100 * mean:.1f} ± {100 * deviation:.1f}"
 
 
-def by_clips(whole, few):
-    """Methods x clips a class: all folds, then a few clips, then their mean."""
+def by_clips(whole, few, front=False):
+    """Methods x clips a class: all folds, then a few clips, then their mean.
+
+    In front are rows without gaps, and without the mean.
+    """
     rows = {row.method: {} for row in [*whole.rows, *few.rows]}
     for row in [*whole.rows, *few.rows]:
         rows[row.method][row.shots] = row
+    if front:
+        rows = {m: own for m, own in rows.items() if len(own) > len(SHOTS)}
     heads = ["method", "trained", "all", *map(str, SHOTS), "mean of few"]
     lines = [heads, ["---", *["--:"] * (len(heads) - 1)]]
     for method, own in rows.items():
@@ -112,6 +117,7 @@ def by_clips(whole, few):
                 else "",
             ]
         )
+    lines = [line[:-1] for line in lines] if front else lines
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -137,6 +143,7 @@ def against_linear(table):
 
 
 WRITERS = {
+    "front": lambda: by_clips(of_folds(*ESC10), of_draws(*FEW), True),
     "ESC-10": lambda: by_clips(of_folds(*ESC10), of_draws(*FEW)),
     "ESC-10, folds": lambda: with_agreement(of_folds(*ESC10)),
     "ESC-10, four folds train": lambda: grid(of_folds(*FEW)),

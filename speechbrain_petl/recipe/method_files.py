@@ -24,7 +24,7 @@ FOR_ALL = re.compile(
     r"(?s): everything the methods\b[^.]*\.((?:(?!\n#\n).)*?beside this one\.)?"
 )
 LEFT = shutil.ignore_patterns(
-    HPARAMS, "results", "kept", "report", "__pycache__", ".*", "*.csv"
+    HPARAMS, "results", "kept*", "report", "__pycache__", ".*", "*.csv"
 )
 WHOLE = "output_folder"  # a yaml that has it needs no base.yaml
 

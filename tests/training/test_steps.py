@@ -39,7 +39,9 @@ def test_a_limit_of_steps_is_where_the_run_ends(limit, tmp_path):
     assert rates == pytest.approx([0.05 * value for value in cosine])
     assert brain.optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-9)
     again, other, _ = rates_of(tmp_path, **options)
-    assert again == [] and other == result
+    measured = "peak_memory_mib", "sha256"  # of each process anew
+    assert again == [] and result.keys() == other.keys()
+    assert all(other[k] == result[k] for k in result if k not in measured)
     assert len(result["history"]) == math.ceil(limit / 4)
     assert all(math.isfinite(e["train"]["loss"]) for e in result["history"])
 
