@@ -19,7 +19,7 @@ from speechbrain_petl.experiments.report.settings import defaults
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
-PAGES = (ROOT / "README.md", DOCS / "index.md", DOCS / "results.md")
+PAGES = (ROOT / "README.md", DOCS / "results.md")
 BLOCK = re.compile(r"(<!-- results: (.+?) -->\n).*?(<!-- /results -->)", re.S)
 SHOTS, DRAWS = (10, 5, 2, 1), 5
 ESC10 = ("ESC50", {"dataset": "ESC-10", "protocol": "3-1-1"})
@@ -79,8 +79,10 @@ def grid(table):
 def with_agreement(table):
     """Its lines, and how far the folds agree on the order of the methods."""
     found, names = rank_correlation(table), len(table.rows)
-    words = f"Mean rank correlation of two folds over {names} methods: "
-    return grid(table) + (f"\n\n{words}{found:.2f}." if found else "")
+    if found is None:
+        return grid(table)
+    words = f"Mean rank correlation of two folds over {names} methods"
+    return f"{grid(table)}\n\n{words}: {found:.2f}."
 
 
 def short(row, metric):

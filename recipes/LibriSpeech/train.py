@@ -8,8 +8,6 @@ Authors
  * the speechbrain_petl developers, 2026
 """
 
-from itertools import pairwise
-
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from prepare import prepare_librispeech
@@ -22,7 +20,6 @@ from speechbrain_petl import (
     parse_recipe,
     run_main,
 )
-from speechbrain_petl.data.audio import SAMPLE_RATE
 from speechbrain_petl.data.text import (
     BOS,
     EOS,
@@ -31,6 +28,7 @@ from speechbrain_petl.data.text import (
     text_datasets,
     train_tokenizer,
 )
+from speechbrain_petl.data.text_lengths import tell_of_dense_texts
 from speechbrain_petl.training.metrics.sequence_metrics import (
     text_metrics,
     until,
@@ -44,9 +42,6 @@ from torch.nn.utils.rnn import pad_sequence
 import speechbrain as sb
 from speechbrain.decoders import ctc_greedy_decode
 from speechbrain.utils.distributed import run_on_main
-from speechbrain.utils.logger import get_logger
-
-logger = get_logger(__name__)
 
 BLANK = BOS  # no text holds it
 
@@ -89,33 +84,6 @@ class CTCBrain(PETLBrain):
             self.score(emitted, batch.text, ids=batch.id)
         tokens_lens = tokens_lens - 1 / targets.shape[1]  # without the end
         return self.hparams.ctc_cost(log_probs, targets, shares, tokens_lens)
-
-
-def tell_of_dense_texts(data, tokenizer, tokens_of):
-    """Say how many texts CTC cannot learn; refuse, if it can learn none.
-
-    It emits a symbol a token at most, and a blank between two that are alike.
-    """
-    clips = data.data.values()
-    seconds = torch.tensor([clip["duration"] for clip in clips])
-    needed = []
-    for clip in clips:
-        ids = tokenizer.encode_as_ids(clip["text"])
-        repeats = sum(one == other for one, other in pairwise(ids))
-        needed.append(len(ids) + repeats)
-    there = tokens_of(seconds * SAMPLE_RATE).tolist()
-    counts = zip(data.data, needed, there)
-    dense = [name for name, least, most in counts if least > most]
-    if not dense:
-        return
-    said = (
-        f"train: the texts of {len(dense)} of {len(data)} clips, such as "
-        f"{dense[0]}, have more symbols than the encoder has tokens, and teach "
-        "CTC nothing: leave them out, or give --unit=bpe"
-    )
-    if len(dense) == len(data):
-        raise InputError(said)
-    logger.warning(said)
 
 
 def dataio_prep(hparams):

@@ -26,10 +26,10 @@ from speechbrain_petl.data.text import (
     EOS,
     add_token_sequences,
     plain_text,
-    refuse_long_texts,
     text_datasets,
     train_tokenizer,
 )
+from speechbrain_petl.data.text_lengths import refuse_long_texts
 from speechbrain_petl.errors import check_count
 from speechbrain_petl.lobes.causal import check_causal
 from speechbrain_petl.lobes.whisper_decoder import POSITIONS

@@ -17,7 +17,7 @@ from speechbrain.tokenizers.SentencePiece import SentencePiece
 from speechbrain.utils.distributed import run_on_main
 from speechbrain.utils.logger import get_logger
 
-from ..errors import InputError, refuse_all
+from ..errors import InputError
 from .audio import SAMPLE_RATE, read_audio
 
 logger = get_logger(__name__)
@@ -175,38 +175,6 @@ def add_token_sequences(datasets, tokenizer, key="label", begin=BOS, end=EOS):
     for data in datasets.values():
         data.add_dynamic_item(tokens, takes=key, provides=names)
         data.set_output_keys(["id", "sig", key, *names])
-
-
-def refuse_long_texts(datasets, tokenizer, most, key="text"):
-    """Refuse clips whose texts have more sub-words than a decoder can count.
-
-    Before a training, as it would stop where it meets one.
-
-    Arguments
-    ---------
-    datasets : dict
-        split -> speechbrain.dataio.dataset.DynamicItemDataset
-    tokenizer : sentencepiece.SentencePieceProcessor
-        See ``train_tokenizer``.
-    most : int
-        Sub-words of a text.
-    key : str
-        The entry of a manifest that holds the text.
-    """
-    for split, data in datasets.items():
-        texts = {name: clip[key] for name, clip in data.data.items()}
-        # no sub-word is less than a byte
-        long = {k: v for k, v in texts.items() if len(v.encode()) >= most}
-        counts = {k: len(tokenizer.encode_as_ids(v)) for k, v in long.items()}
-        problems = [
-            f"the text of {name} has {count} sub-words"
-            for name, count in counts.items()
-            if count > most
-        ]
-        remedy = (
-            f"The decoder counts to {most}: cut these clips, or leave them out"
-        )
-        refuse_all(split, problems, remedy)
 
 
 def _tokens(tokenizer, begin, end, text):

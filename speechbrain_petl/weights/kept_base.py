@@ -27,8 +27,8 @@ def keep_random_base(encoder, folder, begun, name="encoder"):
     Arguments
     ---------
     encoder : torch.nn.Module
-        Of the run, or its decoder; one that ``load_pretrained`` has found weights for, or
-        that no method adapts, stays as it is.
+        Of the run, or its decoder; one that ``load_pretrained`` has found
+        weights for, or that no method adapts, stays as it is.
     folder : str or os.PathLike
         Of the run.
     begun : bool

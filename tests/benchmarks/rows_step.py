@@ -3,19 +3,12 @@
 from functools import partial
 
 import torch
+from speechbrain_petl import Whisper
 from speechbrain_petl.lobes.merge_tokens import merge_tokens
 from speechbrain_petl.training.precision import emulates_bf16
 
 from .measure import Product, in_turn, release, seconds, step_flops
-from .subjects import (
-    BASE,
-    MAKERS,
-    METHODS,
-    OfWhisper,
-    Ours,
-    Trainer,
-    encoder_of,
-)
+from .subjects import BASE, MAKERS, METHODS, Adapted, Ours, Trainer, encoder_of
 
 PEERS = ("hf sdpa", "hf eager", "papers")
 SELECTIVE, CHECKPOINTED = (
@@ -98,8 +91,8 @@ def whisper_step(options):
     """The LoRA step in fp32 of Whisper tiny on clips of 5 s, and the ceiling."""
     frames, mels, tokens, batch = 500, 80, 250, options.batch
     size = [QUICK, 1, 2] if options.quick else "tiny"
-    trainer = Trainer(OfWhisper(size), batch, options.device)
-    trainer.features = torch.randn(batch, frames, mels, device=options.device)
+    model = Adapted(Whisper(size, mels=mels))
+    trainer = Trainer(model, batch, options.device, shape=(frames, mels))
     dim = trainer.model.head.in_features
     blocks = len(trainer.model.encoder.encoder.blocks)
     times, rate = with_product({"ours": trainer}, torch.float32, options)

@@ -13,7 +13,6 @@ from speechbrain_petl import (
     Prefix,
     Prompt,
     SoftMoA,
-    Whisper,
 )
 from speechbrain_petl.adapters.blocks import Bottleneck
 from torch import nn
@@ -41,14 +40,12 @@ METHODS = {
 }
 
 
-class Ours(nn.Module):
-    """The adapted AST, the mean of its tokens, a Linear."""
+class Adapted(nn.Module):
+    """An adapted encoder, the mean of its tokens, a Linear."""
 
-    def __init__(self, encoder, wrap=None, **options):
+    def __init__(self, encoder, wrap=None):
         super().__init__()
-        self.encoder = AdaptedEncoder(
-            similar(encoder, **options), wrap or LORA, ["norm.*"]
-        )
+        self.encoder = AdaptedEncoder(encoder, wrap or LORA, ["norm.*"])
         self.head = nn.Linear(encoder.dim, CLASSES)
 
     def forward(self, features):
@@ -56,14 +53,11 @@ class Ours(nn.Module):
         return self.head(self.encoder(features).mean(dim=1))
 
 
-class OfWhisper(Ours):
-    """Adapted Whisper, with random weights."""
+class Ours(Adapted):
+    """The adapted AST, a copy of one that all peers have."""
 
-    def __init__(self, size):
-        nn.Module.__init__(self)
-        encoder = Whisper(size)
-        self.encoder = AdaptedEncoder(encoder, LORA, ["norm.*"])
-        self.head = nn.Linear(encoder.dim, CLASSES)
+    def __init__(self, encoder, wrap=None, **options):
+        super().__init__(similar(encoder, **options), wrap)
 
 
 def similar(encoder, **options):
@@ -98,12 +92,14 @@ MAKERS = {
 class Trainer:
     """One step: forward, cross entropy, backward, AdamW over what trains."""
 
-    def __init__(self, model, batch, device, precision="fp32"):
+    def __init__(
+        self, model, batch, device, precision="fp32", shape=(FRAMES, MELS)
+    ):
         self.model = model.to(device).train()
         self.device, self.bf16 = device, precision == "bf16"
         trained = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
-        self.features = torch.randn(batch, FRAMES, MELS, device=device)
+        self.features = torch.randn(batch, *shape, device=device)
         self.targets = torch.randint(CLASSES, (batch,), device=device)
 
     def autocast(self):

@@ -160,11 +160,14 @@ def text_metrics(end, text_of):
     {'word_accuracy': 0.5, 'wer': 0.5, 'cer': 0.67}
     """
 
-    def characters(said):
-        return list(said if isinstance(said, str) else text_of(said))
+    def written(said):
+        return said if isinstance(said, str) else text_of(said)
 
     def words(said):
-        return "".join(characters(said)).split()
+        return written(said).split()
+
+    def characters(said):
+        return list(written(said))
 
     return {
         "word_accuracy": WordAccuracy(end, words),
