@@ -152,9 +152,12 @@ def _fetch(repository, revision):
         try:
             file = Path(fetch(name))
             break
-        except EntryNotFoundError:
+        except EntryNotFoundError as error:
             if name == WEIGHT_FILES[-1]:
                 raise
+            if isinstance(error, LocalEntryNotFoundError):
+                # no connection: only the cache is asked for the other names
+                fetch.keywords["local_files_only"] = True
     for shard in shards_of(file) if file.name.endswith(INDEX) else ():
         fetch(shard.name)
     for name in (CONFIG, FRONT_END):  # weights may do without them

@@ -153,6 +153,19 @@ def test_offline_without_a_cached_file(tmp_path, monkeypatch):
     refusal("MIT/ast", *words, "--source=/path/to/folder")
 
 
+def test_a_hub_out_of_reach_is_asked_once(monkeypatch):
+    """Its client tries for half a minute; other names may be in the cache."""
+    asked = []
+
+    def download(repository, name, revision=None, local_files_only=False):
+        asked.append(local_files_only)
+        raise LocalEntryNotFoundError("no connection")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    refusal("MIT/ast", "'MIT/ast' is no file or folder here")
+    assert asked == [False, True, True, True]
+
+
 class NoRepository(RepositoryNotFoundError):
     """Whose constructor wants no response in any version of the client."""
 
