@@ -1,5 +1,6 @@
 """Batches of clips of similar length, for encoders that take any length."""
 
+from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.sampler import DynamicBatchSampler
 
 from ..errors import InputError
@@ -57,3 +58,34 @@ def dynamic_batches(dataset, settings, seed, processes=1):
             "max_batch_length, or leave dynamic_batch out"
         )
     return sampler
+
+
+def longest_first(dataset):
+    """The order in which clips are evaluated.
+
+    Batches of clips of one length have little padding to compute, and one
+    that does not fit into memory comes first.
+
+    Arguments
+    ---------
+    dataset : torch.utils.data.Dataset
+        One of SpeechBrain's whose clips have no "duration" keeps its order,
+        as do others.
+
+    Returns
+    -------
+    list of int
+        Indices of all clips.
+
+    Example
+    -------
+    >>> from speechbrain.dataio.dataset import DynamicItemDataset
+    >>> clips = {f"{i}": {"duration": i % 3} for i in range(4)}
+    >>> longest_first(DynamicItemDataset(clips))
+    [2, 1, 0, 3]
+    """
+    order = range(len(dataset))
+    if not isinstance(dataset, DynamicItemDataset):
+        return list(order)
+    clips = [dataset.data[name] for name in dataset.data_ids]
+    return sorted(order, key=lambda i: -float(clips[i].get("duration", 0)))

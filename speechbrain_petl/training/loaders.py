@@ -11,7 +11,7 @@ from torch.utils.data import IterableDataset, Sampler
 
 import speechbrain as sb
 
-from ..data.batches import dynamic_batches
+from ..data.batches import dynamic_batches, longest_first
 from ..errors import InputError
 
 MOST_WORKERS = 8  # of a process
@@ -188,9 +188,12 @@ def loader_arguments(brain, dataset, stage, dynamic_batch=None, **loader):
         loader["batch_sampler"] = dynamic_batches(
             dataset, dynamic_batch, seed, brain.processes
         )
-    elif brain.distributed_launch and len(dataset) >= brain.processes:
-        # SpeechBrain lets every process evaluate all clips
-        loader["sampler"] = range(brain.rank, len(dataset), brain.processes)
+    else:
+        order = longest_first(dataset)
+        if brain.distributed_launch and len(order) >= brain.processes:
+            # SpeechBrain lets every process evaluate all clips
+            order = order[brain.rank :: brain.processes]
+        loader["sampler"] = order
     return loader
 
 

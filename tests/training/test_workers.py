@@ -156,6 +156,21 @@ def test_workers_are_a_number(workers, tmp_path):
         )
 
 
+@pytest.mark.parametrize("stage", [sb.Stage.VALID, sb.Stage.TEST])
+def test_longest_clips_are_evaluated_first(stage, tmp_path):
+    """Every one once, in one process and in two; as they are where none says."""
+    brain, data = toy_brain(tmp_path), vectors(5)
+    made = loader_arguments(brain, data, stage)
+    assert made["sampler"] == [0, 1, 2, 3, 4]
+    for clip, seconds in zip(data.data.values(), [1.0, 3, "2.5", 3, 0.5]):
+        clip["duration"] = seconds
+    made = loader_arguments(brain, data, stage)
+    assert made["sampler"] == [1, 3, 2, 0, 4]
+    brain.distributed_launch, brain.processes, brain.rank = True, 2, 1
+    made = loader_arguments(brain, data, stage)
+    assert made["sampler"] == [3, 0]
+
+
 def pickled(value):
     """Sent to a worker and received, as multiprocessing does it."""
     buffer = io.BytesIO()
