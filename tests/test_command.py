@@ -28,7 +28,9 @@ def test_help_has_a_line_for_each(monkeypatch, capsys):
 def test_readme_names_each():
     text = (ROOT / "README.md").read_text()
     table = [row for row in text.splitlines() if row.startswith("| `sbpetl ")]
-    named = [name for row in table for name in re.findall(r"`sbpetl (\w+)`", row)]
+    named = [
+        name for row in table for name in re.findall(r"`sbpetl (\w+)`", row)
+    ]
     assert sorted(named) == sorted(sbpetl.COMMANDS)
 
 

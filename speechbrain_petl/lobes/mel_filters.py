@@ -23,7 +23,8 @@ class MelFilters(nn.Module):
 
     Example
     -------
-    >>> MelFilters(1.0, mels=64, window=512).energies(torch.randn(3, 1024)).shape
+    >>> filters = MelFilters(1.0, mels=64, window=512)
+    >>> filters.energies(torch.randn(3, 1024)).shape
     torch.Size([3, 4, 64])
     """
 

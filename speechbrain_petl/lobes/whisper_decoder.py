@@ -182,7 +182,8 @@ class _CrossAttention(nn.Module):
 
     def _keys_and_values(self):
         """Those of the states; a search asks for the same at every step."""
-        heard, states = self.heard, _HEARD.states  # another thread may change it
+        # another thread may change it
+        heard, states = self.heard, _HEARD.states
         search = not torch.is_grad_enabled()
         if search and heard[0] is states:
             return heard[1]

@@ -15,6 +15,7 @@ from .yaml_files import dump_yaml, load_yaml, tag_of
 
 MADE = ("!new:", "!name:", "!apply:")
 
+
 def with_replaced(base, overrides, base_file):
     """A base.yaml that HyperPyYAML can put overrides over.
 

@@ -24,6 +24,8 @@ POOLINGS = {
     "class tokens": lambda encoder: Prototypes(encoder, 20, class_tokens=2),
 }
 every_pooling = pytest.mark.parametrize("kind", POOLINGS)
+
+
 @every_pooling
 @pytest.mark.parametrize("name", ENCODERS)
 def test_padding_is_left_out(name, kind):

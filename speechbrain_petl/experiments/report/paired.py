@@ -84,8 +84,10 @@ def p_value(values, folds=None, shots=None):
 
     Example
     -------
-    >>> round(p_value([1.0, 2.0, 3.0]), 3), round(p_value([1.0, 2.0, 3.0], 5), 3)
-    (0.074, 0.12)
+    >>> round(p_value([1.0, 2.0, 3.0]), 3)
+    0.074
+    >>> round(p_value([1.0, 2.0, 3.0], folds=5), 3)
+    0.12
     """
     from scipy.stats import t
 
