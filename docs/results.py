@@ -54,19 +54,37 @@ def of_folds(recipe, common):
 
 
 def of_draws(recipe, common):
-    """Rows of few clips, each drawn as often as it is to be, from one fold."""
-    table = table_of(recipe, common)
+    """Rows of few clips, each drawn as often as it is to be, from fold 1."""
+    table = within(table_of(recipe, common), fold=1)
     rows = [r for r in table.rows if r.shots and len(r.runs) == DRAWS]
     return replace(table, rows=[replace(r, folds=None) for r in rows])
 
 
+def of_ten(recipe, common):
+    """Ten clips a class of every fold, drawn once."""
+    table = within(table_of(recipe, common), seed=1)
+    rows = [replace(r, shots=None) for r in table.rows if r.shots == 10]
+    return replace(table, rows=[r for r in rows if len(r.runs) == r.complete])
+
+
 def of_one_fold(recipe, common):
     """Fold 1 of every method that has it."""
-    table, rows = table_of(recipe, common), []
+    table = within(table_of(recipe, common), fold=1)
+    rows = [replace(r, folds=None) for r in table.rows if r.shots is None]
+    return replace(table, rows=rows)
+
+
+def within(table, fold=None, seed=None):
+    """The part of a table that is of one fold, or one seed; the best first."""
+    rows = []
     for row in table.rows:
-        cells = {c: runs for c, runs in row.cells.items() if c[0] == 1}
-        if row.shots is None and cells:
-            rows.append(replace(row, cells=cells, folds=None))
+        cells = {
+            (f, split, s): runs
+            for (f, split, s), runs in row.cells.items()
+            if fold in (None, f) and seed in (None, s)
+        }
+        if cells:
+            rows.append(replace(row, cells=cells))
     rows.sort(key=lambda row: -row.statistics(table.select)[0])
     return replace(table, rows=rows)
 
@@ -151,6 +169,7 @@ WRITERS = {
     "ESC-10, four folds train": lambda: grid(of_folds(*FEW)),
     "ESC-10, fold 1": lambda: grid(of_one_fold(*ESC10)),
     "ESC-10, few": lambda: against_linear(of_draws(*FEW)),
+    "ESC-10, ten of every fold": lambda: with_agreement(of_ten(*FEW)),
     "digits": lambda: by_clips(of_folds(*DIGITS), of_draws(*DIGITS)),
     "digits, speakers": lambda: with_agreement(of_folds(*DIGITS)),
     "digits, few": lambda: against_linear(of_draws(*DIGITS)),
