@@ -49,7 +49,7 @@ def draw_all(table, folder):
     if curves:
         path = f"{stem}_shots.png"
         heading = f"test {table.heading(table.select)}"
-        draw_shots(*curves, heading, path, table.title)
+        draw_shots(*curves, heading, path, _title(table, table.rows))
         pictures.append((path, "Few-shot curves"))
     if rows:
         path = f"{stem}_confusion.png"
