@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from speechbrain_petl.experiments.plots import draw_shots, draw_tradeoff
 from speechbrain_petl.experiments.report.groups import make_tables
 from speechbrain_petl.experiments.report.markdown import as_markdown
 from speechbrain_petl.experiments.report.paired import (
@@ -109,21 +110,32 @@ def short(row, metric):
     return f"{100 * mean:.1f} ± {100 * deviation:.1f}"
 
 
-def by_clips(whole, few, front=False):
+def by_clips(whole, few, beside=None):
     """Methods x clips a class: all folds, then a few clips, then their mean.
 
-    In front are rows without gaps, and without the mean.
+    With a table beside it: its rows of all clips in place of the mean, and
+    only methods without gaps.
     """
     rows = {row.method: {} for row in [*whole.rows, *few.rows]}
     for row in [*whole.rows, *few.rows]:
         rows[row.method][row.shots] = row
-    if front:
-        rows = {m: own for m, own in rows.items() if len(own) > len(SHOTS)}
-    heads = ["method", "trained", "all", *map(str, SHOTS), "mean of few"]
+    heads = ["method", "trained", "all", *map(str, SHOTS)]
+    if beside:
+        others = {row.method: row for row in beside.rows}
+        rows = {
+            method: own
+            for method, own in rows.items()
+            if len(own) > len(SHOTS) and method in others
+        }
+    heads.append("digits" if beside else "mean of few")
     lines = [heads, ["---", *["--:"] * (len(heads) - 1)]]
     for method, own in rows.items():
-        means = [own[s].statistics(few.select)[0] for s in SHOTS if s in own]
         row = next(iter(own.values()))
+        last = (
+            short(others[method], beside.select)
+            if beside
+            else mean_of_few(own, few.select)
+        )
         lines.append(
             [
                 f"`{method}`",
@@ -132,13 +144,18 @@ def by_clips(whole, few, front=False):
                     short(own[s], whole.select) if s in own else ""
                     for s in (None, *SHOTS)
                 ),
-                f"{100 * sum(means) / len(SHOTS):.1f}"
-                if len(means) == len(SHOTS)
-                else "",
+                last,
             ]
         )
-    lines = [line[:-1] for line in lines] if front else lines
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def mean_of_few(rows, metric):
+    """Over the numbers of clips, in percent, if there are all."""
+    if not all(s in rows for s in SHOTS):
+        return ""
+    means = [rows[s].statistics(metric)[0] for s in SHOTS]
+    return f"{100 * sum(means) / len(SHOTS):.1f}"
 
 
 def against_linear(table):
@@ -163,7 +180,9 @@ def against_linear(table):
 
 
 WRITERS = {
-    "front": lambda: by_clips(of_folds(*ESC10), of_draws(*FEW), True),
+    "front": lambda: by_clips(
+        of_folds(*ESC10), of_draws(*FEW), of_folds(*DIGITS)
+    ),
     "ESC-10": lambda: by_clips(of_folds(*ESC10), of_draws(*FEW)),
     "ESC-10, folds": lambda: with_agreement(of_folds(*ESC10)),
     "ESC-10, four folds train": lambda: grid(of_folds(*FEW)),
@@ -187,24 +206,35 @@ def written(path):
 
 def draw():
     """The pictures of both pages."""
-    from speechbrain_petl.experiments.plots import draw_shots, draw_tradeoff
+    tiny = "Whisper tiny.en on"
+    for data, name, title in (
+        (ESC10, "whisper_esc10.png", f"{tiny} the ESC-10 clips, five folds"),
+        (DIGITS, "whisper_digits.png", f"{tiny} digits of six other speakers"),
+    ):
+        draw_methods(of_folds(*data), DOCS / name, title)
+    title = f"{tiny} few ESC-10 clips a class, five draws"
+    draw_few(of_draws(*FEW), DOCS / "whisper_few.png", title)
 
-    whole, few = of_folds(*ESC10), of_draws(*FEW)
+
+def draw_methods(table, path, title):
+    """Accuracy against trained parameters."""
     points = []
-    for row in whole.rows:
-        mean, deviation = row.statistics(whole.select)
+    for row in table.rows:
+        mean, deviation = row.statistics(table.select)
         count = row.runs[0].result["trainable_parameters"]
         points.append((row.method, count, 100 * mean, 100 * deviation))
-    title = "Whisper tiny.en on the ESC-10 clips, five folds"
-    draw_tradeoff(points, DOCS / "whisper_esc10.png", title, "accuracy, %")
+    draw_tradeoff(points, path, title, "accuracy, %")
+
+
+def draw_few(table, path, title):
+    """Accuracy against training clips a class."""
     curves = {}
-    for row in sorted(few.rows, key=lambda row: row.shots):
-        mean, deviation = row.statistics(few.select)
+    for row in sorted(table.rows, key=lambda row: row.shots):
+        mean, deviation = row.statistics(table.select)
         point = (row.shots, 100 * mean, 100 * deviation)
         curves.setdefault(row.method, []).append(point)
     curves = {name: found for name, found in curves.items() if len(found) > 1}
-    title = "Whisper tiny.en on few ESC-10 clips a class, five draws"
-    draw_shots(curves, {}, "accuracy, %", DOCS / "whisper_few.png", title)
+    draw_shots(curves, {}, "accuracy, %", path, title)
 
 
 if __name__ == "__main__":
