@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from statistics import mean
 
 from speechbrain_petl.experiments.plots import draw_shots, draw_tradeoff
 from speechbrain_petl.experiments.report.groups import make_tables
@@ -106,8 +107,8 @@ def with_agreement(table):
 
 def short(row, metric):
     """Mean and deviation in percent, one digit."""
-    mean, deviation = row.statistics(metric)
-    return f"{100 * mean:.1f} ± {100 * deviation:.1f}"
+    average, deviation = row.statistics(metric)
+    return f"{100 * average:.1f} ± {100 * deviation:.1f}"
 
 
 def by_clips(whole, few, beside=None):
@@ -179,6 +180,21 @@ def against_linear(table):
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def losses(table):
+    """Of the last epoch's training, and of the test: methods x clips."""
+    lines = [["method", *map(str, SHOTS)], ["---", *["--:"] * len(SHOTS)]]
+    rows = {(row.method, row.shots): row for row in table.rows}
+    for method in dict.fromkeys(row.method for row in table.rows):
+        cells = []
+        for s in SHOTS:
+            runs = rows[method, s].runs if (method, s) in rows else []
+            last = [r.result["history"][-1]["train"]["loss"] for r in runs]
+            test = [r.result["metrics"]["loss"] for r in runs]
+            cells.append(f"{mean(last):.3f}, {mean(test):.2f}" if runs else "")
+        lines.append([f"`{method}`", *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 WRITERS = {
     "front": lambda: by_clips(
         of_folds(*ESC10), of_draws(*FEW), of_folds(*DIGITS)
@@ -188,10 +204,12 @@ WRITERS = {
     "ESC-10, four folds train": lambda: grid(of_folds(*FEW)),
     "ESC-10, fold 1": lambda: grid(of_one_fold(*ESC10)),
     "ESC-10, few": lambda: against_linear(of_draws(*FEW)),
+    "ESC-10, few, losses": lambda: losses(of_draws(*FEW)),
     "ESC-10, ten of every fold": lambda: with_agreement(of_ten(*FEW)),
     "digits": lambda: by_clips(of_folds(*DIGITS), of_draws(*DIGITS)),
     "digits, speakers": lambda: with_agreement(of_folds(*DIGITS)),
     "digits, few": lambda: against_linear(of_draws(*DIGITS)),
+    "digits, few, losses": lambda: losses(of_draws(*DIGITS)),
 }
 
 
@@ -220,9 +238,9 @@ def draw_methods(table, path, title):
     """Accuracy against trained parameters."""
     points = []
     for row in table.rows:
-        mean, deviation = row.statistics(table.select)
+        average, deviation = row.statistics(table.select)
         count = row.runs[0].result["trainable_parameters"]
-        points.append((row.method, count, 100 * mean, 100 * deviation))
+        points.append((row.method, count, 100 * average, 100 * deviation))
     draw_tradeoff(points, path, title, "accuracy, %")
 
 
@@ -230,8 +248,8 @@ def draw_few(table, path, title):
     """Accuracy against training clips a class."""
     curves = {}
     for row in sorted(table.rows, key=lambda row: row.shots):
-        mean, deviation = row.statistics(table.select)
-        point = (row.shots, 100 * mean, 100 * deviation)
+        average, deviation = row.statistics(table.select)
+        point = (row.shots, 100 * average, 100 * deviation)
         curves.setdefault(row.method, []).append(point)
     curves = {name: found for name, found in curves.items() if len(found) > 1}
     draw_shots(curves, {}, "accuracy, %", path, title)
