@@ -11,7 +11,7 @@ from statistics import mean
 
 from speechbrain_petl.experiments.plots import draw_shots, draw_tradeoff
 from speechbrain_petl.experiments.report.groups import make_tables
-from speechbrain_petl.experiments.report.markdown import as_markdown
+from speechbrain_petl.experiments.report.markdown import as_markdown, grid_lines
 from speechbrain_petl.experiments.report.paired import (
     differences_from,
     rank_correlation,
@@ -111,44 +111,60 @@ def short(row, metric):
     return f"{100 * average:.1f} ± {100 * deviation:.1f}"
 
 
-def by_clips(whole, few, beside=None):
-    """Methods x clips a class: all folds, then a few clips, then their mean.
+def by_clips(whole, few, head, last):
+    """Methods x clips a class: all folds, then a few clips; and one column.
 
-    With a table beside it: its rows of all clips in place of the mean, and
-    only methods without gaps.
+    Arguments
+    ---------
+    whole, few : Table
+        Of ``of_folds`` and ``of_draws``.
+    head : str
+        Of the last column.
+    last : callable
+        Maps a method and its rows, by their shots, to the last cell.
+
+    Returns
+    -------
+    tuple of list
+        The heads, and the lines of cells; those that no run fills are "".
     """
     rows = {row.method: {} for row in [*whole.rows, *few.rows]}
     for row in [*whole.rows, *few.rows]:
         rows[row.method][row.shots] = row
-    heads = ["method", "trained", "all", *map(str, SHOTS)]
-    if beside:
-        others = {row.method: row for row in beside.rows}
-        rows = {
-            method: own
-            for method, own in rows.items()
-            if len(own) > len(SHOTS) and method in others
-        }
-    heads.append("digits" if beside else "mean of few")
-    lines = [heads, ["---", *["--:"] * (len(heads) - 1)]]
-    for method, own in rows.items():
-        row = next(iter(own.values()))
-        last = (
-            short(others[method], beside.select)
-            if beside
-            else mean_of_few(own, few.select)
-        )
-        lines.append(
-            [
-                f"`{method}`",
-                f"{row.runs[0].result['trainable_parameters']:,}",
-                *(
-                    short(own[s], whole.select) if s in own else ""
-                    for s in (None, *SHOTS)
-                ),
-                last,
-            ]
-        )
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    lines = [
+        [
+            method,
+            f"{trained(next(iter(own.values()))):,}",
+            *(
+                short(own[s], whole.select) if s in own else ""
+                for s in (None, *SHOTS)
+            ),
+            last(method, own),
+        ]
+        for method, own in rows.items()
+    ]
+    return ["method", "trained", "all", *map(str, SHOTS), head], lines
+
+
+def with_mean(whole, few):
+    """By clips, then the mean of few."""
+    return by_clips(
+        whole, few, "mean of few", lambda _, own: mean_of_few(own, few.select)
+    )
+
+
+def with_others(whole, few, beside, head):
+    """By clips, then all clips of another data set; methods without gaps."""
+    others = {row.method: short(row, beside.select) for row in beside.rows}
+    heads, lines = by_clips(
+        whole, few, head, lambda method, _: others.get(method, "")
+    )
+    return heads, [line for line in lines if all(line)]
+
+
+def trained(row):
+    """Its parameters."""
+    return row.runs[0].result["trainable_parameters"]
 
 
 def mean_of_few(rows, metric):
@@ -159,57 +175,66 @@ def mean_of_few(rows, metric):
     return f"{100 * sum(means) / len(SHOTS):.1f}"
 
 
+def over_clips(table, cell):
+    """Methods x clips, each cell of its row.
+
+    A method whose cells are all empty has no line.
+    """
+    rows = {(row.method, row.shots): row for row in table.rows}
+    lines = []
+    for method in dict.fromkeys(row.method for row in table.rows):
+        found = [rows.get((method, s)) for s in SHOTS]
+        cells = [cell(row) if row else "" for row in found]
+        if any(cells):
+            lines.append([method, *cells])
+    return ["method", *map(str, SHOTS)], lines
+
+
 def against_linear(table):
     """Differences from the probe, of each method and number of clips."""
-    methods = list(dict.fromkeys(row.method for row in table.rows))
-    rows = {(row.method, row.shots): row for row in table.rows}
-    heads = ["method", *map(str, SHOTS)]
-    lines = [heads, ["---", *["--:"] * len(SHOTS)]]
-    for method in methods:
-        found = [
-            differences_from(rows[method, s], table).get("linear")
-            if (method, s) in rows
-            else None
-            for s in SHOTS
-        ]
-        if any(found):
-            cells = [
-                f"{100 * d[0]:+.1f} ({d[1]:.3f})" if d else "" for d in found
-            ]
-            lines.append([f"`{method}`", *cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def _cell(row):
+        found = differences_from(row, table).get("linear")
+        return f"{100 * found[0]:+.1f} ({found[1]:.3f})" if found else ""
+
+    return over_clips(table, _cell)
 
 
 def losses(table):
     """Of the last epoch's training, and of the test: methods x clips."""
-    lines = [["method", *map(str, SHOTS)], ["---", *["--:"] * len(SHOTS)]]
-    rows = {(row.method, row.shots): row for row in table.rows}
-    for method in dict.fromkeys(row.method for row in table.rows):
-        cells = []
-        for s in SHOTS:
-            runs = rows[method, s].runs if (method, s) in rows else []
-            last = [r.result["history"][-1]["train"]["loss"] for r in runs]
-            test = [r.result["metrics"]["loss"] for r in runs]
-            cells.append(f"{mean(last):.3f}, {mean(test):.2f}" if runs else "")
-        lines.append([f"`{method}`", *cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def _cell(row):
+        results = [run.result for run in row.runs]
+        last = mean(r["history"][-1]["train"]["loss"] for r in results)
+        return f"{last:.3f}, {row.statistics('loss')[0]:.2f}"
+
+    return over_clips(table, _cell)
+
+
+def lines_of(heads, lines):
+    """The text of a table."""
+    return "\n".join(grid_lines(heads, lines))
 
 
 WRITERS = {
-    "front": lambda: by_clips(
-        of_folds(*ESC10), of_draws(*FEW), of_folds(*DIGITS)
+    "front": lambda: lines_of(
+        *with_others(
+            of_folds(*ESC10), of_draws(*FEW), of_folds(*DIGITS), "digits"
+        )
     ),
-    "ESC-10": lambda: by_clips(of_folds(*ESC10), of_draws(*FEW)),
+    "ESC-10": lambda: lines_of(*with_mean(of_folds(*ESC10), of_draws(*FEW))),
     "ESC-10, folds": lambda: with_agreement(of_folds(*ESC10)),
     "ESC-10, four folds train": lambda: grid(of_folds(*FEW)),
     "ESC-10, fold 1": lambda: grid(of_one_fold(*ESC10)),
-    "ESC-10, few": lambda: against_linear(of_draws(*FEW)),
-    "ESC-10, few, losses": lambda: losses(of_draws(*FEW)),
+    "ESC-10, few": lambda: lines_of(*against_linear(of_draws(*FEW))),
+    "ESC-10, few, losses": lambda: lines_of(*losses(of_draws(*FEW))),
     "ESC-10, ten of every fold": lambda: with_agreement(of_ten(*FEW)),
-    "digits": lambda: by_clips(of_folds(*DIGITS), of_draws(*DIGITS)),
+    "digits": lambda: lines_of(
+        *with_mean(of_folds(*DIGITS), of_draws(*DIGITS))
+    ),
     "digits, speakers": lambda: with_agreement(of_folds(*DIGITS)),
-    "digits, few": lambda: against_linear(of_draws(*DIGITS)),
-    "digits, few, losses": lambda: losses(of_draws(*DIGITS)),
+    "digits, few": lambda: lines_of(*against_linear(of_draws(*DIGITS))),
+    "digits, few, losses": lambda: lines_of(*losses(of_draws(*DIGITS))),
 }
 
 
@@ -239,8 +264,9 @@ def draw_methods(table, path, title):
     points = []
     for row in table.rows:
         average, deviation = row.statistics(table.select)
-        count = row.runs[0].result["trainable_parameters"]
-        points.append((row.method, count, 100 * average, 100 * deviation))
+        points.append(
+            (row.method, trained(row), 100 * average, 100 * deviation)
+        )
     draw_tradeoff(points, path, title, "accuracy, %")
 
 

@@ -1,6 +1,8 @@
 """README's table and docs/results.md: what the kept runs say."""
 
+import json
 import sys
+from statistics import mean
 
 import pytest
 from method_files import ROOT
@@ -35,8 +37,38 @@ def test_a_mean_of_few_needs_all_of_them():
     counts = {}
     for row in few.rows:
         counts.setdefault(row.method, set()).add(row.shots)
-    lines = results.by_clips(results.of_folds(*results.ESC10), few).split("\n")
-    for line in lines[2:]:
-        cells = [cell.strip() for cell in line.strip("|").split("|")]
-        shots = counts.get(cells[0].strip("`"), set())
-        assert bool(cells[-1]) == (shots == set(results.SHOTS)), line
+    _, lines = results.with_mean(results.of_folds(*results.ESC10), few)
+    for method, *_, last in lines:
+        whole = counts.get(method, set()) == set(results.SHOTS)
+        assert bool(last) == whole, method
+
+
+def test_ten_clips_of_every_fold_are_counted_apart():
+    """Against the files themselves: fold 1's draws, and one draw of each."""
+    kept = ROOT / "recipes" / "ESC50" / "kept" / "whisper" / "lora"
+    for table, names in (
+        (results.of_draws(*results.FEW), "fold1_seed?_protocol4-1_shots10"),
+        (results.of_ten(*results.FEW), "fold?_seed1_protocol4-1_shots10"),
+    ):
+        found = [
+            json.loads(path.read_text())["metrics"]["accuracy"]
+            for path in kept.glob(f"{names}/result.json")
+        ]
+        (row,) = (
+            row
+            for row in table.rows
+            if row.method == "lora" and row.shots in (10, None)
+        )
+        assert len(found) == len(row.runs) == 5
+        assert row.statistics("accuracy")[0] == pytest.approx(mean(found))
+
+
+def test_the_front_has_no_gaps():
+    heads, lines = results.with_others(
+        results.of_folds(*results.ESC10),
+        results.of_draws(*results.FEW),
+        results.of_folds(*results.DIGITS),
+        "digits",
+    )
+    assert {"lora", "linear"} <= {line[0] for line in lines}
+    assert all(len(line) == len(heads) and all(line) for line in lines)

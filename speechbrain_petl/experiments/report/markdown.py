@@ -48,7 +48,7 @@ def as_markdown(table, figures=(), bases=(), of_methods=()):
         [
             f"**{escape_markdown(table.title)}**",
             "",
-            *_grid(_heads(table, against, any(beside)), lines),
+            *grid_lines(_heads(table, against, any(beside)), lines),
             "",
             caption(table, bases, of_methods, against),
             *([""] if notes else []),
@@ -83,8 +83,28 @@ def _heads(table, against, published):
     ]
 
 
-def _grid(heads, lines):
-    """A row of Markdown for each line."""
+def grid_lines(heads, lines):
+    """A row of Markdown for each line, the first column to the left.
+
+    Arguments
+    ---------
+    heads : list of str
+        Of the columns.
+    lines : list of list
+        Their cells, which are escaped.
+
+    Yields
+    ------
+    str
+        The heads, a rule, the lines.
+
+    Example
+    -------
+    >>> print("\\n".join(grid_lines(["method", "accuracy, %"], [["lora", 90]])))
+    | method | accuracy, % |
+    | --- | --: |
+    | lora | 90 |
+    """
     rule = ["---"] + ["--:"] * (len(heads) - 1)
     for line in (heads, rule, *lines):
         cells = map(escape_markdown, line) if line is not rule else line
