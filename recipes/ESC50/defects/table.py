@@ -15,18 +15,16 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from defects import DEFECTS
+from speechbrain_petl.experiments.report.markdown import grid_lines
 from speechbrain_petl.experiments.report.paired import p_value
 
 HERE = Path(__file__).resolve().parent
 MARKS = "<!-- table -->\n", "<!-- /table -->"
-HEAD = (
-    "| model | method | defect | as released, % | as published, % "
-    "| difference | p | runs |\n| --- | --- | --- | --: | --: | --: | --: | --: |\n"
-)
+HEADS = ["file", "as released, %", "as published, %", "difference", "p", "runs"]
 
 
 def read(folder):
-    """Model, method, folds and shots -> defect -> cell -> accuracy in percent.
+    """Method, folds and shots -> defect -> cell -> accuracy in percent.
 
     Arguments
     ---------
@@ -41,10 +39,8 @@ def read(folder):
     found = {}
     for path in sorted(Path(folder).rglob("result*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
-        place, _, name = result["method"].rpartition("/")
-        method, defect = split(name)
-        folds, shots = result["folds"], result["shots"]
-        kind = place or "AST", method, folds, shots
+        method, defect = split(result["method"])
+        kind = method, result["folds"], result["shots"]
         runs = found.setdefault(kind, {})
         cell = result["fold"], result["seed"]
         accuracy = 100 * result["metrics"]["accuracy"]
@@ -58,12 +54,12 @@ def split(name):
     Arguments
     ---------
     name : str
-        Such as "soft_moa_twice".
+        Such as "whisper/soft_moa_twice".
 
     Returns
     -------
     tuple of str
-        Such as ("soft_moa", "twice"); "none" for published.
+        Such as ("whisper/soft_moa", "twice"); "none" for published.
     """
     for defect in DEFECTS:
         if name.endswith(f"_{defect}"):
@@ -85,19 +81,17 @@ def table(found):
         A row for each defect that has two runs or more beside published ones.
     """
     rows = []
-    for kind, runs in sorted(found.items(), key=str):
-        model, method, folds, shots = kind
+    for (method, folds, shots), runs in sorted(found.items(), key=str):
         for defect in DEFECTS:
             pairs = pairs_of(runs, defect)
             if defect != "none" and len(pairs) > 1:
                 released, published = zip(*pairs)
                 steps = [one - other for one, other in pairs]
                 p = p_value(steps, folds, shots)
-                cells = [model, method, defect, spread(released)]
-                cells += [spread(published), spread(steps, "+.1f")]
-                cells += [f"{p:.2f}", str(len(pairs))]
-                rows.append("| " + " | ".join(cells) + " |\n")
-    return HEAD + "".join(rows)
+                cells = [spread(released), spread(published)]
+                cells += [spread(steps, "+.1f"), f"{p:.2f}", len(pairs)]
+                rows.append([f"{method}_{defect}", *cells])
+    return "".join(f"{line}\n" for line in grid_lines(HEADS, rows))
 
 
 def pairs_of(runs, defect):
