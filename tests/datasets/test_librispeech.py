@@ -268,7 +268,10 @@ def test_every_sequence_method(data, tmp_path, method):
 def sizes(dim=384, depth=4):
     """Trained parameters of encoder and decoder, counted by hand."""
     norm, low_rank = 2 * dim, 6 * 2 * dim
-    bottleneck = 2 * 12 * dim + 12 + dim + norm
+    shared = 2 * 12 * dim + 12 + dim
+    bottleneck = shared + norm
+    # projections, convolution, B, C and step, rates, skip; the scale
+    mamba = 12 * 48 + 5 * 24 + 24 * 33 + 2 * 24 + 24 * 16 + 24 + 24 * 12 + 1
     convolution = norm + 2 * 8 * (dim + 1) + 8 * 32 + 2 * 8 + 9 * dim
     conformer = convolution + norm
     attention = 4 * dim * dim + 3 * dim  # keys have no bias
@@ -279,10 +282,12 @@ def sizes(dim=384, depth=4):
         "bottleneck": (bottleneck, bottleneck),
         "conformer": (conformer, bottleneck),
         "prefix": (24 * dim, 24 * dim),
+        "mambadapter": (mamba + norm, mamba + norm),
         "full": (block, block + attention + norm),
     }
     convolutions = (3 * 80 + 1) * dim + (3 * dim + 1) * dim
     once = {"full": (convolutions, (51864 + 448) * dim)}
+    once["mambadapter"] = shared, shared
     return {
         method: tuple(
             depth * own + norm + more
