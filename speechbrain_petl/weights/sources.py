@@ -101,8 +101,10 @@ def looks_like_path(source):
     -------
     >>> looks_like_path("./weights"), looks_like_path("MIT/weights")
     (True, False)
+    >>> looks_like_path("results/lora/1")  # ids of the hub have one slash
+    True
     """
-    if isinstance(source, os.PathLike):
+    if isinstance(source, os.PathLike) or source.count("/") > 1:
         return True
     return source.startswith((".", "/", "~", os.sep)) or source.endswith(
         (*SUFFIXES, CKPT)

@@ -193,4 +193,5 @@ def test_a_failed_download_names_the_remedy(error, words, monkeypatch):
 
 
 def test_a_name_that_cannot_be_a_repository():
-    refusal("a/b/c", "'a/b/c' is no file or folder", "--source=")
+    """Nobody is asked for it."""
+    refusal("a/b/c", "no file or folder a/b/c", "correct the path")
