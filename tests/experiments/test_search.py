@@ -45,9 +45,10 @@ def test_search(recipe, capsys):
     found = study().trials
     assert len(found) == 2
     for trial in found:
-        folder = recipe / "search" / "recipe-lora" / f"trial{trial.number}"
+        lr, size = trial.params["lr"], trial.params["batch_size"]
+        folders = recipe.glob(f"search/recipe-lora/lr={lr}_batch_size={size}_*")
+        (folder,) = folders
         result = json.loads((folder / "result.json").read_text())
-        lr = trial.params["lr"]
         assert float(result["options"]["lr"]) == lr
         assert result["options"]["batch_size"] == trial.params["batch_size"]
         assert result["options"]["brain"] == "{test_on: valid}"
@@ -81,6 +82,33 @@ def test_what_was_tried_is_not_run_again(recipe):
     assert len(list(folder.iterdir())) == len(
         {trial.params["lr"] for trial in study().trials}
     )
+
+
+def test_a_study_anew_has_its_own_results(recipe, tmp_path):
+    """Of another data base, of the same name: what stands in the folder."""
+    for values in ("0.1,0.2", "0.2,0.9"):
+        (tmp_path / "a.db").unlink(missing_ok=True)
+        argv = command(recipe, "--trials=2", f"--range=lr={values}")
+        search.main(argv)
+        for trial in study().trials:
+            score = 1 - abs(float(trial.params["lr"]) - 0.3)
+            assert trial.value == pytest.approx(score)
+    assert len(list(recipe.glob("search/*/*"))) == 3  # 0.2 is not run again
+
+
+@pytest.mark.parametrize(
+    "line, other, words",
+    [
+        ('"select": "accuracy"', '"select": None', "selects no epoch"),
+        ("valid = ", "valid = float('nan') * ", "accuracy .* is no number"),
+    ],
+)
+def test_runs_without_a_score_have_failed(recipe, line, other, words):
+    path = recipe / "train.py"
+    path.write_text(path.read_text().replace(line, other))
+    with pytest.raises(InputError, match="all 1 trials failed"):
+        search.main(command(recipe, "--trials=1", LR))
+    assert re.search(words, study().trials[0].user_attrs["failed"])
 
 
 def test_failed_trials_keep_the_last_lines(recipe, capsys):
@@ -168,12 +196,8 @@ def test_stopped(recipe, monkeypatch, number):
     assert states.count("COMPLETE") == 2 and states.count("FAIL") == 1
     first, *others = study().trials
     assert first.params in [trial.params for trial in others]
-    folders = sorted(p.name for p in recipe.glob("search/*/*"))
-    assert len(folders) == 2 and folders[0] == "trial0"
-    log = (
-        recipe / "search" / "recipe-lora" / "trial0" / "sweep.log"
-    ).read_text()
-    assert log.count("step 0") == 1
+    logs = [path.read_text() for path in recipe.glob("search/*/*/sweep.log")]
+    assert [log.count("step 0") for log in logs] == [1, 1]
 
 
 @pytest.mark.slow

@@ -1,6 +1,9 @@
 """The trials of a search: an Optuna study whose objective is train.py."""
 
+import hashlib
 import json
+import math
+import re
 import shlex
 import sys
 import time
@@ -125,9 +128,11 @@ class Objective:
         for other in finished(self.study):
             if other.params == trial.params and other.value is not None:
                 return other.value
-        job = self._job(trial, values)
+        job = self._job(values)
         try:
             job()
+            result = json.loads(job.result.read_text(encoding="utf-8"))
+            score, name = _best(result), result["select"]
         except JobFailed as error:
             lines = "\n".join(job.last_lines())
             trial.set_user_attr("failed", f"{error}\n{lines}")
@@ -135,22 +140,35 @@ class Objective:
         except KeyboardInterrupt:  # let the next process go on with it
             _retry()(self.study, self.study.trials[trial.number])
             raise
-        result = json.loads(job.result.read_text(encoding="utf-8"))
-        name = result["select"]
-        scores = [e["valid"][name] for e in result["history"]]
         trial.set_user_attr("metric", name)
-        return max(scores)
+        return score
 
-    def _job(self, trial, values):
-        frozen = self.study.trials[trial.number]
-        first = type(_retry()).retried_trial_number(frozen)
-        number = trial.number if first is None else first
-        folder = Path(FOLDER, self.study.study_name, f"trial{number}")
+    def _job(self, values):
+        """The run of a trial, whose folder is named by its whole command.
+
+        What stands there is of these values, whichever study has begun it.
+        """
         chosen = [f"--{key}={value}" for key, value in values.items()]
-        command = [sys.executable, *self.command, *chosen, ON_VALIDATION]
+        words = [*self.command, *chosen, ON_VALIDATION]
+        digest = hashlib.sha256(shlex.join(words).encode()).hexdigest()[:8]
+        shown = re.sub(r"[^\w.,=+-]", "-", "_".join(chosen).replace("--", ""))
+        folder = Path(FOLDER, self.study.study_name, f"{shown[:80]}_{digest}")
+        command = [sys.executable, *words]
         command += [f"--output_folder={folder}", "--noprogressbar"]
         folder = self.recipe / folder
         return Job(command, self.recipe, folder, folder / RESULT)
+
+
+def _best(result):
+    """The best validation value of a run, or ``JobFailed``."""
+    name = result["select"]
+    if name is None:
+        raise JobFailed("the run selects no epoch, so its validation is no score")
+    values = (epoch["valid"][name] for epoch in result["history"])
+    scores = [value for value in values if math.isfinite(value)]
+    if not scores:
+        raise JobFailed(f"{name} on validation is no number in any epoch")
+    return max(scores)
 
 
 def finished(study):
