@@ -8,6 +8,7 @@ from speechbrain_petl.experiments.report.groups import make_tables
 from speechbrain_petl.experiments.report.markdown import as_markdown
 from speechbrain_petl.experiments.report.paired import (
     differences_from,
+    p_value,
     rank_correlation,
 )
 from speechbrain_petl.experiments.report.runs import find_runs
@@ -31,14 +32,20 @@ def row_of(table, method):
     return next(row for row in table.rows if row.method == method)
 
 
-def test_corrected_t_test(table):
+@pytest.mark.parametrize("validating", [True, False])
+def test_corrected_t_test(table, validating):
+    for row in table.rows:
+        for run in row.runs:
+            epoch = {"valid": {"accuracy": 0.5}} if validating else {}
+            run.result["history"] = [{"epoch": 1, **epoch}]
     values = np.subtract(FOUND["lora"], FOUND["linear"])
     found = differences_from(row_of(table, "lora"), table)
     assert set(found) == {"linear", "full"}
     difference, p = found["linear"]
     assert difference == pytest.approx(values.mean())
-    # of five folds, each tests a quarter of what it trains on
-    statistic = values.mean() / (values.std(ddof=1) * (1 / 5 + 1 / 4) ** 0.5)
+    # of five folds, three train where one validates
+    ratio = 1 / 3 if validating else 1 / 4
+    statistic = values.mean() / (values.std(ddof=1) * (1 / 5 + ratio) ** 0.5)
     assert p == pytest.approx(2 * t.sf(statistic, 4))
     assert set(differences_from(row_of(table, "linear"), table)) == {"full"}
 
@@ -46,6 +53,8 @@ def test_corrected_t_test(table):
 def test_draws_of_clips_are_not_corrected(table):
     for row in table.rows:
         row.shots = 5
+        for run in row.runs:
+            run.result["shots"] = 5
     _, p = differences_from(row_of(table, "lora"), table)["full"]
     assert p == pytest.approx(ttest_rel(FOUND["lora"], FOUND["full"]).pvalue)
     row_of(table, "full").shots = 10
@@ -56,6 +65,17 @@ def test_equal_runs_differ_by_nothing(table):
     row = row_of(table, "lora")
     row.cells = row_of(table, "linear").cells
     assert differences_from(row, table)["linear"] == (0.0, 1.0)
+
+
+def test_one_difference_in_all_folds_is_no_p(table):
+    """Accuracies lie on a grid: three equal steps may be chance."""
+    assert p_value([0.5, 0.5, 0.5], {"folds": 5}) is None
+    row, other = row_of(table, "lora"), row_of(table, "linear")
+    for cell, (run,) in row.cells.items():
+        run.result["metrics"]["accuracy"] = 0.5
+        other.cells[cell][0].result["metrics"]["accuracy"] = 0.25
+    assert differences_from(row, table)["linear"] == (0.25, None)
+    assert "+25.00 (-)" in as_markdown(table).replace("\\", "")
 
 
 def test_rank_correlation(table):

@@ -93,7 +93,8 @@ def _agreement(table, against):
     if against:
         words += (
             " Differences: mean over the runs of the same fold and seed, with "
-            "p of a paired t test, corrected for what folds share."
+            "p of a paired t test, corrected for what folds share where all "
+            "clips train."
         )
     found = rank_correlation(table)
     if found is not None:

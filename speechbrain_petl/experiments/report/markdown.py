@@ -153,7 +153,8 @@ def _difference(found, table):
     if found is None:
         return ""
     scale = table.scale(table.select)
-    return f"{scale * found[0]:+.{2 if scale == 100 else 3}f} ({found[1]:.3f})"
+    p = "-" if found[1] is None else f"{found[1]:.3f}"
+    return f"{scale * found[0]:+.{2 if scale == 100 else 3}f} ({p})"
 
 
 def _mean_of(row, key, unit=1):

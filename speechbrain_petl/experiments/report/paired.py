@@ -26,8 +26,8 @@ def differences_from(row, table):
     -------
     dict
         Name of a reference -> mean difference and p of a two-sided paired
-        t test (tuple of float); without those that have too few runs in
-        common, and without the row itself.
+        t test, as ``p_value`` has it (tuple); without those that have too few
+        runs in common, and without the row itself.
     """
     found = {}
     for name in REFERENCES:
@@ -37,8 +37,7 @@ def differences_from(row, table):
         pairs = _pairs(row, other, table.select)
         if len(pairs) >= FEWEST:
             values = [ours - theirs for ours, theirs in pairs]
-            p = p_value(values, row.folds, row.shots)
-            found[name] = mean(values), p
+            found[name] = mean(values), p_value(values, row.runs[0].result)
     return found
 
 
@@ -65,39 +64,47 @@ def _pairs(row, other, metric):
     return [(ours[cell], theirs[cell]) for cell in ours if cell in theirs]
 
 
-def p_value(values, folds=None, shots=None):
+def p_value(values, result):
     """p of a two-sided t test that differences of pairs are none in the mean.
 
     Arguments
     ---------
     values : list of float
         Two or more.
-    folds : int or None
-        Whose training clips they share, see ``differences_from``.
-    shots : int or None
-        Clips drawn of each class, if they were.
+    result : dict
+        Of one of the runs: its folds, shots and history say how many clips
+        are tested for each that is trained on, see ``differences_from``.
 
     Returns
     -------
     float
-        0 to 1.
+        0 to 1; None where all differences are the same, but not 0: they say
+        nothing of how far others would scatter.
 
     Example
     -------
-    >>> round(p_value([1.0, 2.0, 3.0]), 3)
+    >>> round(p_value([1.0, 2.0, 3.0], {}), 3)
     0.074
-    >>> round(p_value([1.0, 2.0, 3.0], folds=5), 3)
+    >>> round(p_value([1.0, 2.0, 3.0], {"folds": 5}), 3)
     0.12
     """
     from scipy.stats import t
 
     spread = stdev(values)
     if not spread:
-        return float(not any(values))
-    shared = folds is not None and folds > 1 and shots is None
-    ratio = 1 / (folds - 1) if shared else 0  # clips tested / trained on
-    scale = spread * (1 / len(values) + ratio) ** 0.5
+        return None if any(values) else 1.0
+    scale = spread * (1 / len(values) + _tested(result)) ** 0.5
     return float(2 * t.sf(abs(mean(values)) / scale, len(values) - 1))
+
+
+def _tested(result):
+    """Clips tested for each trained on, where folds share the latter, or 0."""
+    folds = result.get("folds")
+    if not folds or folds < 2 or result.get("shots") is not None:
+        return 0
+    history = result.get("history") or [{}]
+    validating = "valid" in history[-1]  # one of the folds
+    return 1 / max(1, folds - 1 - validating)
 
 
 def rank_correlation(table):
