@@ -65,7 +65,7 @@ def of_draws(recipe, common):
 def of_ten(recipe, common):
     """Ten clips a class of every fold, drawn once."""
     table = within(table_of(recipe, common), seed=1)
-    rows = [replace(r, shots=None) for r in table.rows if r.shots == 10]
+    rows = [r for r in table.rows if r.shots == 10]
     return replace(table, rows=[r for r in rows if len(r.runs) == r.complete])
 
 

@@ -1,14 +1,15 @@
 """recipes/ESC50/defects: each defect is what it says, and a run has it."""
 
 import importlib
-import json
 import sys
 
+import numpy as np
 import pytest
 import torch
 from method_files import ROOT
+from result_trees import make_folds
 from running import TINY, load_train
-from scipy.stats import ttest_1samp
+from scipy.stats import t as t_distribution
 from speechbrain_petl import AdaptedEncoder, InputError
 from speechbrain_petl.recipe.method_files import BASE, export
 from speechbrain_petl.recipe.yaml_files import plain_tree, read_yaml
@@ -118,17 +119,6 @@ def plain(tree):
     return {key: plain_tree(value) for key, value in tree.items()}
 
 
-def keep(folder, method, defect, accuracies, shots=5):
-    """Results of folds, as a sweep leaves them."""
-    for fold, accuracy in enumerate(accuracies, 1):
-        path = folder / f"{method}_{defect}" / f"fold{fold}" / "result.json"
-        path.parent.mkdir(parents=True)
-        result = {"method": f"{method}_{defect}", "fold": fold, "seed": 1}
-        result |= {"folds": 5, "shots": shots}
-        result["metrics"] = {"accuracy": accuracy}
-        path.write_text(json.dumps(result))
-
-
 def table_of(monkeypatch):
     """The recipe's table.py; the campaign of a GPU has a module of that name."""
     monkeypatch.delitem(sys.modules, "table", raising=False)
@@ -137,26 +127,35 @@ def table_of(monkeypatch):
 
 
 def test_the_table_pairs_runs(tmp_path, monkeypatch):
-    table = table_of(monkeypatch)
+    def keep(method, accuracies, **more):
+        make_folds(tmp_path, method, accuracies, folds=5, **more)
 
-    keep(tmp_path, "soft_moa", "published", [0.5, 0.6, 0.8])
-    keep(tmp_path, "soft_moa", "twice", [0.4, 0.6, 0.5])
-    keep(tmp_path, "conformer", "published", [0.4, 0.5], shots=1)
-    keep(tmp_path, "conformer", "block", [0.5, 0.5], shots=2)  # another task
-    keep(tmp_path, "lora", "published", [0.4])
-    keep(tmp_path, "lora", "test_fold", [0.4])  # nothing to take a mean of
-    text = table.table(table.read(tmp_path))
+    table = table_of(monkeypatch)
+    keep("soft_moa_published", [0.5, 0.6, 0.8])
+    keep("soft_moa_twice", [0.4, 0.6, 0.5])
+    keep("conformer_published", [0.4, 0.5], shots=1)
+    keep("conformer_block", [0.5, 0.5], shots=2)  # another task
+    keep("lora_published", [0.4])
+    keep("lora_test_fold", [0.4])  # nothing to take a mean of
+    keep("convpass_published", [0.4, 0.5], dataset="ESC-50")
+    keep("convpass_block", [0.4, 0.5])  # other sounds
+    text = table.table(tmp_path)
     steps = [-10.0, 0.0, -30.0]
-    p = ttest_1samp(steps, 0).pvalue
+    t = np.mean(steps) / (np.std(steps, ddof=1) * (1 / 3 + 1 / 3) ** 0.5)
+    p = 2 * t_distribution.cdf(t, 2)
     assert text.splitlines()[2:] == [
         "| soft_moa_twice | 50.0 ± 10.0 | 63.3 ± 15.3 "
-        f"| \\-13.3 ± 15.3 | {p:.2f} | 3 |"
+        f"| \\-13.3 ± 15.3 | {p:.3f} | 3 |"
     ]
+    path = next(tmp_path.rglob("result.json"))
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(InputError, match=str(tmp_path)):
+        table.table(tmp_path)
 
 
 def test_the_page_has_the_table_of_the_runs_that_are_kept(monkeypatch):
     table = table_of(monkeypatch)
 
-    text = table.table(table.read(RECIPE / "kept"))
+    text = table.table(RECIPE / "kept")
     assert len(text.splitlines()) > 4
     assert text in (RECIPE / "README.md").read_text(encoding="utf-8")

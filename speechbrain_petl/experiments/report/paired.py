@@ -34,7 +34,7 @@ def differences_from(row, table):
         other = _reference(name, row, table)
         if other is None or other is row:
             continue
-        pairs = _pairs(row, other, table.select)
+        pairs = pairs_of(row, other, table.select)
         if len(pairs) >= FEWEST:
             values = [ours - theirs for ours, theirs in pairs]
             found[name] = mean(values), p_value(values, row.runs[0].result)
@@ -51,8 +51,21 @@ def _reference(name, row, table):
     return None
 
 
-def _pairs(row, other, metric):
-    """The values of two rows in the cells that both have once."""
+def pairs_of(row, other, metric):
+    """The values of two rows in the cells that both have once.
+
+    Arguments
+    ---------
+    row, other : Row
+        Two methods.
+    metric : str
+        Of the test.
+
+    Returns
+    -------
+    list of tuple of float
+        The row's and the other's, of the same fold and seed.
+    """
     ours, theirs = (
         {
             cell: runs[0].metric(metric)
