@@ -60,6 +60,8 @@ class WhisperDecoder(nn.Module):
         super().__init__()
         self.dim, depth, heads = shape_of(size, SIZES, multiple=2)
         self.prompt = tuple(prompt)
+        first = torch.tensor(self.prompt[:-1], dtype=torch.long)
+        self.register_buffer("first", first, persistent=False)
         self.embedding = nn.Embedding(symbols, self.dim)
         nn.init.normal_(self.embedding.weight, std=self.dim**-0.5)
         self.positions = nn.Parameter(torch.randn(POSITIONS, self.dim) * 0.01)
@@ -119,7 +121,7 @@ class WhisperDecoder(nn.Module):
         return make(modules=[self, scores], **ends, **ratios)
 
     def _hidden(self, symbols, states, counts):
-        before = symbols.new_tensor(self.prompt[:-1]).expand(len(symbols), -1)
+        before = self.first.expand(len(symbols), -1)
         symbols = torch.cat([before, symbols], dim=1)
         if symbols.shape[1] > POSITIONS:
             raise InputError(

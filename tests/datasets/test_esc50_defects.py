@@ -115,6 +115,15 @@ def test_whisper_has_the_rest_of_its_method_files(name):
     )
 
 
+@pytest.mark.parametrize("place", ["", "whisper"])
+def test_all_else_is_the_recipe_above(place):
+    ours = (HPARAMS / place / BASE).read_text().splitlines()
+    above = HPARAMS.parents[1] / "hparams" / place / BASE
+    theirs = above.read_text().splitlines()
+    ours = [line for line in ours if not line.startswith(("#", "defect: "))]
+    assert ours == [line for line in theirs if not line.startswith("#")]
+
+
 def plain(tree):
     return {key: plain_tree(value) for key, value in tree.items()}
 

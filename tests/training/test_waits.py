@@ -19,6 +19,7 @@ from recipe_brains import every_row, first_data
 from speechbrain_petl import Mixup, RandomGain, SpecAugment, TimeShift
 from speechbrain_petl.training.metrics.of_stages import LOT, StageMetrics
 from torch import nn
+from torch.nn import functional as F
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -29,7 +30,8 @@ from toy import CLASSES, toy_brain, vectors
 from speechbrain import Stage
 
 WAITS = (DataDependentOutputException, DynamicOutputShapeException, Crossing)
-SEARCHED = "train_seq2seq.py"  # evaluates symbol by symbol
+# which evaluate symbol by symbol, or decode CTC on the host
+SEARCHED = "train_seq2seq.py", "LibriSpeech/train.py"
 
 
 def batch_of(brain, datasets, loader):
@@ -77,8 +79,12 @@ def compute_on_gpu(brain, batch, stage):
 
 
 @pytest.mark.parametrize("row", every_row())
-def test_no_step_waits(row, recipe_brain):
-    """Nor makes a tensor on the CPU; the step waits once, at its end."""
+def test_no_step_waits(row, recipe_brain, monkeypatch):
+    """Nor makes a tensor on the CPU; the step waits once, at its end.
+
+    But for torch's CTC, which wants the lengths of all texts on the host.
+    """
+    monkeypatch.setattr(F, "ctc_loss", lambda x, *_, **__: x.mean())
     brain, datasets, loader = recipe_brain(row)
     batch = batch_of(brain, datasets, loader)
     assert take_step(brain, batch) == 1

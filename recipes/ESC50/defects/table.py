@@ -10,42 +10,19 @@ Authors
 """
 
 import argparse
-import json
 from pathlib import Path
 from statistics import mean, stdev
 
 from defects import DEFECTS
+from speechbrain_petl import InputError, run_main
+from speechbrain_petl.experiments.report.groups import make_tables
 from speechbrain_petl.experiments.report.markdown import grid_lines
-from speechbrain_petl.experiments.report.paired import p_value
+from speechbrain_petl.experiments.report.paired import p_value, pairs_of
+from speechbrain_petl.experiments.report.runs import find_runs
 
 HERE = Path(__file__).resolve().parent
 MARKS = "<!-- table -->\n", "<!-- /table -->"
 HEADS = ["file", "as released, %", "as published, %", "difference", "p", "runs"]
-
-
-def read(folder):
-    """Method, folds and shots -> defect -> cell -> accuracy in percent.
-
-    Arguments
-    ---------
-    folder : str or os.PathLike
-        With result.json files at any depth.
-
-    Returns
-    -------
-    dict
-        Of dicts; a cell is (fold, seed). Without runs that are not finished.
-    """
-    found = {}
-    for path in sorted(Path(folder).rglob("result*.json")):
-        result = json.loads(path.read_text(encoding="utf-8"))
-        method, defect = split(result["method"])
-        kind = method, result["folds"], result["shots"]
-        runs = found.setdefault(kind, {})
-        cell = result["fold"], result["seed"]
-        accuracy = 100 * result["metrics"]["accuracy"]
-        runs.setdefault(defect, {})[cell] = accuracy
-    return found
 
 
 def split(name):
@@ -67,52 +44,65 @@ def split(name):
     return name.removesuffix("_published"), "none"
 
 
-def table(found):
+def table(folder):
     """The table, in Markdown.
 
     Arguments
     ---------
-    found : dict
-        As ``read`` returns it.
+    folder : str or os.PathLike
+        With result.json files at any depth.
 
     Returns
     -------
     str
-        A row for each defect that has two runs or more beside published ones.
+        A row for each defect that has two runs or more beside published ones
+        of the same data, encoder and protocol.
     """
-    rows = []
-    for (method, folds, shots), runs in sorted(found.items(), key=str):
-        for defect in DEFECTS:
-            pairs = pairs_of(runs, defect)
-            if defect != "none" and len(pairs) > 1:
-                released, published = zip(*pairs)
-                steps = [one - other for one, other in pairs]
-                p = p_value(steps, folds, shots)
-                cells = [spread(released), spread(published)]
-                cells += [spread(steps, "+.1f"), f"{p:.2f}", len(pairs)]
-                rows.append([f"{method}_{defect}", *cells])
-    return "".join(f"{line}\n" for line in grid_lines(HEADS, rows))
+    runs, problems = find_runs(folder)
+    if problems:
+        raise InputError(f"{folder}: {'; '.join(problems)}")
+    lines = []
+    for one in make_tables(runs, problems):
+        rows = {(*split(row.method), row.shots): row for row in one.rows}
+        for method, defect, shots in sorted(rows, key=order):
+            plain = rows.get((method, "none", shots))
+            if defect != "none" and plain:
+                row = rows[method, defect, shots]
+                pairs = pairs_of(row, plain, one.select)
+                if len(pairs) > 1:
+                    lines.append([row.name, *cells(pairs, row.runs[0].result)])
+    return "".join(f"{line}\n" for line in grid_lines(HEADS, lines))
 
 
-def pairs_of(runs, defect):
-    """Accuracies with a defect and without it, in cells that have both."""
-    published, released = runs.get("none", {}), runs.get(defect, {})
-    cells = sorted(published.keys() & released.keys())
-    return [(released[cell], published[cell]) for cell in cells]
+def order(key):
+    """Methods, then their defects as they are listed, then shots."""
+    method, defect, shots = key
+    return method, list(DEFECTS).index(defect), shots or 0
+
+
+def cells(pairs, result):
+    """Both accuracies, their difference, p and the runs of a row."""
+    released, published = zip(*pairs)
+    steps = [one - other for one, other in pairs]
+    p = p_value(steps, result)
+    return [
+        *(spread(released), spread(published), spread(steps, "+.1f")),
+        *("-" if p is None else f"{p:.3f}", len(pairs)),
+    ]
 
 
 def spread(values, form=".1f"):
-    """Mean and sample deviation."""
-    return f"{mean(values):{form}} ± {stdev(values):.1f}"
+    """Mean and sample deviation, in percent."""
+    return f"{100 * mean(values):{form}} ± {100 * stdev(values):.1f}"
 
 
-def main():
+def main(argv=None):
     """Print the table; with --write, put it into README.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", default=HERE / "kept")
     parser.add_argument("--write", action="store_true")
-    args = parser.parse_args()
-    text = table(read(args.folder))
+    args = parser.parse_args(argv)
+    text = table(args.folder)
     print(text, end="")
     if args.write:
         page = HERE / "README.md"
@@ -123,4 +113,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run_main(main)
