@@ -313,12 +313,20 @@ def test_dynamic_batches():
     for wrong, message in (
         ({"max_batch_length": 24}, "specify either num_buckets"),
         ({"max_batch_length": 0, "bucket_boundaries": [1]}, "is not above 0"),
+        ({"max_batch_length": 24, "num_buckets": 0}, "num_buckets=0: give a w"),
+        ({"max_batch_length": 24, "num_buckets": -1}, "num_buckets=-1: give a"),
+        ({"max_batch_length": 24, "bucket_boundaries": [0]}, "infinity"),
         (24, "must be a mapping"),
         ({"batch": 24}, "unexpected keyword argument 'batch'"),
         ({"max_batch_length": 24, "num_buckets": 5}, "too few for 70 proc"),
     ):
         with pytest.raises(InputError, match=message):
             dynamic_batches(dataset, wrong, seed=1, processes=70)
+    del dataset.data["7"]["duration"]
+    with pytest.raises(InputError, match='clip 7 has no "duration"'):
+        dynamic_batches(dataset, settings, seed=1)
+    lengths = {"lengths_list": seconds}
+    assert len(dynamic_batches(dataset, settings | lengths, seed=1))
 
 
 def test_sweeps_have_a_folder_for_each_encoder():
