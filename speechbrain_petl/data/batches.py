@@ -70,9 +70,9 @@ def _check(dataset, num_buckets=None, **others):
     """Refuse what SpeechBrain's has no words for."""
     if num_buckets is not None:
         check_count("dynamic_batch: num_buckets", num_buckets)
-    if {"length_func", "lengths_list"} & others.keys():
-        return
-    for name in dataset.data_ids:
+    told = {"length_func", "lengths_list"} & others.keys()
+    has_clips = isinstance(dataset, DynamicItemDataset)
+    for name in dataset.data_ids if has_clips and not told else ():
         if "duration" not in dataset.data[name]:
             raise InputError(
                 f'dynamic_batch: the clip {name} has no "duration" (seconds) in '
