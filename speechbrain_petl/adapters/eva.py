@@ -59,7 +59,8 @@ def eva_start(module, run, batches):
         if x.dim() == 3:
             mask = mask_of(x)
         rows = (x.flatten(0, -2) if mask is None else x[mask]).float()
-        moments[layer] = moments.get(layer, 0) + rows.t() @ rows
+        with torch.autocast(x.device.type, enabled=False):  # all of it in fp32
+            moments[layer] = moments.get(layer, 0) + rows.t() @ rows
 
     hooks = [layer.register_forward_pre_hook(count) for layer in layers]
     training = module.training

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import nn
 
+from ..errors import InputError
 from .masks import pad_masks
 from .sites import device_and_dtype, on_first
 from .widths import common_width_of
@@ -74,6 +75,12 @@ class Prompt(nn.Module):
         prompts = self.dropout(self.prompts).to(x.dtype)
         length = x.shape[1]
         if self.replace:
+            if length <= len(prompts):
+                raise InputError(
+                    f"Prompt: replace=True: {len(prompts)} prompts would take "
+                    f"the place of all {length} tokens: give fewer prompts "
+                    "(tokens), or longer clips"
+                )
             x = x[:, : length - len(prompts)]
         else:
             args, kwargs = pad_masks(args, kwargs, length, len(prompts))

@@ -3,7 +3,10 @@
 from speechbrain.dataio.dataset import DynamicItemDataset
 from speechbrain.dataio.sampler import DynamicBatchSampler
 
-from ..errors import InputError
+from ..errors import InputError, check_count
+
+# what SpeechBrain's makes of wrong settings
+REFUSED = (TypeError, ValueError, RuntimeError, AssertionError, ArithmeticError)
 
 
 def dynamic_batches(dataset, settings, seed, processes=1):
@@ -41,10 +44,13 @@ def dynamic_batches(dataset, settings, seed, processes=1):
     [[0, 1], [2], [3], [4], [5]]
     """
     try:
+        _check(dataset, **settings)
         sampler = DynamicBatchSampler(dataset, seed=seed, **settings)
         if settings["max_batch_length"] <= 0:
             raise ValueError("max_batch_length is not above 0")
-    except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+    except REFUSED as error:
+        if isinstance(error, InputError):
+            raise
         reason = " ".join(str(error).split()).rstrip(" .!")
         raise InputError(
             f"dynamic_batch={settings}: {reason}. Give "
@@ -58,6 +64,20 @@ def dynamic_batches(dataset, settings, seed, processes=1):
             "max_batch_length, or leave dynamic_batch out"
         )
     return sampler
+
+
+def _check(dataset, num_buckets=None, **others):
+    """Refuse what SpeechBrain's has no words for."""
+    if num_buckets is not None:
+        check_count("dynamic_batch: num_buckets", num_buckets)
+    told = {"length_func", "lengths_list"} & others.keys()
+    has_clips = isinstance(dataset, DynamicItemDataset)
+    for name in dataset.data_ids if has_clips and not told else ():
+        if "duration" not in dataset.data[name]:
+            raise InputError(
+                f'dynamic_batch: the clip {name} has no "duration" (seconds) in '
+                "the manifest: write that anew, or leave dynamic_batch out"
+            )
 
 
 def longest_first(dataset):

@@ -6,7 +6,6 @@ from ..training.predictions import TAG_THRESHOLD
 
 BEST = 3  # labels of a clip that are named
 LEGIBLE = 60  # classes: with more, a matrix cannot be read
-LISTED = 200  # clips of a cell that are named
 
 
 def said_of(tested):

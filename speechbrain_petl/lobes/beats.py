@@ -17,9 +17,6 @@ from .fbank import HOP_SECONDS, WINDOW_SECONDS
 from .sizes import shape_of
 from .transformer import Transformer, torchaudio_model
 
-# of the logarithm of Kaldi's energies of 16-bit samples, 65,536 from end to
-# end, which the weights expect
-BEATS_MEAN, BEATS_STD = 15.41663, 6.55582
 # what the published checkpoints state and SpeechBrain's default does not
 PUBLISHED = {
     "relative_position_embedding": True,

@@ -28,7 +28,7 @@ class _Heard(threading.local):
     No argument of the blocks, which wrappers would take for a mask.
     """
 
-    states = mask = None
+    states = mask = None  # the mask is True where there is a state
 
 
 _HEARD = _Heard()
@@ -133,8 +133,7 @@ class WhisperDecoder(nn.Module):
         kept = _HEARD.states, _HEARD.mask
         _HEARD.states, _HEARD.mask = states, None
         if counts is not None:
-            mask = token_mask(counts, states.shape[1])
-            _HEARD.mask = mask[:, None, None]
+            _HEARD.mask = token_mask(counts, states.shape[1])
         try:
             with padding_mask(own):
                 x = self.blocks(x)
@@ -179,7 +178,8 @@ class _CrossAttention(nn.Module):
     def forward(self, x):
         """Tokens (batch, token, dim) to the same."""
         q, (k, v) = self._heads(self.q(x)), self._keys_and_values()
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=_HEARD.mask)
+        mask = None if _HEARD.mask is None else _HEARD.mask[:, None, None]
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.proj(x.transpose(1, 2).flatten(2))
 
     def _keys_and_values(self):
@@ -189,7 +189,8 @@ class _CrossAttention(nn.Module):
         search = not torch.is_grad_enabled()
         if search and heard[0] is states:
             return heard[1]
-        found = self._heads(self.k(states)), self._heads(self.v(states))
+        with padding_mask(_HEARD.mask):
+            found = self._heads(self.k(states)), self._heads(self.v(states))
         self.heard = (states, found) if search else (None, None)
         return found
 

@@ -65,7 +65,9 @@ class RangeAverage:
             for key, value in _learned(module).items():
                 key = f"{name}.{key}"
                 own = value.double() if value.is_floating_point() else value
-                self.sums[key] = own + self.sums.get(key, 0)
+                # a sum that was loaded is on the CPU
+                before = self.sums.get(key, torch.zeros_like(own))
+                self.sums[key] = own + before.to(own.device)
 
     def put(self):
         """Let the modules have the mean.

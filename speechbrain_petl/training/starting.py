@@ -34,7 +34,7 @@ def keep_what_trains(modules, checkpointer):
     """
     learned = []
     for name, module in modules.items():
-        load_fused(module)
+        load_fused(module, name)
         adapted = isinstance(module, AdaptedEncoder)
         if adapted or any(p.requires_grad for p in module.parameters()):
             learned.append(name)

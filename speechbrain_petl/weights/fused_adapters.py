@@ -10,19 +10,26 @@ from ..errors import InputError
 from .adapter_files import HASH, WAYS, WEIGHTS, fingerprint, read_weights
 
 
-def load_fused(adapted):
+def load_fused(adapted, called="encoder"):
     """Fill every ``AdapterFusion`` of an encoder with what its runs learned.
 
     Arguments
     ---------
     adapted : AdaptedEncoder
         With the base's weights.
+    called : str
+        Its name among the modules of a run.
     """
     sites = {
         name: module
         for name, module in adapted.named_modules()
         if isinstance(module, AdapterFusion)
     }
+    if sites and called != "encoder":
+        raise InputError(
+            f"petl: AdapterFusion at {next(iter(sites))} of the {called}: it fuses "
+            "the adapters of runs' encoders alone: name sites of the encoder"
+        )
     runs = list(dict.fromkeys(r for m in sites.values() for r in m.runs))
     for run in runs:
         path = Path(run).expanduser() / WEIGHTS

@@ -127,6 +127,22 @@ def test_eva_sees_no_padding():
     torch.testing.assert_close(layers[1].down.abs(), layers[0].down.abs())
 
 
+@pytest.mark.parametrize("weights", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("init", [*INITS, "eva"])
+def test_starts_under_autocast_are_those_without(init, weights):
+    """Whatever a GPU multiplies in bf16, and whatever the weights are in."""
+    x, started = low_rank_tokens(8).to(weights), {}
+    for autocast in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            layer = LoRA(linear().to(weights), RANK, ALPHA, init=init)
+            eva_start(layer, layer, [x])
+        started[autocast] = layer.down.detach()
+    assert torch.equal(started[True], started[False])
+    whole = LoRA(linear().to(weights).float(), RANK, ALPHA, init=init)
+    eva_start(whole, whole, [x.float()])
+    assert torch.equal(started[True], whole.down.to(weights))
+
+
 def test_eva_needs_a_batch():
     layer = LoRA(linear(), init="eva")
     with pytest.raises(InputError, match="init='eva' needs inputs, and no ba"):

@@ -69,6 +69,15 @@ def test_prompts_are_seen_and_dropped():
     torch.testing.assert_close(replacing(expected), again)
 
 
+@pytest.mark.parametrize("count", [TOKENS, TOKENS + 1])
+def test_prompts_do_not_take_the_place_of_all_tokens(count):
+    """Nothing of the clip would be left."""
+    prompt = Prompt(Averaged(DIM, DIM), tokens=count, replace=True)
+    message = f"{count} prompts would take the place of all {TOKENS} tokens: "
+    with pytest.raises(InputError, match=f"{message}.*fewer.*longer clips"):
+        prompt(tokens())
+
+
 def test_deep_prompts_kept_or_dropped_are_the_same_for_the_others():
     """Kept prompts change what is pooled, not what is computed."""
     layers = [Averaged(DIM, DIM) for _ in range(3)]

@@ -1,6 +1,7 @@
 """The method files for wav2vec 2.0 and BEATs: sizes, runs, processes."""
 
 import json
+import math
 import re
 from types import SimpleNamespace
 
@@ -133,6 +134,38 @@ def test_trained_parameters_are_as_stated(recipe):
         published = PUBLISHED.get((recipe, method))
         counted = (exact + UNUSED.get(recipe, 0)) / 1000
         assert published in (None, int(counted), round(counted))
+
+
+CACHED = {
+    "FluentSpeechCommands": ["linear"],
+    "GoogleSpeechCommands": ["linear"],
+    "IEMOCAP": ["linear"],
+    "ESC50": ["linear", "attentive", "gated_probe"],
+}
+
+
+@pytest.mark.parametrize("recipe", CACHED)
+def test_a_cached_probe_is_the_probe(recipe, data, tmp_path):
+    """Where nothing in the encoder trains; else the log says why it is none."""
+    for method in CACHED[recipe]:
+        path, results = file_of(recipe, method), []
+        probe = "--petl={train: []}" if method == "linear" else "--debug"
+        runs, kept = tmp_path / method, tmp_path / method / "kept"
+        cache = "--cache=frozen", f"--cache_folder={kept}"
+        for name, more in (
+            ("plain", [probe]),
+            ("cached", [probe, *cache]),
+            ("as_it_is", cache),
+        ):
+            more = "--augment={steps: []}", "--debug", "--lr=0.01", *more
+            results.append(train(path, data(recipe), runs / name, *more))
+            if name == "cached":
+                assert len(list(kept.glob("*.npy"))) == 1
+        plain, cached, _ = (r["history"][0]["train"]["loss"] for r in results)
+        assert cached == pytest.approx(plain, rel=1e-3)
+        log = (runs / "as_it_is" / "log.txt").read_text()
+        why = "cache=frozen: not used, since something inside of"
+        assert (why in log) == (method == "linear")
 
 
 @pytest.mark.parametrize("size", SPEECH_SIZES)
@@ -313,12 +346,20 @@ def test_dynamic_batches():
     for wrong, message in (
         ({"max_batch_length": 24}, "specify either num_buckets"),
         ({"max_batch_length": 0, "bucket_boundaries": [1]}, "is not above 0"),
+        ({"max_batch_length": 24, "num_buckets": 0}, "num_buckets=0: give a w"),
+        ({"max_batch_length": 24, "num_buckets": -1}, "num_buckets=-1: give a"),
+        ({"max_batch_length": math.inf, "bucket_boundaries": [1]}, "infinity"),
         (24, "must be a mapping"),
         ({"batch": 24}, "unexpected keyword argument 'batch'"),
         ({"max_batch_length": 24, "num_buckets": 5}, "too few for 70 proc"),
     ):
         with pytest.raises(InputError, match=message):
             dynamic_batches(dataset, wrong, seed=1, processes=70)
+    del dataset.data["7"]["duration"]
+    with pytest.raises(InputError, match='clip 7 has no "duration"'):
+        dynamic_batches(dataset, settings, seed=1)
+    lengths = {"lengths_list": seconds}
+    assert len(dynamic_batches(dataset, settings | lengths, seed=1))
 
 
 def test_sweeps_have_a_folder_for_each_encoder():

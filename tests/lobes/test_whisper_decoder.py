@@ -17,6 +17,7 @@ from speechbrain_petl import (
     Prompt,
     SoftMoA,
     WhisperDecoder,
+    eva_start,
     load_pretrained,
     save_pretrained,
 )
@@ -90,6 +91,11 @@ METHODS = {
     },
     "bottleneck": {"blocks.*.attn|blocks.*.cross|blocks.*.mlp": BESIDE},
     "prefix": {"blocks.*.attn": partial(Prefix, tokens=3)},
+    "conformer_of_states": {
+        "blocks.*.cross.[kv]": partial(
+            Adapter, block=partial(ConformerConvolution, width=4, kernel=5)
+        )
+    },
     "prompt_deep": {"blocks.?": partial(Prompt, tokens=3)},
     "prompt_shallow": {"blocks": partial(Prompt, tokens=3)},
 }
@@ -133,6 +139,24 @@ def test_what_sees_the_future_is_refused(block):
         check_causal(adapted)
     for name, value in adapted.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_eva_sees_no_padding_of_the_states():
+    """Nor would it take the symbols' mask for that of the states."""
+    states, counts = noise(2, 40, 32), torch.tensor([40, 25])
+    started = []
+    for padding in (0, 100):
+        states[1, 25:] = padding * noise(15, 32, seed=1)
+        wrap = {"blocks.*.cross.[kv]": partial(LoRA, rank=2, init="eva")}
+        adapted = AdaptedEncoder(ours(), wrap)
+        run = partial(adapted, SYMBOLS, counts=counts)
+        eva_start(adapted, run, [states])
+        started.append(
+            {k: v.clone() for k, v in adapted.adapter_state().items()}
+        )
+    assert len(started[0]) == 8
+    for name, value in started[0].items():
+        assert torch.equal(value, started[1][name]), name
 
 
 def test_searches():

@@ -22,6 +22,7 @@ from speechbrain_petl.adapters.mamba import MambaBottleneck
 from speechbrain_petl.adapters.mixer import Shared
 from speechbrain_petl.inference.deploy import deploy
 from speechbrain_petl.inference.share import save_adapter
+from speechbrain_petl.training.starting import keep_what_trains
 from speechbrain_petl.weights.adapter_files import (
     WAYS,
     WEIGHTS,
@@ -31,6 +32,8 @@ from speechbrain_petl.weights.adapter_files import (
 )
 from speechbrain_petl.weights.fused_adapters import load_fused
 from torch import nn
+
+from speechbrain.utils.checkpoints import Checkpointer
 
 SMALL = partial(Bottleneck, width=4)
 CONVOLVED = partial(ConformerConvolution, width=4, kernel=5)
@@ -176,6 +179,15 @@ def test_shared_blocks_are_not_fused(tmp_path):
     shared = Shared(partial(MambaBottleneck, width=4), ["down", "up"])
     with pytest.raises(InputError, match="a Shared block, as MambAdapter and"):
         fused([tmp_path / "a"], shared)
+
+
+def test_of_no_other_module(tmp_path):
+    """A run's file has the base and the ways of its encoder alone."""
+    adapted_run(tmp_path / "a")
+    modules = nn.ModuleDict({"decoder": fused([tmp_path / "a"])})
+    message = "AdapterFusion at encoder.blocks.0.mlp of the decoder: it fuses"
+    with pytest.raises(InputError, match=message):
+        keep_what_trains(modules, Checkpointer(tmp_path / "save"))
 
 
 def test_a_recipe(esc50, tmp_path):

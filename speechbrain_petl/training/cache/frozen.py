@@ -49,8 +49,10 @@ def obstacle_to(level, modules, datasets):
     encoder = plain(modules.encoder)
     name = type(encoder).__name__
     means = next((m for e, m in MEANS.items() if isinstance(encoder, e)), ())
-    if not means or level == "features" and isinstance(encoder, ANY_LENGTH):
+    if level == "features" and (not means or isinstance(encoder, ANY_LENGTH)):
         return f"{name} takes clips of any length"
+    if not means:
+        return f"something inside of {name} trains, or is hidden in training"
     if not isinstance(modules.pooling, means):
         names = " and no ".join(m.__name__ for m in means)
         return f"{type(modules.pooling).__name__} is no {names}"

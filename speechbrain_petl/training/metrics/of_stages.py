@@ -93,9 +93,11 @@ class StageMetrics(nn.ModuleDict):
         return super().state_dict(*args, **kwargs)
 
     def load_state_dict(self, *args, **kwargs):
-        """As a module's."""
+        """As a module's, from any device."""
         self.make()
-        return super().load_state_dict(*args, **kwargs)
+        loaded = super().load_state_dict(*args, **kwargs)
+        self.to(self.device)  # metrics take what is loaded as it is
+        return loaded
 
     def count_loss(self, loss, clips):
         """Count a batch into the mean loss of a clip; nan is left out.
