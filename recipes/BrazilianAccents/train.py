@@ -93,9 +93,9 @@ def main(argv):
         run_opts=run_opts,
         **hparams["brain"],
     )
-    weights = class_weights(datasets["train"], labels)
-    balanced = hparams["balance"]
-    brain.class_weights = weights.to(brain.device) if balanced else None
+    if hparams["balance"]:
+        weights = class_weights(datasets["train"], labels)
+        brain.class_weights = weights.to(brain.device)
     result = brain.train_and_test(
         hparams["epoch_counter"],
         datasets,

@@ -46,5 +46,4 @@ def unlock():
     while _HELD:
         folder, held = _HELD.popitem()
         (folder / HOLDER).unlink(missing_ok=True)
-        held.release()
-        (folder / LOCK).unlink(missing_ok=True)
+        held.release()  # the file stays: another may be about to lock it

@@ -104,6 +104,12 @@ def save_epoch(checkpointer, epoch, selected, keep):
         max_keys=list(selected),
         num_to_keep=keep,
         importance_keys=[],
+        ckpt_predicate=lambda c: INTRA_EPOCH_CKPT_FLAG not in c.meta,
+    )
+    checkpointer.delete_checkpoints(  # of this epoch: nobody goes on there
+        num_to_keep=0,
+        ckpt_predicate=lambda c: INTRA_EPOCH_CKPT_FLAG in c.meta,
+        verbosity=logging.DEBUG,
     )
 
 

@@ -35,6 +35,8 @@ class SteppingBrain(sb.Brain):
         the optimizer does otherwise with them, {"lr": 0.001} for example.
     """
 
+    class_weights = None  # of the loss in training (class,)
+
     def __init__(self, *args, scheduler=cosine, groups=None, **kwargs):
         super().__init__(*args, **kwargs)
         self.make_scheduler, self.groups = scheduler, groups or {}
@@ -57,9 +59,12 @@ class SteppingBrain(sb.Brain):
         Returns
         -------
         int or torch.Tensor
-            Clips, unless a recipe has it otherwise.
+            Clips, each as many as its class weighs in training, unless a
+            recipe has it otherwise.
         """
-        return len(batch)
+        if self.class_weights is None or self.stage != sb.Stage.TRAIN:
+            return len(batch)
+        return (batch.soft_targets.data * self.class_weights).sum()
 
     def init_optimizers(self):
         """One optimizer over the trainable parameters, and its schedule."""

@@ -53,7 +53,7 @@ class SoundBrain(PETLBrain):
     """Window -> log-mel -> adapted AST -> class; the windows of a clip vote."""
 
     scores_training = False  # all windows would be kept
-    class_weights = clip_weights = None
+    clip_weights = None
 
     def compute_forward(self, batch, stage):
         """Logits and the soft targets, both (batch, class)."""

@@ -286,3 +286,16 @@ def test_trainable_parameters_are_counted(tmp_path):
     result = train(toy_brain(tmp_path, net, epochs=1))
     counts = result["trainable_parameters"], result["total_parameters"]
     assert counts == count_parameters(net) == (18, 58)
+
+
+def test_checkpoints_within_an_epoch_take_no_place_of_an_average(tmp_path):
+    """Without validation the last epochs are averaged, all of them."""
+    brain = toy_brain(
+        tmp_path,
+        brain=partial(ToyBrain, average=3),
+        epochs=6,
+        ckpt_interval_steps=1,
+    )
+    assert train(brain, valid=0)["tested_epoch"] == [4, 5, 6]
+    metas = [c.meta for c in brain.checkpointer.list_checkpoints()]
+    assert sorted(meta.get("epoch", 0) for meta in metas) == [4, 5, 6]

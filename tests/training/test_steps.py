@@ -3,13 +3,22 @@
 import json
 import math
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 from processes import PROCESSES, in_processes
-from speechbrain_petl import InputError
+from speechbrain_petl import InputError, weighted_cross_entropy
 from torch import nn
-from toy import Poisoned, ToyBrain, network, normalised, toy_brain, train
+from toy import (
+    CLASSES,
+    Poisoned,
+    ToyBrain,
+    network,
+    normalised,
+    toy_brain,
+    train,
+)
 
 import speechbrain as sb
 
@@ -250,3 +259,47 @@ def test_all_processes_leave_a_step_out(tmp_path):
         assert torch.equal(value, states[1][name]), name
         assert value.isfinite().all(), name
     assert states[0]["1.num_batches_tracked"] == 3
+
+
+class Weighed(ToyBrain):
+    """Classes of unequal weight in training."""
+
+    class_weights = torch.tensor([9.0, 1.0])
+
+    def compute_objectives(self, predictions, batch, stage):
+        """The mean by weight."""
+        self.score(predictions, batch.target)
+        targets = nn.functional.one_hot(batch.target, CLASSES).float()
+        batch.soft_targets = SimpleNamespace(data=targets)
+        weights = self.class_weights if stage == sb.Stage.TRAIN else None
+        return weighted_cross_entropy(predictions, targets, weights)
+
+
+def weighed_steps(folder, rank, batch_size=2):
+    """An epoch of two steps, of four clips in all processes."""
+    brain = toy_brain(folder, brain=Weighed, epochs=1)
+    result = train(brain, batch_size=batch_size)
+    state = brain.checkpointer.recoverables["net"].state_dict()
+    torch.save((result["history"], state), folder / f"{rank}.pt")
+
+
+def test_processes_weigh_classes_as_one_does(tmp_path):
+    """A process whose clips are of rare classes counts for more."""
+    (tmp_path / "one").mkdir()
+    weighed_steps(tmp_path / "one", 0, batch_size=4)
+    in_processes(weighed_steps, tmp_path)
+    (history, state), (expected, theirs) = (
+        torch.load(folder / "0.pt") for folder in (tmp_path, tmp_path / "one")
+    )
+    assert history[0]["train"] == pytest.approx(expected[0]["train"])
+    for name, value in theirs.items():
+        torch.testing.assert_close(state[name], value)
+
+
+def test_autocast_does_not_round_weights_of_classes():
+    logits, targets = torch.randn(8, CLASSES), torch.rand(8, CLASSES)
+    weights = torch.tensor([9.03, 1.07])
+    expected = weighted_cross_entropy(logits, targets, weights)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = weighted_cross_entropy(logits, targets, weights)
+    torch.testing.assert_close(found, expected)
