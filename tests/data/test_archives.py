@@ -8,11 +8,13 @@ import tarfile
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 from speechbrain_petl import InputError
 from speechbrain_petl.data.archives import fetch_archive
+from speechbrain_petl.data.releases import find_release
 from speechbrain_petl.data.shards import read_index, write_shard
 from speechbrain_petl.data.stream import TrainStream
 from speechbrain_petl.data.tables import listed_file
@@ -121,7 +123,9 @@ def slow(tmp_path, monkeypatch):
     """A server of an archive, here."""
     monkeypatch.setenv("no_proxy", "*")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
-    archive = make_tar(tmp_path / "it.tar.gz", [member("all/second.txt")])
+    (tmp_path / "server").mkdir()
+    path = tmp_path / "server" / "it.tar.gz"
+    archive = make_tar(path, [member("all/second.txt")])
     server.content, server.asked = Path(archive).read_bytes(), []
     server.half, server.enough = threading.Event(), threading.Event()
     server.url = f"http://127.0.0.1:{server.server_port}/it.tar.gz"
@@ -145,6 +149,19 @@ def test_runs_that_start_together_fetch_it_once(tmp_path, slow):
     names = {path.name for path in (tmp_path / "data").rglob("*")}
     whole = {"all", "first.txt", "second.txt", "it.tar.gz"}
     assert names - {"it.tar.gz.lock"} == whole
+
+
+def test_a_folder_of_another_content_stays(tmp_path, slow):
+    """Nothing is fetched for it, and who reads it says what is wrong."""
+    mine = tmp_path / "all" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    fetch = partial(fetch_archive, slow.url)
+    with pytest.raises(InputError, match="all holds no first.txt: move it"):
+        find_release(str(tmp_path), "all", ["first.txt"], "", fetch)
+    assert mine.read_text() == "mine" and slow.asked == []
+    mine.unlink()
+    assert find_release(str(tmp_path), "all", ["first.txt"], "", fetch)
 
 
 def test_what_a_killed_run_has_left_is_not_taken(tmp_path, slow):
