@@ -6,11 +6,17 @@ import tarfile
 import zipfile
 import zlib
 
+from filelock import FileLock, Timeout
+
 from speechbrain.utils.data_utils import download_file
+from speechbrain.utils.logger import get_logger
 
 from ..errors import InputError
 from .checksums import sha256_of
 from .tables import is_inside
+from .writing import make_folder
+
+logger = get_logger(__name__)
 
 
 def fetch_archive(url, folder, sha256=None):
@@ -18,14 +24,15 @@ def fetch_archive(url, folder, sha256=None):
 
     If all of it lies in a folder of that very name, that is the one. The
     archive is kept. Both it and the folder take their name only when they
-    are complete, so that a killed run leaves nothing that looks whole.
+    are complete, so that a killed run leaves nothing that looks whole. Of
+    several runs one fetches it, and the others wait.
 
     Arguments
     ---------
     url : str
         Of a .tar.gz or .zip file, or the path of one.
     folder : str
-        Where its content goes; must not exist yet.
+        Where its content goes; if it holds anything, it stays as it is.
     sha256 : str, optional
         What its publisher says, in hexadecimal.
 
@@ -44,17 +51,49 @@ def fetch_archive(url, folder, sha256=None):
     >>> os.listdir(folder)
     ['a.txt']
     """
-    name = os.path.basename(url)
-    archive = os.path.join(os.path.dirname(folder), name)
-    other = f"Get it by other means and put it into {archive}."
-    if not os.path.isfile(archive):
+    beside = os.path.dirname(folder)
+    make_folder(beside)
+    archive = os.path.join(beside, os.path.basename(url))
+    with _alone(archive):
+        if not (os.path.isdir(folder) and os.listdir(folder)):
+            _download(url, archive)
+            _check_sum(archive, sha256, url)
+            _unpack_whole(archive, folder)
+    return folder
+
+
+def _alone(archive):
+    """Hold its lock. The file stays: to delete it would let two others in."""
+    lock = FileLock(f"{archive}.lock")
+    try:
         try:
-            download_file(url, f"{archive}.part")
-        except OSError as error:
-            raise InputError(f"{url} could not be fetched: {error}. {other}")
-        os.replace(f"{archive}.part", archive)
-    _check_sum(archive, sha256, url)
+            return lock.acquire(timeout=0)
+        except Timeout:
+            logger.info(f"waiting for another run that fetches {archive}")
+            return lock.acquire(poll_interval=0.5)
+    except OSError as error:
+        raise InputError(f"{archive}.lock cannot be locked: {error}")
+
+
+def _download(url, archive):
+    """To its name once it is complete, if it is not there."""
+    if os.path.isfile(archive):
+        return
+    try:
+        # over what a killed run has left
+        download_file(url, f"{archive}.part", replace_existing=True)
+    except OSError as error:
+        raise InputError(
+            f"{url} could not be fetched: {error}. Get it by other means and "
+            f"put it into {archive}."
+        )
+    os.replace(f"{archive}.part", archive)
+
+
+def _unpack_whole(archive, folder):
+    """To its name once it is complete."""
     part = f"{folder}.part"
+    shutil.rmtree(part, ignore_errors=True)  # of a killed run
     try:
         _unpack(archive, part)
     except (
@@ -73,7 +112,6 @@ def fetch_archive(url, folder, sha256=None):
     only = os.listdir(part) == [inner]
     os.replace(os.path.join(part, inner) if only else part, folder)
     shutil.rmtree(part, ignore_errors=True)
-    return folder
 
 
 def _unpack(archive, folder):

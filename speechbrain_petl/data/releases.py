@@ -46,7 +46,13 @@ def find_release(data_folder, name, parts, remedy, fetch=None):
                 f"{missing[0]} is missing: unpack the official archive again"
             )
     if fetch:
-        return fetch(os.path.abspath(folder))
+        folder = fetch(os.path.abspath(folder))
+        if os.path.exists(os.path.join(folder, parts[0])):
+            return folder
+        raise InputError(
+            f"{folder} holds no {parts[0]}: move it elsewhere, and the archive "
+            "is unpacked in its place"
+        )
     raise wrong_folder(data_folder, parts[0], remedy)
 
 

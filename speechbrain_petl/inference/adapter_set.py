@@ -4,6 +4,7 @@ import copy
 
 from ..data.audio import SAMPLE_RATE
 from ..errors import InputError, did_you_mean
+from ..weights.adapter_files import SIZE
 from .classifier import AudioClassifier
 from .reading import read_saved
 from .waveforms import as_batch
@@ -36,12 +37,13 @@ class AdapterSet:
 
     def __init__(self, base=None, trust=False, **kwargs):
         self.source, self.trust, self.kwargs = base, trust, kwargs
-        self.encoder = None
+        self.encoder = self.described = None
+        self.in_use = False  # whether answers go by the encoder's weights
         self.fbanks = []  # (description, module): adapters have it in common
         self.classifiers = {}
 
     def add(self, name, source, **fetching):
-        """Load an adapter; the first one loads the base, too.
+        """Load an adapter; the first one that needs the base loads it, too.
 
         Arguments
         ---------
@@ -59,13 +61,15 @@ class AdapterSet:
         """
         saved = read_saved(source, self.trust, **fetching)
         described = saved.description["encoder"]
-        if self.encoder is None:
-            self.encoder, self.described = saved.base(self.source), described
-        if described != self.described:
+        if self.classifiers and described != self.described:
             raise InputError(
                 f"{source} is of the encoder {described}, this set's is "
                 f"{self.described}: put it into a set of its own"
             )
+        if self.in_use:
+            saved.base_file = None  # it would be copied into what others hold
+        else:
+            self.encoder, self.described = saved.base(self.source), described
         # new modules around the same parameters
         shared = {id(p): p for p in self.encoder.parameters()}
         encoder = copy.deepcopy(self.encoder, shared)
@@ -76,6 +80,7 @@ class AdapterSet:
         finally:
             # what this method trains, the next one may not
             self.encoder.requires_grad_(False)
+        self.in_use = self.in_use or saved.metadata[SIZE] != "0"
         self._share_fbank(saved.description["fbank"], self.classifiers[name])
         return self.classifiers[name]
 

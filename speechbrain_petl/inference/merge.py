@@ -78,7 +78,7 @@ def merge(sources, folder, weights=None, base=None, trust=False):
     one.metadata = {**one.metadata, TEMPERATURE: repr(temperature)}
     encoder = one.base(base)
     AudioClassifier.of(one, copy.deepcopy(encoder))
-    folder = new_folder(folder)
+    folder = new_folder(folder, one.base_file)
     write_weights(folder / WEIGHTS, one.tensors, one.metadata)
     write_adapter(one, folder)
     runs = "\n".join(

@@ -66,7 +66,7 @@ def save_adapter(source, folder, name=None, base=None, trust=False, whole=True):
         )
     encoder = saved.base(local)  # what is wrong is said before it is written
     AudioClassifier.of(saved, copy.deepcopy(encoder))
-    folder = new_folder(folder)
+    folder = new_folder(folder, kept)
     weights = (Path(source).expanduser() / WEIGHTS).read_bytes()
     (folder / WEIGHTS).write_bytes(weights)
     write_adapter(saved, folder)
@@ -98,17 +98,20 @@ def write_adapter(saved, folder):
     (folder / DESCRIPTION).write_text(
         json.dumps(saved.description, indent=1), encoding="utf-8"
     )
-    if keeps:
+    if keeps and Path(kept).resolve() != (folder / BASE).resolve():
         shutil.copyfile(kept, folder / BASE)
 
 
-def new_folder(folder):
-    """Make the folder of an adapter; what is there is not written over.
+def new_folder(folder, kept=None):
+    """Make the folder of an adapter; nothing but an adapter is written over.
 
     Arguments
     ---------
     folder : str or os.PathLike
-        A new one, or that of an adapter.
+        A new one, or that of an adapter, whose stock files and base go: they
+        are none of the next one's.
+    kept : str or os.PathLike, optional
+        The base of the next one, which stays if it lies there.
 
     Returns
     -------
@@ -125,7 +128,21 @@ def new_folder(folder):
             f"{folder} holds {', '.join(there[:3])} and no {DESCRIPTION}: name "
             "a new folder, or that of an adapter"
         )
+    if there and _is_adapter(folder):
+        old = [folder / name for name in (*STOCK_FILES, BASE)]
+        for path in (*old, *folder.glob(PYTHON)):
+            if not kept or path.resolve() != Path(kept).resolve():
+                path.unlink(missing_ok=True)
     return folder
+
+
+def _is_adapter(folder):
+    """Whether its description is one of this package's."""
+    try:
+        text = (folder / DESCRIPTION).read_text(encoding="utf-8")
+        return json.loads(text)["format"] == FORMAT
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def push(folder, repository, private=False):

@@ -31,7 +31,8 @@ TRAINING = ("patch_dropout", "gradient_checkpointing", "source_input")
 WHOLE = [
     f"{n}.ckpt" for n in ("embedding_model", "classifier", "label_encoder")
 ]
-PYTHON = "lobe_*.py"  # names with a hash: python remembers a module by its name
+# names with a hash: python remembers a module by its name
+PYTHON = f"lobe_{'[0-9a-f]' * 8}.py"
 # what foreign_class finds in the file
 INTERFACE = (
     "from speechbrain.inference.classifiers import EncoderClassifier  # noqa"

@@ -1,14 +1,20 @@
 """What an archive, a table or an index names lies below their folder."""
 
 import hashlib
+import http.server
 import io
 import json
 import tarfile
+import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 
 import pytest
 from speechbrain_petl import InputError
 from speechbrain_petl.data.archives import fetch_archive
+from speechbrain_petl.data.releases import find_release
 from speechbrain_petl.data.shards import read_index, write_shard
 from speechbrain_petl.data.stream import TrainStream
 from speechbrain_petl.data.tables import listed_file
@@ -48,7 +54,8 @@ def check_refused(archive, tmp_path):
         fetch_archive(archive, str(below / "all"))
     assert "\n" not in str(error.value)
     made = set(tmp_path.rglob("*")) - set(before)
-    assert {path.name for path in made} == {archive.rpartition("/")[2]}
+    name = archive.rpartition("/")[2]
+    assert {path.name for path in made} - {f"{name}.lock"} == {name}
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
@@ -89,6 +96,83 @@ def test_an_honest_archive(tmp_path, filtered):
     folder = fetch_archive(archive, str(tmp_path / "data" / "all"), sha256)
     names = sorted(p.name for p in (tmp_path / "data" / "all").rglob("*.txt"))
     assert folder.endswith("all") and names == ["first.txt", "second.txt"]
+
+
+class Slow(http.server.BaseHTTPRequestHandler):
+    """Sends half of the archive, and the rest a while after."""
+
+    def do_GET(self):  # noqa: N802
+        """Count it."""
+        content, server = self.server.content, self.server
+        server.asked.append(self.path)
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2])
+        self.wfile.flush()
+        server.half.set()
+        server.enough.wait(1)
+        self.wfile.write(content[len(content) // 2 :])
+
+    def log_message(self, *args):
+        """Nothing."""
+
+
+@pytest.fixture
+def slow(tmp_path, monkeypatch):
+    """A server of an archive, here."""
+    monkeypatch.setenv("no_proxy", "*")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    (tmp_path / "server").mkdir()
+    path = tmp_path / "server" / "it.tar.gz"
+    archive = make_tar(path, [member("all/second.txt")])
+    server.content, server.asked = Path(archive).read_bytes(), []
+    server.half, server.enough = threading.Event(), threading.Event()
+    server.url = f"http://127.0.0.1:{server.server_port}/it.tar.gz"
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_runs_that_start_together_fetch_it_once(tmp_path, slow):
+    """The second one begins when half of the archive is there."""
+    folder = str(tmp_path / "data" / "all")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(fetch_archive, slow.url, folder)
+        assert slow.half.wait(60)
+        second = pool.submit(fetch_archive, slow.url, folder)
+        assert first.result(60) == second.result(60) == folder
+    assert len(slow.asked) == 1
+    names = {path.name for path in (tmp_path / "data").rglob("*")}
+    whole = {"all", "first.txt", "second.txt", "it.tar.gz"}
+    assert names - {"it.tar.gz.lock"} == whole
+
+
+def test_a_folder_of_another_content_stays(tmp_path, slow):
+    """Nothing is fetched for it, and who reads it says what is wrong."""
+    mine = tmp_path / "all" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    fetch = partial(fetch_archive, slow.url)
+    with pytest.raises(InputError, match="all holds no first.txt: move it"):
+        find_release(str(tmp_path), "all", ["first.txt"], "", fetch)
+    assert mine.read_text() == "mine" and slow.asked == []
+    mine.unlink()
+    assert find_release(str(tmp_path), "all", ["first.txt"], "", fetch)
+
+
+def test_what_a_killed_run_has_left_is_not_taken(tmp_path, slow):
+    """Half an archive, and half a folder."""
+    slow.enough.set()
+    (tmp_path / "data" / "all.part").mkdir(parents=True)
+    (tmp_path / "data" / "all.part" / "old.txt").write_text("old")
+    (tmp_path / "data" / "it.tar.gz.part").write_bytes(slow.content[:50])
+    fetch_archive(slow.url, str(tmp_path / "data" / "all"))
+    names = {path.name for path in (tmp_path / "data" / "all").iterdir()}
+    assert names == {"first.txt", "second.txt"}
 
 
 @pytest.mark.parametrize("name", [*OUTSIDE, "..\\out.txt"])

@@ -8,6 +8,7 @@ import time
 import pytest
 import torch
 from finished_runs import altered, run_of, unseal
+from running import run as train
 from speechbrain_petl import AdapterSet, AudioClassifier, InputError
 from speechbrain_petl.inference.reading import HPARAMS
 from speechbrain_petl.weights.adapter_files import WEIGHTS
@@ -146,6 +147,51 @@ def test_another_base_is_refused(runs, tmp_path):
         made.add("wrong", run)
     assert list(made) == ["first"]
     assert torch.equal(made["first"].classify_batch(noise())[0], said)
+
+
+def test_another_kept_base_is_refused(esc50, tmp_path):
+    """The base of another seed is not copied into what the first one holds."""
+    folders = {}
+    for name, seed, method in (
+        ("first", 1, "lora"),
+        ("same", 1, "linear"),
+        ("other", 2, "lora"),
+        ("whole", 3, "full"),
+    ):
+        folders[name] = tmp_path / name
+        options = ("--epochs=1", f"--seed={seed}")
+        train(esc50, folders[name], *options, method=method)
+    made = AdapterSet(run_opts=CPU)
+    # what was trained whole goes by no base, and what is refused by none
+    made.add("whole", folders["whole"])
+    made.add("first", folders["first"])
+    said = {name: made[name].classify_batch(noise())[0] for name in made}
+    with pytest.raises(InputError, match="other was trained on another base"):
+        made.add("other", folders["other"])
+    made.add("same", folders["same"])
+    assert list(made) == ["whole", "first", "same"]
+    for name in made:
+        alone = AudioClassifier.from_run(
+            folders[name], merge=False, run_opts=CPU
+        ).classify_batch(noise())[0]
+        assert torch.equal(made[name].classify_batch(noise())[0], alone)
+        assert torch.equal(said.get(name, alone), alone)
+
+
+def test_what_could_not_be_added_leaves_nothing(finished, esc50, tmp_path):
+    """The next one may be of another encoder."""
+    train(esc50, tmp_path / "other", "--epochs=1", "--frames=96")
+    broken = shutil.copytree(finished("ESC50"), tmp_path / "broken")
+    unseal(broken / "result.json")
+    content = (broken / WEIGHTS).read_bytes()
+    start = content.index(b'"base_sha256":"') + len(b'"base_sha256":"')
+    wrong = content[:start] + b"0" * 64 + content[start + 64 :]
+    (broken / WEIGHTS).write_bytes(wrong)
+    made = AdapterSet(run_opts=CPU)
+    with pytest.raises(InputError, match="was trained on another base"):
+        made.add("broken", broken)
+    made.add("other", tmp_path / "other")
+    assert list(made) == ["other"]
 
 
 @pytest.mark.slow

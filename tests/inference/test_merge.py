@@ -7,12 +7,14 @@ from speechbrain_petl import AudioClassifier, InputError
 from speechbrain_petl.inference.commands import merge as command
 from speechbrain_petl.inference.merge import _refuse_another, merge
 from speechbrain_petl.inference.reading import read_saved
+from speechbrain_petl.inference.share import FILES, save_adapter
 from speechbrain_petl.weights.adapter_files import (
     HASH,
     SIZE,
     WEIGHTS,
     read_weights,
 )
+from speechbrain_petl.weights.kept_base import BASE
 
 CPU = {"device": "cpu"}
 
@@ -68,6 +70,17 @@ def test_the_mean_of_three(runs, tmp_path, capsys):
     assert answers(again).shape == found.shape
     card = (output / "README.md").read_text()
     assert "0.5 of `a`" in card and str(runs) not in card
+
+
+def test_an_adapter_is_merged_into_its_own_folder(runs, tmp_path):
+    """Its base stays there; what stock SpeechBrain opens was the one's alone."""
+    folder = save_adapter(runs / "a", tmp_path / "shared")
+    expected = answers(merge([folder, runs / "b"], tmp_path / "merged"))
+    base = (folder / BASE).read_bytes()
+    merge([folder, runs / "b"], folder)
+    there = {path.name for path in folder.iterdir()}
+    assert there == {*FILES, BASE} and (folder / BASE).read_bytes() == base
+    assert torch.equal(answers(folder), expected)
 
 
 def test_what_cannot_be_averaged(runs, tmp_path):

@@ -270,6 +270,32 @@ def test_what_is_there_is_not_written_over(finished, tmp_path):
         save_adapter(run, tmp_path / "clone")
 
 
+def test_nothing_of_the_adapter_before_is_left(finished, tmp_path, hub):
+    """Its whole weights, classes and base go; files of the user stay."""
+    folder = save_adapter(finished("ESC50"), tmp_path / "shared")
+    before = {path.name for path in folder.iterdir()}
+    mine = {"lobe_mine.py", "notes.ckpt", "train.yaml"}
+    for name in mine:
+        (folder / name).write_text("mine")
+    run = run_of("full", finished("ESC50"), tmp_path / "run")
+    save_adapter(run, folder, whole=False)
+    assert {kept_base.BASE, HPARAMS, *WHOLE} < before
+    there = {path.name for path in folder.iterdir()}
+    assert there == {*FILES, *mine}
+    push(folder, NAME)
+    assert {p.name for p in (hub.folder / NAME).iterdir()} == set(FILES)
+    assert torch.equal(said(folder), said(run))
+
+
+@pytest.mark.parametrize("text", ['{"format": "another"}', "[1]", "no json"])
+def test_a_description_of_others_frees_nothing(finished, tmp_path, text):
+    """A folder that happens to hold a file of that name."""
+    (tmp_path / DESCRIPTION).write_text(text)
+    (tmp_path / WHOLE[0]).write_text("mine")
+    save_adapter(finished("ESC50"), tmp_path, whole=False)
+    assert (tmp_path / WHOLE[0]).read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     "options, words",
     [
