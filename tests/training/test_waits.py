@@ -19,11 +19,11 @@ from recipe_brains import every_row, first_data
 from speechbrain_petl import Mixup, RandomGain, SpecAugment, TimeShift
 from speechbrain_petl.training.metrics.of_stages import LOT, StageMetrics
 from torch import nn
-from torch.nn import functional as F
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
 )
+from torch.nn import functional as F
 from torchmetrics.classification import MulticlassAccuracy
 from toy import CLASSES, toy_brain, vectors
 

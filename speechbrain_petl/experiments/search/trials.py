@@ -163,7 +163,9 @@ def _best(result):
     """The best validation value of a run, or ``JobFailed``."""
     name = result["select"]
     if name is None:
-        raise JobFailed("the run selects no epoch, so its validation is no score")
+        raise JobFailed(
+            "the run selects no epoch, so its validation is no score"
+        )
     values = (epoch["valid"][name] for epoch in result["history"])
     scores = [value for value in values if math.isfinite(value)]
     if not scores:
