@@ -188,7 +188,7 @@ def test_two_processes_in_one_folder(folder, monkeypatch):
     begin(folder)
     begin(folder)  # the same process again
     locks.unlock()
-    assert not list(output.glob(".*"))
+    assert [path.name for path in output.glob(".*")] == [".lock"]
 
 
 def test_a_bug_is_on_standard_error_and_in_the_log(folder):
