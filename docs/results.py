@@ -14,6 +14,7 @@ from speechbrain_petl.experiments.report.groups import make_tables
 from speechbrain_petl.experiments.report.markdown import as_markdown, grid_lines
 from speechbrain_petl.experiments.report.paired import (
     differences_from,
+    p_text,
     rank_correlation,
 )
 from speechbrain_petl.experiments.report.runs import find_runs
@@ -195,7 +196,9 @@ def against_linear(table):
 
     def _cell(row):
         found = differences_from(row, table).get("linear")
-        return f"{100 * found[0]:+.1f} ({found[1]:.3f})" if found else ""
+        if not found:
+            return ""
+        return f"{100 * found[0]:+.1f} ({p_text(found[1])})"
 
     return over_clips(table, _cell)
 

@@ -82,8 +82,8 @@ class MelDB(MelFilters):
         # less than half a window cannot be mirrored, and gets silence
         wavs = F.pad(wavs, (0, max(self.half + 1 - longest, 0)))
         last = (ends.clamp(min=self.half + 1) - 1).unsqueeze(1)
-        ends = -self.half, longest + self.half
-        place = torch.arange(*ends, device=last.device)
+        margins = -self.half, longest + self.half
+        place = torch.arange(*margins, device=last.device)
         place = last - (last - place.abs()).abs()  # mirrored at both ends
         wavs = wavs.gather(1, place.clamp(min=0))
         energies = self.energies(wavs)

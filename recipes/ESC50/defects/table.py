@@ -17,7 +17,7 @@ from defects import DEFECTS
 from speechbrain_petl import InputError, run_main
 from speechbrain_petl.experiments.report.groups import make_tables
 from speechbrain_petl.experiments.report.markdown import grid_lines
-from speechbrain_petl.experiments.report.paired import p_value, pairs_of
+from speechbrain_petl.experiments.report.paired import p_text, p_value, pairs_of
 from speechbrain_petl.experiments.report.runs import find_runs
 
 HERE = Path(__file__).resolve().parent
@@ -84,10 +84,10 @@ def cells(pairs, result):
     """Both accuracies, their difference, p and the runs of a row."""
     released, published = zip(*pairs)
     steps = [one - other for one, other in pairs]
-    p = p_value(steps, result)
+    p = p_text(p_value(steps, result))
     return [
         *(spread(released), spread(published), spread(steps, "+.1f")),
-        *("-" if p is None else f"{p:.3f}", len(pairs)),
+        *(p, len(pairs)),
     ]
 
 

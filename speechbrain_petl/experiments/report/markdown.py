@@ -2,7 +2,7 @@
 
 from ...inference.escaping import escape_markdown
 from .caption import caption
-from .paired import REFERENCES, differences_from
+from .paired import REFERENCES, differences_from, p_text
 from .published import figure_of, sources_of
 
 
@@ -153,8 +153,8 @@ def _difference(found, table):
     if found is None:
         return ""
     scale = table.scale(table.select)
-    p = "-" if found[1] is None else f"{found[1]:.3f}"
-    return f"{scale * found[0]:+.{2 if scale == 100 else 3}f} ({p})"
+    digits = 2 if scale == 100 else 3
+    return f"{scale * found[0]:+.{digits}f} ({p_text(found[1])})"
 
 
 def _mean_of(row, key, unit=1):

@@ -110,6 +110,17 @@ def p_value(values, result):
     return float(2 * t.sf(abs(mean(values)) / scale, len(values) - 1))
 
 
+def p_text(p):
+    """What ``p_value`` returned, for the cell of a table.
+
+    Example
+    -------
+    >>> p_text(0.0371), p_text(None)
+    ('0.037', '-')
+    """
+    return "-" if p is None else f"{p:.3f}"
+
+
 def _tested(result):
     """Clips tested for each trained on, where folds share the latter, or 0."""
     folds = result.get("folds")
