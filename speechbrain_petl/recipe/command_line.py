@@ -60,14 +60,20 @@ def parse_arguments(argv):
     >>> parse_arguments(argv)[2]
     'seed: 2'
     """
+    overrides = []
     if argv and argv[0] not in ("-h", "--help"):  # argparse answers these
         if argv[0].startswith("-"):
             raise InputError(f"{argv[0]}: the method file comes first")
         options = _last_ones(argv[1:])
         _check_values(options)
-        argv = [argv[0], *(a for option in options.values() for a in option)]
-    method_file, run_opts, overrides = sb.parse_arguments(argv)
-    return method_file, _mend(run_opts), overrides
+        argv = argv[:1]
+        for name, arguments in options.items():
+            if name in OPTIONS:
+                argv += arguments
+            else:  # SpeechBrain would cut a value at its `=`
+                overrides.append(f"{name}: {_in_yaml(_value(arguments))}")
+    method_file, run_opts, _ = sb.parse_arguments(argv)
+    return method_file, _mend(run_opts), "\n".join(overrides)
 
 
 def check_device(device):
@@ -95,11 +101,11 @@ def _last_ones(arguments):
     for argument in arguments:
         if argument.startswith("--"):
             name, sign, value = argument[2:].partition("=")
-            _refuse_lost_argument(name, sign, value)
+            _refuse_lost_argument(name, f"={value}" if sign else "")
             options.pop(name, None)
             options[name] = [argument]
             wanted = not sign and name not in FLAGS
-        elif wanted and "=" not in argument:
+        elif wanted:
             options[name].append(argument)
             wanted = name.endswith("_module_keys")  # takes a list
         else:
@@ -107,27 +113,35 @@ def _last_ones(arguments):
     return options
 
 
-def _refuse_lost_argument(name, sign, value):
-    """Name an argument that argparse would swallow or cut."""
+def _refuse_lost_argument(name, value):
+    """Name an argument that argparse would swallow."""
     longer = [o for o in OPTIONS if o.startswith(name)]
     if longer and name not in OPTIONS:
         raise InputError(
             f"--{name} would be taken for SpeechBrain's --{longer[0]}: "
             "write run options out"
         )
-    if name in FLAGS and sign:
-        raise InputError(f"--{name} takes no value, drop `={value}`")
-    if "=" in value:
-        raise InputError(
-            f"--{name}={value}: SpeechBrain would cut the value at its `=`; "
-            "put it into a yaml file"
-        )
+    if name in FLAGS and value:
+        raise InputError(f"--{name} takes no value, drop `{value}`")
+
+
+def _value(arguments):
+    """What stands after the name of an option."""
+    return arguments[0].partition("=")[2] or " ".join(arguments[1:])
+
+
+def _in_yaml(value):
+    """A value as it is, or quoted where yaml would cut a path or a text."""
+    path = value.startswith(("/", "./", "../", "~/"))
+    if path or (" #" in value and value[0] not in "\"'{[!"):
+        value = "'" + value.replace("'", "''") + "'"
+    return value
 
 
 def _check_values(options):
     """Refuse what run options cannot be, before argparse sees it."""
     values = {
-        name: arguments[0].partition("=")[2] or " ".join(arguments[1:])
+        name: _value(arguments)
         for name, arguments in options.items()
         if name in OPTIONS
     }

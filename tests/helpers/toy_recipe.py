@@ -26,11 +26,13 @@ result:
 TRAIN = """\
 import json, os, sys, time
 from pathlib import Path
+from speechbrain_petl.recipe.command_line import parse_arguments
 
 if os.environ.get("RANK", "0") != "0":
     sys.exit()
 STEPS = 3
-options = dict(a[2:].partition("=")[::2] for a in sys.argv[2:])
+_, _, overrides = parse_arguments(sys.argv[1:])
+options = dict(line.split(": ", 1) for line in overrides.splitlines())
 method = Path(sys.argv[1]).stem
 name = f"fold{options.get('fold', 1)}_seed{options.get('seed', 1)}"
 folder = options.get("output_folder", f"results/{method}/{name}")
