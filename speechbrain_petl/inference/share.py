@@ -148,6 +148,8 @@ def _is_adapter(folder):
 def push(folder, repository, private=False):
     """Upload an adapter folder to the Hugging Face hub.
 
+    What an older adapter left in the repository is replaced; other files stay.
+
     Arguments
     ---------
     folder : str or os.PathLike
@@ -173,11 +175,14 @@ def push(folder, repository, private=False):
     api = huggingface_hub.HfApi()
     try:
         url = api.create_repo(repository, private=private, exist_ok=True)
+        older = api.file_exists(repository, DESCRIPTION)
         api.upload_folder(
             repo_id=repository,
             folder_path=folder,
             # whatever else lies there
             allow_patterns=[*FILES, BASE, *WHOLE, PYTHON],
+            # an adapter's files that this one has not
+            delete_patterns=[*STOCK_FILES, BASE, PYTHON] if older else None,
             commit_message="An adapter of speechbrain_petl",
         )
         stock = folder / HYPERPARAMS

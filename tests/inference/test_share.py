@@ -45,11 +45,23 @@ class FakeHub:
         (self.folder / repository).mkdir(parents=True, exist_ok=True)
         return f"https://hub/{repository}"
 
+    def file_exists(self, repo_id, filename):
+        """Whether it is there."""
+        return (self.folder / repo_id / filename).is_file()
+
     def upload_folder(
-        self, repo_id, folder_path, allow_patterns, commit_message
+        self,
+        repo_id,
+        folder_path,
+        allow_patterns,
+        delete_patterns,
+        commit_message,
     ):
-        """Copy the files that are allowed."""
+        """Delete, then copy the files that are allowed."""
         assert commit_message
+        for pattern in delete_patterns or []:
+            for path in (self.folder / repo_id).glob(pattern):
+                path.unlink()
         for path in sorted(Path(folder_path).rglob("*")):
             if any(path.match(pattern) for pattern in allow_patterns):
                 shutil.copy(path, self.folder / repo_id / path.name)
@@ -228,6 +240,23 @@ def test_a_repository_that_is_not_there(hub):
         with pytest.raises(InputError, match=f"there is no folder {path}"):
             said(path)
     assert {asked[0] for asked in hub.asked} == {"no/such"}
+
+
+@pytest.mark.parametrize("older", [True, False])
+def test_what_an_older_adapter_left(folder, hub, tmp_path, older):
+    """Beside the new one it would be loaded; other people's files stay."""
+    light = tmp_path / "light"
+    light.mkdir()
+    for name in FILES:
+        shutil.copy(folder / name, light)
+    there = hub.folder / NAME
+    there.mkdir(parents=True)
+    old = ["hyperparams.yaml", "lobe_0123abcd.py", *WHOLE, "config.json"]
+    for name in old + [DESCRIPTION] * older:
+        (there / name).touch()
+    push(light, NAME)
+    left = {*FILES, "config.json"} if older else {*FILES, *old}
+    assert {path.name for path in there.iterdir()} == left
 
 
 def test_what_cannot_be_pushed(folder, hub, tmp_path, finished):
