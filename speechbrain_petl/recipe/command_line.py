@@ -132,10 +132,12 @@ def _value(arguments):
 
 def _in_yaml(value):
     """A value as it is, or quoted where yaml would cut a path or a text."""
+    tag = "!ref " if value.startswith("!ref ") else ""
+    value = value.removeprefix(tag)
     path = value.startswith(("/", "./", "../", "~/"))
     if path or (" #" in value and value[0] not in "\"'{[!"):
         value = "'" + value.replace("'", "''") + "'"
-    return value
+    return tag + value
 
 
 def _check_values(options):

@@ -230,3 +230,9 @@ def test_ranges_suggest_what_they_say():
     assert parse_range("epochs=5:20").suggest(fixed) == 7
     assert parse_range("size=8,16").suggest(fixed) == "16"
     assert isinstance(parse_range("lr=0:0.1").low, float)
+    nested = "a=[[1, 2],[3]],{b: 1, c: 2}, !name:torch.optim.SGD {lr: 1, x: 2}"
+    assert parse_range(nested).choices == (
+        "[[1, 2],[3]]",
+        "{b: 1, c: 2}",
+        "!name:torch.optim.SGD {lr: 1, x: 2}",
+    )
