@@ -201,6 +201,17 @@ def test_stopped(recipe, monkeypatch, number):
 
 
 @pytest.mark.slow
+def test_an_option_in_two_words_is_the_same_option(recipe):
+    one = command(recipe, "--trials=1", LR, "--batch_size=2", "--fold=1")
+    two = command(recipe, "--trials=1", LR, "--batch_size", "2", "--fold", "1")
+    search.main([*one, "--device=cpu"])
+    search.main([*two, "--device", "cpu"])
+    assert len(study().trials) == 1
+    other = command(recipe, "--trials=1", LR, "--batch_size", "1", "--fold=2")
+    with pytest.raises(InputError, match="was made with"):
+        search.main(other)
+
+
 def test_processes_share_a_study(recipe):
     argv = command(recipe, "--trials=6", LR, "--pause=0.1")
     context = multiprocessing.get_context("fork")

@@ -8,7 +8,7 @@ from textwrap import indent
 from tqdm import tqdm
 
 from ...errors import InputError
-from ...recipe.command_line import OPTIONS
+from ...recipe.command_line import OPTIONS, joined
 from ...recipe.parsing import check_recipe
 from ...recipe.settings import CHANGE_THE_RESULT, MAY_CHANGE
 from ..sweep.cells import working_in
@@ -29,7 +29,7 @@ def search(options, others):
     others : list of str
         Options of train.py.
     """
-    path = Path(options.method).absolute()
+    path, others = Path(options.method).absolute(), joined(others)
     recipe = next(
         (p for p in path.parents if (p / options.script).is_file()), 0
     )
