@@ -136,6 +136,8 @@ def test_failed_trials_keep_the_last_lines(recipe, capsys):
         (["--range=lr"], "write KEY=LOW:HIGH"),
         (["--range=lr=0.1"], "give two or more values"),
         ([LR, "--lr=1"], "--lr is given or the search's own"),
+        ([LR, "--range=lr=1,2"], "--lr is given or the search's own"),
+        (["--range=result_file=a,b"], "--result_file is given or the search's"),
         ([LR, "--study=nodb://a"], "cannot be opened"),
     ],
 )
