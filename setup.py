@@ -18,7 +18,9 @@ class _WithTemplate(build_py):
             shutil.copytree(
                 Path("templates", "audio_classification"),
                 Path(self.build_lib, "speechbrain_petl", "template"),
-                ignore=shutil.ignore_patterns("results", "__pycache__", ".*"),
+                ignore=shutil.ignore_patterns(
+                    "results", "search", "report", "__pycache__", ".*"
+                ),
                 dirs_exist_ok=True,
             )
 

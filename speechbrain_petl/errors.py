@@ -92,7 +92,8 @@ class ArgumentParser(argparse.ArgumentParser):
     def parse_known_args(self, args=None, namespace=None):
         """As argparse's, but nothing may be empty: a path would be here."""
         for word in args or ():
-            if not word or (word.startswith("--") and word.endswith("=")):
+            name, sign, value = word.partition("=")
+            if not (word and (value or not name.startswith("--") or not sign)):
                 self.error(f"an argument is empty: {word or repr(word)}")
         return super().parse_known_args(args, namespace)
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 from method_files import ROOT
 from speechbrain_petl import __main__ as sbpetl
+from speechbrain_petl.errors import ArgumentParser
 
 
 def answer(monkeypatch, capsys, *argv):
@@ -63,6 +64,15 @@ def test_as_a_module(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "error: there is no method file a.yaml.\n"
+
+
+def test_what_is_empty():
+    parser = ArgumentParser(prog="a")
+    parser.add_argument("--into")
+    assert parser.parse_args(["--into=b="]).into == "b="
+    for word in ("", "--into=", "--ast:source="):
+        with pytest.raises(SystemExit):
+            parser.parse_known_args([word])
 
 
 def loaded(code):

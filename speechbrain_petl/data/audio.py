@@ -142,7 +142,9 @@ def _opened(file, name):
     except soundfile.LibsndfileError as error:
         reason = error.error_string.rstrip(".")
         reason = "" if error.code == _NO_FILE else f": {reason}"
-        raise InputError(f"{name} is broken{reason}. {_REMEDY}") from error
+        gone = isinstance(file, (str, os.PathLike)) and not os.path.exists(file)
+        what = "is missing" if gone else f"is broken{reason}"
+        raise InputError(f"{name} {what}. {_REMEDY}") from error
 
 
 def _reader_of(file, name):

@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+from ..data.checksums import check_sum
 from ..data.writing import check_file
 from ..errors import ArgumentParser, InputError
 
@@ -174,11 +175,17 @@ def main(argv):
 def _read(run):
     """The predictions of a run."""
     from ..training.predictions import PREDICTIONS, read_predictions
+    from ..training.results import RESULT, read_result
 
-    path = Path(run).expanduser()
-    path = path / PREDICTIONS if path.is_dir() else path
+    folder = path = Path(run).expanduser()
+    if folder.is_dir():
+        if not (folder / RESULT).is_file():
+            raise InputError(f"{run} holds no {RESULT}, as a finished run has")
+        result, path = read_result(folder / RESULT), folder / PREDICTIONS
     try:
         table = read_predictions(path)
+        if folder.is_dir():
+            check_sum(result, path)
     except OSError as error:
         raise InputError(
             f"{path} cannot be read: {error}. Runs of before have none: their "

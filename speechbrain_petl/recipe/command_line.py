@@ -76,6 +76,33 @@ def parse_arguments(argv):
     return method_file, _mend(run_opts), "\n".join(overrides)
 
 
+def joined(arguments):
+    """Options with their values in one word, the last of a repeated one.
+
+    Arguments
+    ---------
+    arguments : list of str
+        Of train.py, without a method file.
+
+    Returns
+    -------
+    list of str
+        The same options, so that one option is always one text.
+
+    Example
+    -------
+    >>> joined(["--lr", "0.1", "--debug", "--seed=1", "--seed=2"])
+    ['--lr=0.1', '--debug', '--seed=2']
+    """
+    return [
+        word
+        for option, *values in _last_ones(arguments).values()
+        for word in (
+            [f"{option}={values[0]}"] if len(values) == 1 else [option, *values]
+        )
+    ]
+
+
 def check_device(device):
     """Refuse a device that this machine does not have.
 
@@ -132,10 +159,12 @@ def _value(arguments):
 
 def _in_yaml(value):
     """A value as it is, or quoted where yaml would cut a path or a text."""
+    tag = "!ref " if value.startswith("!ref ") else ""
+    value = value.removeprefix(tag)
     path = value.startswith(("/", "./", "../", "~/"))
     if path or (" #" in value and value[0] not in "\"'{[!"):
         value = "'" + value.replace("'", "''") + "'"
-    return value
+    return tag + value
 
 
 def _check_values(options):

@@ -23,9 +23,8 @@ HPARAMS = "hparams"
 FOR_ALL = re.compile(
     r"(?s): everything the methods\b[^.]*\.((?:(?!\n#\n).)*?beside this one\.)?"
 )
-LEFT = shutil.ignore_patterns(
-    HPARAMS, "results", "kept*", "report", "__pycache__", ".*", "*.csv"
-)
+MADE = ("results", "search", "report", "__pycache__", ".*")  # by what was run
+LEFT = shutil.ignore_patterns(HPARAMS, *MADE, "kept*", "*.csv", "*.db")
 WHOLE = "output_folder"  # a yaml that has it needs no base.yaml
 
 

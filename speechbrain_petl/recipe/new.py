@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ..data.writing import make_folder
 from ..errors import ArgumentParser, InputError
+from .method_files import MADE
 
-LEFT = shutil.ignore_patterns("results", "__pycache__", ".*")
+LEFT = shutil.ignore_patterns(*MADE)
 FILLED_IN = {  # file -> text of the template -> with the new name
     "hparams/base.yaml": {
         "# The copy-me recipe: everything": "# {name}: everything",

@@ -4,6 +4,9 @@ What one level does not know, the next may not set.
 """
 
 import math
+import re
+import shlex
+from pathlib import Path
 
 import torch
 from ruamel.yaml.comments import TaggedScalar
@@ -91,9 +94,9 @@ def check_recipe(argv):
     """
     method_file, run_opts, command_line = parse_arguments(argv)
     base_file = base_of(method_file)
-    overrides = override(
-        method_file, load_yaml(command_line, "the command line")
-    )
+    given = load_yaml(command_line, "the command line") or {}
+    _refuse_halves(method_file, given)
+    overrides = override(method_file, given)
     known = read_yaml(base_file)
     for key, value in overrides.items():
         if key not in known:
@@ -108,6 +111,25 @@ def check_recipe(argv):
     settings = load_yaml(settings_of(base_file, text, run_opts), base_file)
     _check_settings(settings)
     return str(base_file), run_opts, text, settings
+
+
+def _refuse_halves(method_file, given):
+    """Refuse a value that would reach one of the places where it is wanted."""
+    text = Path(method_file).read_text(encoding="utf-8")
+    whole = base_of(method_file) == Path(method_file)
+    for key, value in given.items():
+        if whole and "!ref" not in text:
+            raise InputError(
+                f"--{key}: {method_file} is of a run, with the value of each "
+                "place filled in, and runs as it is; give the method file "
+                "that the run was of"
+            )
+        path = key.endswith(PATHS) and isinstance(value, str)
+        if path and re.search(r"<\w+>", value):
+            raise InputError(
+                f"{key}={value}: a name in <> is filled in after !ref alone: "
+                f"write --{key}={shlex.quote(f'!ref {value}')}"
+            )
 
 
 def _refuse_another_kind(key, value, default, base_file):

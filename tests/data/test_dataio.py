@@ -202,5 +202,5 @@ def test_an_error_of_a_loader_worker_is_its_own_line(workers):
     loader = torch.utils.data.DataLoader(Broken(), num_workers=workers)
     with pytest.raises(InputError) as error:
         next(iter(loader))
-    assert str(error.value).startswith("/nowhere/a.wav is broken: ")
+    assert str(error.value).startswith("/nowhere/a.wav is missing. ")
     assert "\n" not in str(error.value)

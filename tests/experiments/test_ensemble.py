@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas
 import pytest
+from result_trees import make_run
 from speechbrain_petl import InputError
 from speechbrain_petl.experiments.ensemble import ensemble, main, rated
 from speechbrain_petl.training.predictions import predicted
@@ -139,8 +140,12 @@ def test_other_clips_are_refused(tmp_path):
     tables = [table_of(np.zeros((30, 3)), [n] * 30) for n in ("cat", "dog")]
     with pytest.raises(InputError, match="other test clips"):
         ensemble(tables)
-    with pytest.raises(InputError, match="cannot be read.*--test_only"):
+    with pytest.raises(InputError, match="holds no result.json"):
         main([str(tmp_path), str(tmp_path)])
+    run = make_run(tmp_path)
+    (run / "predictions.csv").unlink()
+    with pytest.raises(InputError, match="cannot be read.*--test_only"):
+        main([str(run), str(run)])
 
 
 def test_where_a_csv_cannot_be(tmp_path):

@@ -136,6 +136,8 @@ def test_failed_trials_keep_the_last_lines(recipe, capsys):
         (["--range=lr"], "write KEY=LOW:HIGH"),
         (["--range=lr=0.1"], "give two or more values"),
         ([LR, "--lr=1"], "--lr is given or the search's own"),
+        ([LR, "--range=lr=1,2"], "--lr is given or the search's own"),
+        (["--range=result_file=a,b"], "--result_file is given or the search's"),
         ([LR, "--study=nodb://a"], "cannot be opened"),
     ],
 )
@@ -201,6 +203,17 @@ def test_stopped(recipe, monkeypatch, number):
 
 
 @pytest.mark.slow
+def test_an_option_in_two_words_is_the_same_option(recipe):
+    one = command(recipe, "--trials=1", LR, "--batch_size=2", "--fold=1")
+    two = command(recipe, "--trials=1", LR, "--batch_size", "2", "--fold", "1")
+    search.main([*one, "--device=cpu"])
+    search.main([*two, "--device", "cpu"])
+    assert len(study().trials) == 1
+    other = command(recipe, "--trials=1", LR, "--batch_size", "1", "--fold=2")
+    with pytest.raises(InputError, match="was made with"):
+        search.main(other)
+
+
 def test_processes_share_a_study(recipe):
     argv = command(recipe, "--trials=6", LR, "--pause=0.1")
     context = multiprocessing.get_context("fork")
@@ -230,3 +243,9 @@ def test_ranges_suggest_what_they_say():
     assert parse_range("epochs=5:20").suggest(fixed) == 7
     assert parse_range("size=8,16").suggest(fixed) == "16"
     assert isinstance(parse_range("lr=0:0.1").low, float)
+    nested = "a=[[1, 2],[3]],{b: 1, c: 2}, !name:torch.optim.SGD {lr: 1, x: 2}"
+    assert parse_range(nested).choices == (
+        "[[1, 2],[3]]",
+        "{b: 1, c: 2}",
+        "!name:torch.optim.SGD {lr: 1, x: 2}",
+    )

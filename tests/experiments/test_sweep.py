@@ -154,6 +154,14 @@ def test_failed_runs_are_reported_and_retried_on_request(tmp_path, capsys):
     assert folders(recipe) == ["broken/fold1_seed1", "lora/fold1_seed1"]
 
 
+def test_a_run_that_cannot_write_says_so(recipe, capsys):
+    log = recipe / "results" / "lora" / "fold1_seed1" / LOG
+    log.mkdir(parents=True)
+    run(recipe, code=1)
+    assert folders(recipe) == ["linear/fold1_seed1"]
+    assert f"lora: {log} cannot be written: Is a d" in capsys.readouterr().out
+
+
 def test_what_is_not_basic_is_in_the_folder(recipe):
     """Shots and protocol, though base.yaml's output_folder lacks them."""
     more = ["--methods=lora", "--protocol=4-1"]
@@ -170,6 +178,15 @@ def test_a_pattern_for_the_folders(recipe, capsys):
     out = capsys.readouterr().out
     for method in ("linear", "lora"):
         assert f"--output_folder=here/x_2_method{method} " in out
+
+
+def test_an_option_in_two_words(recipe, capsys):
+    """Which is what it would be in one."""
+    run(recipe, "--methods=lora", "--lr", "0.2", "--device", "cpu")
+    assert result(recipe, "lora/fold1_seed1")["options"]["lr"] == "0.2"
+    capsys.readouterr()
+    sweep.main([str(recipe), "--methods=lora", "--lr=0.2", "--dry_run"])
+    assert capsys.readouterr().out.endswith("lora.yaml --lr=0.2  # done\n")
 
 
 def test_dry_run(recipe, capsys):

@@ -68,6 +68,15 @@ def test_a_value_is_not_cut(folder, value, split):
         assert parse(folder, *options)[1]["size"] == value
 
 
+@pytest.mark.parametrize(
+    "value, meant",
+    [("out #1/<method>", "out #1/lora"), ("/it's #1/<seed>", "/it's #1/1")],
+)
+def test_a_reference_is_not_cut(folder, value, meant):
+    _, tree = parse(folder, f"--output_folder=!ref {value}")
+    assert tree["output_folder"] == meant
+
+
 def test_a_method_file_below_the_base(folder):
     (folder / "more").mkdir()
     (folder / "more" / "full.yaml").write_text("method: full")
@@ -138,6 +147,10 @@ def test_a_method_file_below_the_base(folder):
         (["--output_folder="], "output_folder=null: give a path"),
         (["--output_folder=5"], "output_folder=5: give a path"),
         (["--output_folder={a: 1}"], "a mapping cannot replace"),
+        (
+            ["--output_folder=out/<method>"],
+            "<method>: .* write --output_folder='!ref out/<method>'",
+        ),
     ],
 )
 def test_wrong_options(folder, options, words):

@@ -117,9 +117,9 @@ def defaults(recipe):
         Top-level keys of the method files.
     """
     folder = Path(recipe) / "hparams"
-    if not any(folder.rglob(BASE)):  # of the recipe, or of each encoder
+    files = sorted(folder.rglob("*.yaml"))  # of `sbpetl export` without a base
+    if not files:
         raise InputError(f"{recipe} is no recipe: it has no hparams/{BASE}")
-    files = sorted(folder.rglob("*.yaml"))
     trees = [(p, load_yaml(p.read_text(encoding="utf-8"), p)) for p in files]
     bases = [dict(_flatten(tree)) for p, tree in trees if p.name == BASE]
     return bases, {key for p, tree in trees if p.name != BASE for key in tree}

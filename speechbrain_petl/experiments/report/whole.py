@@ -3,6 +3,7 @@
 import os
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
 from ...data.writing import make_folder
 from ...errors import InputError, did_you_mean
@@ -94,4 +95,5 @@ def _chosen(runs, folder):
 def _link(path, words, recipe):
     """A picture in Markdown, relative to the README."""
     words = escape_markdown(words)
-    return f"![{words}]({Path(os.path.relpath(path, recipe)).as_posix()})"
+    path = Path(os.path.relpath(path, recipe)).as_posix()
+    return f"![{words}]({quote(path)})"

@@ -72,8 +72,8 @@ def parse_range(text):
     key, _, values = text.partition("=")
     if not re.fullmatch(r"\w+", key) or not values:
         raise InputError(f"--range {text}: {HOW}")
-    if ":" not in values:
-        choices = tuple(v.strip() for v in values.split(","))
+    choices = tuple(_split(values))
+    if len(choices) > 1 or ":" not in values:
         if len(set(choices)) < max(2, len(choices)) or not all(choices):
             raise InputError(f"--range {text}: give two or more values")
         return Range(key, choices)
@@ -87,6 +87,20 @@ def parse_range(text):
     if isinstance(low, float) or isinstance(high, float):
         low, high = float(low), float(high)
     return Range(key, (), low, high, bool(log))
+
+
+def _split(values):
+    """What stands between commas, but for those inside of brackets.
+
+    >>> list(_split("[32, 2], {a: 1, b: 2},null"))
+    ['[32, 2]', '{a: 1, b: 2}', 'null']
+    """
+    start = depth = 0
+    for place, letter in enumerate(f"{values},"):
+        depth += (letter in "[{(") - (letter in "]})")
+        if letter == "," and depth == 0:
+            yield values[start:place].strip()
+            start = place + 1
 
 
 def _number(word, text):

@@ -8,8 +8,8 @@ from textwrap import indent
 from tqdm import tqdm
 
 from ...errors import InputError
-from ...recipe.command_line import OPTIONS
-from ...recipe.parsing import check_recipe
+from ...recipe.command_line import OPTIONS, joined
+from ...recipe.parsing import NEEDED, check_recipe
 from ...recipe.settings import CHANGE_THE_RESULT, MAY_CHANGE
 from ..sweep.cells import working_in
 from ..sweep.job import JobFailed
@@ -29,7 +29,7 @@ def search(options, others):
     others : list of str
         Options of train.py.
     """
-    path = Path(options.method).absolute()
+    path, others = Path(options.method).absolute(), joined(others)
     recipe = next(
         (p for p in path.parents if (p / options.script).is_file()), 0
     )
@@ -59,11 +59,12 @@ def _check(recipe, method, others, ranges):
     with working_in(recipe):
         check_recipe([method, *others])
         for one in ranges:
-            if f"--{one.key}" in given or f"--{one.key}" == "--output_folder":
+            if f"--{one.key}" in given or one.key in NEEDED:
                 raise InputError(
                     f"--range {one.key}=...: --{one.key} is given or the "
                     "search's own; leave one out"
                 )
+            given.add(f"--{one.key}")
             for value in one.ends:
                 check_recipe([method, *others, f"--{one.key}={value}"])
 

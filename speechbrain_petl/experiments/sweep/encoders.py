@@ -131,6 +131,11 @@ def choices(hparams, wanted, methods, options):
         Those that are left, for all.
     """
     hparams, known = Path(hparams), encoders_of(hparams)
+    if not known:
+        raise InputError(
+            f"--encoders: {hparams.absolute()} has no {BASE}, which says what "
+            "an encoder is: give --methods alone"
+        )
     families = [name for name, one in known.items() if not one.options]
     names = families if wanted == "all" else split_words(wanted, "--encoders")
     for name in names:

@@ -57,6 +57,7 @@ class Job:
     before_start = None  # called in the new process
     process = None
     stopped = False
+    lacks = ""  # what it cannot start without
 
     def __init__(self, command, cwd, folder, result, env=None):
         self.command = [str(word) for word in command]
@@ -65,8 +66,7 @@ class Job:
 
     def __call__(self):
         """Run to the end, or raise ``JobFailed``."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / LOG, "a", encoding="utf-8") as log:
+        with self._log() as log:
             with self._lock(log):
                 if self.result.exists():
                     return
@@ -79,6 +79,15 @@ class Job:
         if code >= 0 and not self.stopped:  # what was killed just goes on
             (self.folder / FAILED).write_text(reason, encoding="utf-8")
         raise JobFailed(reason)
+
+    def _log(self):
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            return open(self.folder / LOG, "a", encoding="utf-8")
+        except OSError as error:
+            where = error.filename or self.folder
+            self.lacks = f"{where} cannot be written: {error.strerror}"
+            raise
 
     @contextmanager
     def _lock(self, log):
@@ -143,7 +152,7 @@ class Job:
         path = self.folder / FAILED
         if path.is_file():
             return path.read_text(encoding="utf-8")
-        return "killed, or never started"
+        return self.lacks or "killed, or never started"
 
     def forget_failure(self):
         """Make a failed run open again."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...errors import InputError
+from ...recipe.command_line import joined
 from .axes import axes_of, method_names
 from .cells import HPARAMS, fold_count, plan, working_in
 from .encoders import choices
@@ -28,6 +29,7 @@ def sweep(options, others):
     """
     if not Path(options.recipe).is_dir():
         raise InputError(f"there is no folder {options.recipe}")
+    others = joined(others)
     with working_in(options.recipe):
         cells = _cells_of(options, others)
         pool = _pool_of(options, "--device=cpu" in others)
