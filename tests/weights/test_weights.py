@@ -159,6 +159,7 @@ def test_ours_make_a_round_trip(tmp_path):
     assert read_state(path)[2] == {
         "format": "speechbrain_petl",
         "heads": "3",
+        "layer_norm_eps": "1e-06",
         **{name: str(value) for name, value in shape.items()},
     }
     loaded = load_pretrained(AST(SIZE, **shape), path)
