@@ -146,7 +146,10 @@ def test_a_table(prepare, tmp_path):
     [
         ("I \u2764\ufe0f you \U0001f44d\U0001f3fd", "i you"),  # emojis
         ("\ufeffco\u00adoperate", "cooperate"),  # a soft hyphen
-        ("\u0645\u06cc\u200c\u062e\u0648\u0627", "\u0645\u06cc\u062e\u0648\u0627"),
+        (
+            "\u0645\u06cc\u200c\u062e\u0648\u0627",
+            "\u0645\u06cc\u062e\u0648\u0627",
+        ),
         ("\u0915\u094d\u200d\u0937", "\u0915\u094d\u0937"),  # a joiner
         ("n\u02bcar n\u2019ar", "n'ar n'ar"),
         ("\u2764\ufe0f", ""),
