@@ -59,13 +59,7 @@ def draw_encoders(points, path, title, metric):
                 color=colours[encoders.index(p["encoder"])],
                 **{"ls": "", "ms": 6, "lw": 1, "capsize": 2, "alpha": 0.85},
             )
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=SUBS[cost]))
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(COSTS[cost])
-        axes.grid(alpha=0.3)
-        axes.margins(x=0.1, y=0.08)
+        _scale(axes, cost)
     every[0].set_ylabel(metric)
     keys = [
         *(
@@ -85,6 +79,17 @@ def draw_encoders(points, path, title, metric):
         frameon=False,
     )
     save(figure, path)
+
+
+def _scale(axes, cost):
+    """Powers of what is paid."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=SUBS[cost]))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(COSTS[cost])
+    axes.grid(alpha=0.3)
+    axes.margins(x=0.1, y=0.08)
 
 
 def _colours(count):
