@@ -17,7 +17,7 @@ from speechbrain.utils.checkpoints import (
 
 from ..errors import InputError
 from .globs import match
-from .sites import wrapped
+from .sites import begin, wrapped
 
 BATCH_NORMS = (
     nn.BatchNorm1d,
@@ -79,6 +79,8 @@ class AdaptedEncoder(nn.Module):
         sites = _sites(encoder, wrap or {})
         for name, parameter in parameters.items():
             parameter.requires_grad_(name in trained)
+        for wrapper in (wrap or {}).values():
+            begin(wrapper)
         # inner sites first, so that an outer wrapper holds the wrapped inner
         for name in sorted(sites, key=lambda n: -n.count(".")):
             module = encoder.get_submodule(name)

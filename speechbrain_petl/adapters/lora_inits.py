@@ -72,6 +72,11 @@ def first_factors(init, weights, rank, scale, owner):
             f"{owner}: init={init!r} finds no more than {largest} directions "
             f"in a weight of {tuple(weights[0].shape)}: rank={rank} is too many"
         )
+    if init == "pissa" and not scale > 0:
+        raise InputError(
+            f"{owner}: init='pissa' takes the root of a part of the weight by "
+            "alpha: give an alpha above 0"
+        )
     found = [INITS[init](w.detach(), rank, scale) for w in weights]
     downs, ups = ([x.to(w) for x, w in zip(x, weights)] for x in zip(*found))
     return torch.stack(downs), torch.stack(ups)

@@ -50,8 +50,8 @@ class Shared:
     """Makes blocks that have some of their parts in common.
 
     One for all the sites of an encoder: ``!new:`` in the yaml file, where
-    the block itself is ``!name:``. A checkpoint holds the parts once per
-    site, all equal.
+    the block itself is ``!name:``. Another encoder gets parts of its own. A
+    checkpoint holds the parts once per site, all equal.
 
     Arguments
     ---------
@@ -71,6 +71,10 @@ class Shared:
     def __init__(self, block, parts):
         self.block = block
         self.parts = parts
+        self.first = {}
+
+    def begin(self):
+        """The sites of another encoder follow."""
         self.first = {}
 
     def __call__(self, dim):

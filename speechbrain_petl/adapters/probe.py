@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..errors import InputError
-from .sites import first_of
+from .sites import device_and_dtype, first_of
 
 
 class WeightedLayers(nn.Module):
@@ -50,7 +50,8 @@ class WeightedLayers(nn.Module):
             )
         self.pretrained_module = target_module
         self.normalise = normalise
-        self.logits = nn.Parameter(torch.zeros(len(target_module)))
+        start = torch.zeros(len(target_module))
+        self.logits = nn.Parameter(start.to(**device_and_dtype(target_module)))
 
     def forward(self, x, *args, **kwargs):
         """Tokens (batch, token, dim) to the same shape."""

@@ -55,7 +55,7 @@ class _Scan(torch.autograd.Function):
 
 def _scan(a, b):
     length = b.shape[1]
-    if length == 1:
+    if length < 2:
         return b.clone()
     pairs = length // 2
     a_even, a_odd, b_even, b_odd = a[:, ::2], a[:, 1::2], b[:, ::2], b[:, 1::2]

@@ -56,6 +56,30 @@ def wrapped(wrapper, module, name):
         raise InputError(f"{key}: {reason}") from error
 
 
+def begin(wrapper):
+    """Tell what a wrapper is made with that another encoder's sites follow.
+
+    Arguments
+    ---------
+    wrapper : callable
+        As for ``wrapped``; what it is given, too, if it has a ``begin``.
+
+    Example
+    -------
+    >>> from speechbrain_petl import Adapter, Shared, TokenMixer
+    >>> block = Shared(TokenMixer, ["up"])
+    >>> first = block(dim=32)
+    >>> begin(partial(Adapter, block=block))
+    >>> block(dim=32).up is first.up
+    False
+    """
+    if isinstance(wrapper, partial):
+        for value in wrapper.keywords.values():
+            begin(value)
+    elif hasattr(wrapper, "begin"):
+        wrapper.begin()
+
+
 def _check_sizes(wrapper, key):
     """Refuse a rank, a width, ... that is no number of things."""
     for name, value in getattr(wrapper, "keywords", {}).items():

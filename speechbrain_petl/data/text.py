@@ -22,6 +22,7 @@ from .audio import SAMPLE_RATE, read_audio
 
 logger = get_logger(__name__)
 
+APOSTROPHES = dict.fromkeys(map(ord, "’ʼ"), "'")
 UNKNOWN, BOS, EOS = 0, 1, 2  # begin and end of a sequence
 
 
@@ -97,16 +98,27 @@ def plain_text(text):
     -------
     >>> plain_text(" Don’t hang up: press 1, 'pound' or *!")
     "don't hang up press 1 pound or"
+    >>> plain_text(
+    ...     "I \u2764\ufe0f co\u00adoperation"
+    ... )  # an emoji, a soft hyphen
+    'i cooperation'
     """
-    text = unicodedata.normalize("NFKC", text).lower().replace("’", "'")
-    kept = "".join(c if _is_written(c) else " " for c in text)
+    text = unicodedata.normalize("NFKC", text).lower().translate(APOSTROPHES)
+    kept = " "
+    for character in text:
+        kept += _written(character, kept[-1])
     words = (word.strip("'") for word in kept.split())
     return " ".join(filter(None, words))
 
 
-def _is_written(character):
-    """A letter, a sign that belongs to one, a digit, an apostrophe."""
-    return unicodedata.category(character)[0] in "LMN" or character == "'"
+def _written(character, before):
+    """A letter, a digit, an apostrophe, a sign on one; else a blank."""
+    kind = unicodedata.category(character)
+    if kind == "Cf":  # a joiner or a soft hyphen, inside words
+        return ""
+    of_a_letter = kind[0] == "M" and before != " "  # and not of an emoji
+    kept = kind[0] in "LN" or character == "'" or of_a_letter
+    return character if kept else " "
 
 
 def text_datasets(manifests, samples):

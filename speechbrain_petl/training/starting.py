@@ -32,9 +32,9 @@ def keep_what_trains(modules, checkpointer):
         Names in `modules`; the encoder's also where all of it is frozen, for
         its base has a hash.
     """
-    learned = []
+    learned, begun = [], bool(checkpointer.find_checkpoint())
     for name, module in modules.items():
-        load_fused(module, name)
+        load_fused(module, name, begun)
         adapted = isinstance(module, AdaptedEncoder)
         if adapted or any(p.requires_grad for p in module.parameters()):
             learned.append(name)

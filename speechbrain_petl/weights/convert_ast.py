@@ -161,7 +161,7 @@ def _from_official(state):
 def _from_timm(state):
     """A distilled DeiT of timm to ours: its colours summed to one channel."""
     state = rename(state, {}, TIMM_IGNORED)
-    return {**state, CONV: state[CONV].sum(dim=1, keepdim=True)}
+    return {**state, CONV: state[CONV].float().sum(dim=1, keepdim=True)}
 
 
 CONVERTERS = {

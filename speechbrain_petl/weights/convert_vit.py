@@ -133,7 +133,8 @@ def _with_class_position(state, encoder):
     if table is None or first is None or table.dim() != 3:
         return state
     if table.shape[1] % rows == 1:
-        state = {**state, "cls_token": first + table[:, :1]}
+        first = first.float() + table[:, :1].float()  # of files of 16 bits
+        state = {**state, "cls_token": first}
         table = table[:, 1:]
     if table.shape[1] % rows:
         return state

@@ -10,7 +10,7 @@ from ..errors import InputError
 from .adapter_files import HASH, WAYS, WEIGHTS, fingerprint, read_weights
 
 
-def load_fused(adapted, called="encoder"):
+def load_fused(adapted, called="encoder", begun=False):
     """Fill every ``AdapterFusion`` of an encoder with what its runs learned.
 
     Arguments
@@ -19,6 +19,8 @@ def load_fused(adapted, called="encoder"):
         With the base's weights.
     called : str
         Its name among the modules of a run.
+    begun : bool
+        Whether a checkpoint holds them: runs may have been moved since.
     """
     sites = {
         name: module
@@ -33,6 +35,8 @@ def load_fused(adapted, called="encoder"):
     runs = list(dict.fromkeys(r for m in sites.values() for r in m.runs))
     for run in runs:
         path = Path(run).expanduser() / WEIGHTS
+        if begun and not path.is_file():
+            continue
         if not path.is_file():
             raise InputError(
                 f"petl: runs: {run} holds no {WEIGHTS}: give the folder of a "

@@ -15,9 +15,10 @@ from ..lobes.vit import ViT
 from ..lobes.wav2vec2 import Wav2Vec2
 from ..lobes.whisper import Whisper
 from ..lobes.whisper_decoder import WhisperDecoder
-from .ast_files import read_ast
+from .ast_files import EPS, read_ast
 from .bundles import is_bundle
 from .checking import check_fit
+from .convert import check_stated
 from .convert_speech import from_beats, from_wav2vec2
 from .convert_vit import from_vit
 from .convert_whisper import from_whisper, from_whisper_decoder
@@ -142,6 +143,9 @@ def load_pretrained_head(classifier, source, revision=None):
 
 def _converted(encoder, state, metadata):
     """With the encoder's names, by its own method or by the table."""
+    if metadata.get("format") == FORMAT:  # of ``save_pretrained``
+        remedy = "set `encoder_size` to [dim, depth, heads] of the file"
+        check_stated(metadata, _heads_of(encoder), remedy)
     if hasattr(encoder, "translate"):
         return encoder.translate(without_wrappers(state), metadata)
     for kind, (convert, anchors, inner) in CONVERTERS.items():
@@ -149,6 +153,14 @@ def _converted(encoder, state, metadata):
             state = without_prefix(state, anchors, inner)
             return convert(encoder, state, metadata)
     return without_wrappers(state)
+
+
+def _heads_of(encoder):
+    """The number of heads, as a file states it: no shape tells it."""
+    for module in encoder.modules():
+        if isinstance(getattr(module, "num_heads", None), int):
+            return {"heads": str(module.num_heads)}
+    return {}
 
 
 def save_pretrained(encoder, path):
@@ -181,12 +193,12 @@ def save_pretrained(encoder, path):
             f"weights cannot be saved as {path}: the name must end in "
             ".safetensors, which keeps the strides beside the weights"
         )
-    metadata = {"format": FORMAT}
+    metadata = {"format": FORMAT, **_heads_of(encoder)}
     if isinstance(encoder, AST):
         (mels, fstride), (frames, tstride) = axes_of(encoder)
         stated = zip(STATED["ours"], (mels, fstride, frames, tstride))
         metadata |= {k: str(v) for k, v in stated}
-        metadata["heads"] = str(encoder.blocks[0].attn.num_heads)
+        metadata[EPS] = str(encoder.norm.eps)
     state = {k: v.contiguous() for k, v in encoder.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, path, metadata)

@@ -95,6 +95,14 @@ def test_identity_at_initialisation(name):
 
 
 @every_method
+def test_what_is_added_is_where_the_encoder_is(name):
+    """Its device, whatever the default is."""
+    adapted = METHODS[name].adapt(tiny_ast().to("meta"))
+    tensors = {**adapted.state_dict(), **dict(adapted.named_buffers())}
+    assert {k for k, x in tensors.items() if not x.is_meta} == set()
+
+
+@every_method
 def test_what_trains_and_what_does_not(name):
     """All that should train has a gradient; the rest stays bit-identical."""
     adapted = METHODS[name].adapt(tiny_ast()).train()

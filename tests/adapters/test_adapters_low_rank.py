@@ -90,6 +90,9 @@ def test_what_inits_refuse():
         LoRA(linear(), rank=DIM + 1, init="pissa")
     with pytest.raises(InputError, match="LoRA: init='pisa'.*pissa"):
         LoRA(linear(), init="pisa")
+    for alpha in (0, -4.0):
+        with pytest.raises(InputError, match="give an alpha above 0"):
+            LoRA(linear(), alpha=alpha, init="pissa")
 
 
 def low_rank_tokens(count):

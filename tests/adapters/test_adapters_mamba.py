@@ -48,6 +48,11 @@ def test_a_scan_is_the_loop(length, dtype, tolerance):
         torch.testing.assert_close(mine, theirs, atol=close, rtol=tolerance)
 
 
+def test_a_scan_of_nothing():
+    x = torch.rand(2, 0, 3)
+    assert linear_scan(x, x).shape == x.shape
+
+
 class Scan(torch.nn.Module):
     """For an export."""
 

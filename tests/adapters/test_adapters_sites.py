@@ -4,7 +4,9 @@ from functools import partial
 
 import pytest
 import torch
+from adapter_methods import tiny_ast
 from adapter_numbers import DIM, TOKENS, scrambled, softmax, tokens
+from speechbrain_petl.adapters.adapted import AdaptedEncoder
 from speechbrain_petl.adapters.adapter import Adapter
 from speechbrain_petl.adapters.blocks import Bottleneck
 from speechbrain_petl.adapters.mixer import Shared, TokenMixer
@@ -79,6 +81,19 @@ def test_shared_parts_are_one():
     assert first.down is second.down and first.up is second.up
     assert first.filters is not second.filters
     assert wide.down is not first.down
+
+
+def test_what_is_shared_is_an_encoders_own():
+    """Two of one mapping, as those of two folds, have nothing in common."""
+    block = Shared(partial(TokenMixer, width=4), parts=["down", "up"])
+    wrap = {
+        "blocks.*.attn": partial(Adapter, block=block),
+        "blocks.*.mlp": partial(Adapter, block=block),
+    }
+    one, other = (AdaptedEncoder(tiny_ast(), wrap) for _ in range(2))
+    assert not {*one.parameters()} & {*other.parameters()}
+    ups = {m.up for m in one.modules() if isinstance(m, TokenMixer)}
+    assert len(ups) == 1
 
 
 def test_weighted_layers_is_a_softmax_weighted_sum():

@@ -20,7 +20,7 @@ from speechbrain_petl import (
     WhisperDecoder,
     count_parameters,
 )
-from speechbrain_petl.data.text import text_datasets
+from speechbrain_petl.data.text import plain_text, text_datasets
 from speechbrain_petl.experiments.report.settings import defaults
 from speechbrain_petl.inference.description import describe
 from speechbrain_petl.training.results import read_result
@@ -139,6 +139,25 @@ def test_a_table(prepare, tmp_path):
     splits = read_manifests(manifests)
     assert [len(items) for items in splits.values()] == [3, 3, 3]
     assert splits["test"]["test0.wav"]["text"] == "ado"
+
+
+@pytest.mark.parametrize(
+    "written, plain",
+    [
+        ("I \u2764\ufe0f you \U0001f44d\U0001f3fd", "i you"),  # emojis
+        ("\ufeffco\u00adoperate", "cooperate"),  # a soft hyphen
+        (
+            "\u0645\u06cc\u200c\u062e\u0648\u0627",
+            "\u0645\u06cc\u062e\u0648\u0627",
+        ),
+        ("\u0915\u094d\u200d\u0937", "\u0915\u094d\u0937"),  # a joiner
+        ("n\u02bcar n\u2019ar", "n'ar n'ar"),
+        ("\u2764\ufe0f", ""),
+    ],
+)
+def test_what_is_not_heard_is_no_word(written, plain):
+    """What joins letters ends no word; signs on an emoji are none."""
+    assert plain_text(written) == plain
 
 
 @pytest.mark.parametrize("method", ["whisper/linear", "seq2seq/linear"])

@@ -14,6 +14,7 @@ from speechbrain_petl.experiments.plots import (
     draw_confusion,
     draw_curves,
     draw_embeddings,
+    draw_encoders,
     draw_shots,
     draw_tradeoff,
 )
@@ -21,7 +22,7 @@ from speechbrain_petl.experiments.report.groups import make_tables
 from speechbrain_petl.experiments.report.pictures import draw_all
 from speechbrain_petl.experiments.report.runs import find_runs
 
-MODULES = ("confusion", "curves", "embeddings", "tradeoff")
+MODULES = ("confusion", "curves", "embeddings", "encoders", "tradeoff")
 
 
 @pytest.fixture
@@ -167,6 +168,27 @@ def test_tradeoff(drawn):
     for i, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:i])
         assert axes.bbox.count_contains(box.corners()) == 4
+
+
+def test_no_two_of_many_look_alike(drawn):
+    """Encoders and methods, as many as a recipe has; the legend is whole."""
+    costs = {"parameters": 9000, "seconds": 8.0, "memory": 300}
+    points = [
+        {"encoder": f"e{e}", "method": f"m{m}", **costs}
+        | {"mean": float(m), "deviation": None}
+        for e in range(14)
+        for m in range(40)
+    ]
+    draw_encoders(points, "many.png", "made up", "accuracy, %")
+    figure = drawn["many.png"]
+    for axes in figure.axes:
+        lines = [c.lines[0] for c in axes.containers]
+        looks = {(x.get_color(), x.get_marker()) for x in lines}
+        assert len(looks) == len(lines) == len(points)
+    figure.canvas.draw()
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == 54
+    assert legend.get_window_extent().y0 >= 0
 
 
 def test_titles_are_not_cut_off(tmp_path, drawn):

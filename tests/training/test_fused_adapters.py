@@ -8,7 +8,7 @@ import pytest
 import torch
 from adapter_methods import spectrograms, tiny_ast
 from method_files import ROOT
-from running import TINY, load_train, run
+from running import TINY, load_train, result_of, run
 from speechbrain_petl import (
     AdaptedEncoder,
     Adapter,
@@ -215,8 +215,11 @@ def test_a_recipe(esc50, tmp_path):
     expected = classifier.classify_batch(wavs)[0]
     folder = save_adapter(output, tmp_path / "adapter")
     assert str(tmp_path) not in (folder / "adapter.json").read_text()
+    result = result_of(output)
     for seed in (1, 2):
         (tmp_path / str(seed)).rename(tmp_path / f"moved{seed}")
+    load_train().main([*argv, f"--output_folder={output}", "--test_only"])
+    assert result_of(output)["metrics"] == result["metrics"]
     shared = AudioClassifier.from_hparams(folder, run_opts=CPU)
     assert torch.equal(shared.classify_batch(wavs)[0], expected)
     assert deploy(classifier, tmp_path / "a.pt2") <= 1e-4

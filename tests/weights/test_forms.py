@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,13 @@ from checkpoints import (
     same,
     transformers_4,
 )
+from speechbrain_petl.errors import InputError
 from speechbrain_petl.lobes.ast import AST
 from speechbrain_petl.lobes.beats import BEATs
+from speechbrain_petl.lobes.vit import ViT
 from speechbrain_petl.lobes.wav2vec2 import Wav2Vec2
 from speechbrain_petl.lobes.whisper import Whisper
+from speechbrain_petl.lobes.whisper_decoder import WhisperDecoder
 from speechbrain_petl.weights.loading import load_pretrained, save_pretrained
 from speechbrain_petl.weights.positions import axes_of, resize_positions
 from transformers import ASTForAudioClassification
@@ -218,9 +222,31 @@ def test_an_epsilon_of_its_own(tmp_path):
     assert load_pretrained(AST(SIZE, epsilon=1e-3), tmp_path).norm.eps == 1e-3
 
 
-def test_ours_state_their_heads(tmp_path):
-    save_pretrained(AST((48, 2, 4)), tmp_path / "ast.safetensors")
-    refusal(tmp_path, "heads='4'", "ast_size")
+OURS = {
+    "AST": AST,
+    "ViT": partial(ViT, family="eat"),
+    "Whisper": Whisper,
+    "WhisperDecoder": partial(WhisperDecoder, symbols=9),
+    "Wav2Vec2": Wav2Vec2,
+    "BEATs": BEATs,
+}
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_ours_state_their_heads(kind, tmp_path):
+    """No shape tells them."""
+    file = save_pretrained(OURS[kind]((48, 2, 4)), tmp_path / "own.safetensors")
+    load_pretrained(OURS[kind]((48, 2, 4)), file)
+    with pytest.raises(InputError, match="heads='4'.* has '2': set `.*_size`"):
+        load_pretrained(OURS[kind]((48, 2, 2)), file)
+
+
+def test_ours_state_their_epsilon(tmp_path):
+    file = save_pretrained(
+        AST((48, 2, 4), epsilon=1e-3), tmp_path / "own.safetensors"
+    )
+    with pytest.raises(InputError, match="`epsilon: 0.001`"):
+        load_pretrained(AST((48, 2, 4)), file)
 
 
 @pytest.mark.parametrize("frames, stride", [(312, 10), (312, 16), (128, 12)])

@@ -100,6 +100,21 @@ def test_every_form_gives_the_same_encoder(form, family, tmp_path):
     torch.testing.assert_close(encoder(x), ours(family).eval()(x))
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_files_of_16_bits_are_computed_with_in_32(family, tmp_path):
+    """What is made of their numbers is rounded once, when they were written."""
+    found = []
+    half = {k: v.bfloat16() for k, v in theirs(family).items()}
+    for name, state in {
+        "half": half,
+        "whole": {k: v.float() for k, v in half.items()},
+    }.items():
+        torch.save(state, tmp_path / name)
+        found.append(load_pretrained(ViT(SIZE, family), tmp_path / name))
+    one, other = (encoder.state_dict() for encoder in found)
+    assert {k for k, v in one.items() if not torch.equal(v, other[k])} == set()
+
+
 @pytest.mark.parametrize(
     "size, options, message",
     [

@@ -152,6 +152,16 @@ def test_deit_sums_its_colours_and_keeps_the_rest(tmp_path):
         torch.testing.assert_close(own[name], expected[name])
 
 
+def test_deit_of_16_bits_is_summed_in_32(tmp_path):
+    deit = timm.create_model("deit_tiny_distilled_patch16_224", depth=1)
+    half = randomise(deit).half().state_dict()
+    save_file(half, tmp_path / "model.safetensors", {"format": "pt"})
+    encoder = load_pretrained(AST((192, 1, 3)), tmp_path)
+    colours = half["patch_embed.proj.weight"].float()
+    own = encoder.patch_embed["proj"].weight
+    assert torch.equal(own, colours.sum(1, keepdim=True))
+
+
 def test_ours_make_a_round_trip(tmp_path):
     shape = dict(mels=64, frames=200, fstride=16, tstride=12)
     encoder = randomise(AST(SIZE, **shape))
@@ -159,6 +169,7 @@ def test_ours_make_a_round_trip(tmp_path):
     assert read_state(path)[2] == {
         "format": "speechbrain_petl",
         "heads": "3",
+        "layer_norm_eps": "1e-06",
         **{name: str(value) for name, value in shape.items()},
     }
     loaded = load_pretrained(AST(SIZE, **shape), path)

@@ -1,10 +1,12 @@
 """Encoders and methods in one picture: a metric against what it costs."""
 
+from matplotlib import colormaps
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from ...inference.canvas import COLOURS, blank, literal, save
 
-MARKERS = "osD^vP*X<>ph"
+ROWS = 25  # of the legend
+MARKERS = "osD^vP*X<>ph"  # more methods are numbers
 COSTS = {  # of a point -> the name of the axis
     "parameters": "trainable parameters, classifier included",
     "seconds": "seconds of training",
@@ -43,7 +45,9 @@ def draw_encoders(points, path, title, metric):
     costs = [c for c in COSTS if any(p[c] for p in points)]
     encoders = list(dict.fromkeys(p["encoder"] for p in points))
     methods = list(dict.fromkeys(p["method"] for p in points))
-    figure = blank(4.5 * len(costs) + 1, 5, title)
+    colours, markers = _colours(len(encoders)), _markers(len(methods))
+    columns = -(-(len(encoders) + len(methods)) // ROWS)
+    figure = blank(4.5 * len(costs) + 1.5 * columns, 5, title)
     every = figure.subplots(1, len(costs), sharey=True, squeeze=False)[0]
     for axes, cost in zip(every, costs):
         for p in (p for p in points if p[cost]):
@@ -51,36 +55,57 @@ def draw_encoders(points, path, title, metric):
                 p[cost],
                 p["mean"],
                 p["deviation"],
-                fmt=MARKERS[methods.index(p["method"]) % len(MARKERS)],
-                color=_colour(encoders.index(p["encoder"])),
-                **{"ms": 6, "lw": 1, "capsize": 2, "alpha": 0.85},
+                marker=markers[methods.index(p["method"])],
+                color=colours[encoders.index(p["encoder"])],
+                **{"ls": "", "ms": 6, "lw": 1, "capsize": 2, "alpha": 0.85},
             )
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=SUBS[cost]))
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.set_xlabel(COSTS[cost])
-        axes.grid(alpha=0.3)
-        axes.margins(x=0.1, y=0.08)
+        _scale(axes, cost)
     every[0].set_ylabel(metric)
     keys = [
-        *(_key(every[0], e, "-", _colour(i)) for i, e in enumerate(encoders)),
         *(
-            _key(every[0], m, MARKERS[i % len(MARKERS)], "0.35")
-            for i, m in enumerate(methods)
+            _key(every[0], encoder, colour, linestyle="-")
+            for encoder, colour in zip(encoders, colours)
+        ),
+        *(
+            _key(every[0], method, "0.35", marker=marker, linestyle="")
+            for method, marker in zip(methods, markers)
         ),
     ]
     figure.legend(
-        handles=keys, loc="outside right upper", fontsize=8, frameon=False
+        handles=keys,
+        ncols=columns,
+        loc="outside right upper",
+        fontsize=8,
+        frameon=False,
     )
     save(figure, path)
 
 
-def _colour(number):
-    return COLOURS[number % len(COLOURS)]
+def _scale(axes, cost):
+    """Powers of what is paid."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=SUBS[cost]))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(COSTS[cost])
+    axes.grid(alpha=0.3)
+    axes.margins(x=0.1, y=0.08)
 
 
-def _key(axes, name, marker, colour):
+def _colours(count):
+    """One for each encoder."""
+    if count <= len(COLOURS):
+        return COLOURS
+    return [colormaps["turbo"](i / (count - 1)) for i in range(count)]
+
+
+def _markers(count):
+    """One for each method."""
+    numbers = range(len(MARKERS) + 1, count + 1)
+    return [*MARKERS, *(f"${number}$" for number in numbers)]
+
+
+def _key(axes, name, colour, **how):
     """An entry of the legend."""
-    (line,) = axes.plot([], [], marker, color=colour, lw=6, label=literal(name))
+    (line,) = axes.plot([], [], color=colour, lw=6, label=literal(name), **how)
     return line
