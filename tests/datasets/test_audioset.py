@@ -229,6 +229,10 @@ def remove(file):
     return lambda data: (data / file).unlink()
 
 
+def empty(file):
+    return lambda data: (data / file).write_text("# YTID, start_seconds\n")
+
+
 BALANCED, CLASSES_CSV = FILES["balanced"], "class_labels_indices.csv"
 ROW = '-bal0000000, 30.000, 40.000, "/m/09x0r"'
 ERRORS = {
@@ -243,6 +247,8 @@ ERRORS = {
     "class": (spoil(CLASSES_CSV, "1,/m/", "7,/m/"), "line 3", "of class 1"),
     "header": (spoil(CLASSES_CSV, "mid", "id"), "line 1", "index,mid"),
     "class twice": (spoil(CLASSES_CSV, LABELS[1], LABELS[0]), "line 3"),
+    "name twice": (spoil(CLASSES_CSV, NAMES[1], NAMES[0]), "line 3", "Speech"),
+    "no clips": (empty(BALANCED), BALANCED, "lists no clips"),
     "two lists": (spoil(FILES["eval"], "-eva0000000", "-bal0000000"), "is in"),
 }
 
@@ -257,6 +263,21 @@ def test_errors(prepare, tmp_path, error):
         prepare(str(data), str(tmp_path / "save"))
     for word in words:
         assert word in str(caught.value), str(caught.value)
+
+
+def test_what_a_spreadsheet_has_written(prepare, tmp_path):
+    """A mark before the first letter, and lines of blanks."""
+    data, other = (make_audioset(tmp_path / name) for name in "ab")
+    for name in (*FILES.values(), CLASSES_CSV):
+        text = (other / name).read_text().replace("\n", "\r\n")
+        (other / name).write_text(f"\ufeff{text}   \r\n", encoding="utf-8")
+    tables = prepare(str(other), str(tmp_path / "save"), valid_clips=5)
+    plain = prepare(str(data), str(tmp_path / "plain"), valid_clips=5)
+    for split, path in tables.items():
+        labels = [
+            np.load(file)["labels"].tolist() for file in (path, plain[split])
+        ]
+        assert labels[0] == labels[1]
 
 
 def test_wrong_options(data, prepare, tmp_path):
