@@ -74,9 +74,8 @@ def read_tagger(source):
             f"{read.file} has no head that names classes: it is for training, "
             "as the --source of a recipe"
         )
-    config = read_config(read.file)
-    labels = _labels(config, len(read.head["1.bias"]), read.file)
-    multi = config.get("problem_type") == "multi_label_classification"
+    labels = _labels(read)
+    multi = read.stated.get("problem_type") == "multi_label_classification"
     tags = multi or labels == audioset_classes()
     metadata = {
         ACTIVATION: "sigmoid" if tags else "softmax",
@@ -128,14 +127,13 @@ def _front_end(read, mels, frames):
     }
 
 
-def _labels(config, count, file):
+def _labels(read):
     """The names of the outputs, in their order."""
-    names, keys = config.get("id2label"), [str(i) for i in range(count)]
-    if isinstance(names, dict) and set(names) == set(keys):
-        return [str(names[key]) for key in keys]
-    if count == len(audioset_classes()):
-        return audioset_classes()
-    raise InputError(
-        f"{file} has {count} outputs and no names for them: put a config.json "
-        'beside it, {"id2label": {"0": "cat", "1": "dog"}} for example'
-    )
+    count = len(read.head["1.bias"])
+    if not read.labels and count != len(audioset_classes()):
+        raise InputError(
+            f"{read.file} has {count} outputs and no names for them: put a "
+            'config.json beside it, {"id2label": {"0": "cat", "1": "dog"}} for '
+            "example"
+        )
+    return read.labels or audioset_classes()

@@ -63,6 +63,15 @@ class ASTFile:
         return int(stated or usual.get(dim) or max(dim // 64, 1))
 
     @property
+    def labels(self):
+        """What is stated to be the names of the head's outputs; or []."""
+        names = self.stated.get("id2label")
+        keys = [str(i) for i in range(len(self.head.get("1.bias", ())))]
+        if not isinstance(names, dict) or set(names) != set(keys):
+            return []
+        return [str(names[key]) for key in keys]
+
+    @property
     def axes(self):
         """The mel axis and the frame axis that it was trained with."""
         stated = axes_stated(self.kind, self.stated)

@@ -101,7 +101,7 @@ def load_pretrained(encoder, source, revision=None):
     return encoder
 
 
-def load_pretrained_head(classifier, source, revision=None):
+def load_pretrained_head(classifier, source, revision=None, labels=()):
     """Load the head that a published AST was trained with.
 
     Arguments
@@ -110,6 +110,8 @@ def load_pretrained_head(classifier, source, revision=None):
         Changed in place; on the mean of the two class tokens.
     source, revision
         As for ``load_pretrained``.
+    labels : sequence of str
+        Of the classifier's outputs, which may not be in another order there.
 
     Returns
     -------
@@ -135,6 +137,12 @@ def load_pretrained_head(classifier, source, revision=None):
         raise InputError(
             f"{read.file} has the head {found or None}, and the classifier is "
             f"{own}: take NormLinear, pooling: mode: cls, and its data set"
+        )
+    moved = [a for a, b in zip(read.labels, labels) if a != b]
+    if moved and sorted(read.labels) == sorted(labels):
+        raise InputError(
+            f"{read.file} has the classes of the data in another order, such as "
+            f"{moved[0]!r}: bring its head and its id2label into theirs"
         )
     classifier.load_state_dict(read.head)
     return classifier

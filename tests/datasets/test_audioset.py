@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
+from checkpoints import hf_config
 from layouts import truncated_wav
 from layouts_audioset import CLIPS, FILES, LABELS, NAMES, make_audioset, ytid
 from method_files import ROOT
@@ -22,6 +23,7 @@ from speechbrain_petl import (
 )
 from speechbrain_petl.data.clips import NO_LABEL, ClipDataset, write_clips
 from tiny_runs import TINY, load_prepare, methods_of, train
+from transformers import ASTForAudioClassification
 
 NAME = "AudioSet"
 MISSING = {ytid("balanced", 2), ytid("eval", 1)}
@@ -180,6 +182,16 @@ def test_pretrained(data, shards, tmp_path, packed):
     row = rows.set_index("id").loc[file.stem].filter(like="p(")
     probabilities = tagger.classify_file(file, windows=1)[0][0]
     np.testing.assert_allclose(probabilities, row.astype(float), atol=1e-4)
+
+
+def test_a_head_of_another_order(data, tmp_path):
+    """Its mAP was that of other classes."""
+    names = dict(enumerate(NAMES[::-1]))
+    config = hf_config(id2label=names, num_labels=len(names))
+    ASTForAudioClassification(config).save_pretrained(tmp_path / "hf")
+    argv = [f"--source={tmp_path / 'hf'}", "--ast_size=[48,2,3]"]
+    with pytest.raises(InputError, match="in another order, such as 'Siren'"):
+        train(NAME, data, tmp_path / "run", *argv, method="pretrained")
 
 
 def test_missing_and_broken_clips_are_reported(prepare, tmp_path, caplog):
@@ -382,6 +394,19 @@ def test_wrong_numbers(data, tmp_path, option):
     """Alike for files and for shards."""
     with pytest.raises(InputError, match=f"{option}: give a whole number, 1"):
         train(NAME, data, tmp_path, f"--{option}")
+
+
+@pytest.mark.parametrize(
+    "expected, message",
+    [
+        ("{map: 0.4}", "expected='map' is not one of mAP, AUC, d_prime"),
+        ("{mAP: high}", "expected: mAP=high: give a number"),
+    ],
+)
+def test_what_cannot_be_expected(expected, message, data, tmp_path):
+    """Said before the test, not after it."""
+    with pytest.raises(InputError, match=message):
+        train(NAME, data, tmp_path, f"--expected={expected}")
 
 
 def test_every_clip_is_scored_once(data, shards, tmp_path):
