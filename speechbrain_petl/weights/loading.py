@@ -131,20 +131,42 @@ def load_pretrained_head(classifier, source, revision=None, labels=()):
     torch.Size([5])
     """
     read = read_ast(source, revision)
+    return put_head(classifier, read.head, read.labels, labels, read.file)
+
+
+def put_head(classifier, head, names, labels, file):
+    """Load a head that is there, if it is for these classes.
+
+    Arguments
+    ---------
+    classifier : torch.nn.Module
+        Changed in place.
+    head : dict
+        Its state.
+    names, labels : sequence of str
+        Of the outputs of the head, and of those of the classifier.
+    file : str or os.PathLike
+        Where the head comes from, for the error message.
+
+    Returns
+    -------
+    torch.nn.Module
+        The classifier.
+    """
     own = {k: tuple(v.shape) for k, v in classifier.state_dict().items()}
-    found = {k: tuple(v.shape) for k, v in read.head.items()}
+    found = {k: tuple(v.shape) for k, v in head.items()}
     if own != found:
         raise InputError(
-            f"{read.file} has the head {found or None}, and the classifier is "
+            f"{file} has the head {found or None}, and the classifier is "
             f"{own}: take NormLinear, pooling: mode: cls, and its data set"
         )
-    moved = [a for a, b in zip(read.labels, labels) if a != b]
-    if moved and sorted(read.labels) == sorted(labels):
+    moved = [a for a, b in zip(names, labels) if a != b]
+    if moved and sorted(names) == sorted(labels):
         raise InputError(
-            f"{read.file} has the classes of the data in another order, such as "
+            f"{file} has the classes of the data in another order, such as "
             f"{moved[0]!r}: bring its head and its id2label into theirs"
         )
-    classifier.load_state_dict(read.head)
+    classifier.load_state_dict(head)
     return classifier
 
 
