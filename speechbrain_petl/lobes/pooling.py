@@ -56,9 +56,11 @@ class Pooling(nn.Module):
                 "encoder leaves at the end: set prompts to the tokens of "
                 "Prompt(tokens=..., keep=True)."
             )
-        # where none comes first, the others are there all the same
-        first = class_tokens if mode == "cls" else class_tokens or 1
-        check_count("Pooling: class_tokens", first)
+        check_count(
+            "Pooling: class_tokens",
+            # where none comes first, the others are there all the same
+            class_tokens if mode == "cls" else class_tokens or 1,
+        )
         end = -prompts or None
         self.tokens = {
             "cls": slice(class_tokens),
