@@ -270,14 +270,13 @@ def command(row):
     own = (hparams, hparams / "original")
     files = [folder / f"{row['method']}.yaml" for folder in own]
     file = next(file for file in files if file.is_file())
-    where = file.relative_to(hparams.parent)
-    if folds and where.parent.name != "original":
-        return (
-            f"sbpetl sweep recipes/{recipe} --methods {row['method']} --folds all "
-            f"--data_folder=/path/to/{data}"
-        )
-    each = " --fold=1, and 2 to 5" if folds else ""
-    return f"python train.py {where} --data_folder=/path/to/{data}{each}"
+    where = file.relative_to(hparams)
+    data = f"--data_folder=/path/to/{data}"
+    if folds:
+        method = where.with_suffix("")
+        sweep = f"sbpetl sweep recipes/{recipe} --methods {method}"
+        return f"{sweep} --folds all {data}"
+    return f"python train.py hparams/{where} {data}"
 
 
 def minutes(row):

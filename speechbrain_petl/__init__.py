@@ -33,7 +33,7 @@ _MODULES = {  # module -> the public names that are defined there
     "errors": "InputError",
     "inference.adapter_set": "AdapterSet",
     "inference.classifier": "AudioClassifier",
-    "inference.pretrained": "load_pretrained",
+    "inference.pretrained": "load_pretrained load_pretrained_head",
     "lobes.ast": "AST",
     "lobes.attentive": "AttentivePooling",
     "lobes.augment": (
@@ -61,7 +61,7 @@ _MODULES = {  # module -> the public names that are defined there
     "training.losses": "binary_cross_entropy weighted_cross_entropy",
     "training.metrics.of_stages": "later",
     "training.schedules": "cosine warmup_multistep",
-    "weights.loading": "load_pretrained_head save_pretrained",
+    "weights.loading": "save_pretrained",
 }
 _HOMES = {
     name: f"{__name__}.{module}"

@@ -1,5 +1,6 @@
 """docs/reproduce.md: generated, complete, and its lines run."""
 
+import shlex
 import shutil
 import sys
 from functools import partial
@@ -11,11 +12,15 @@ from checkpoints import hf_config, official, randomise
 from hyperpyyaml import load_hyperpyyaml
 from method_files import ROOT
 from result_trees import make_folds, make_run
+from speechbrain_petl.experiments.sweep.command import main as sweep
+from speechbrain_petl.recipe.parsing import check_recipe
 from tiny_runs import train
 from transformers import ASTForAudioClassification
 
 sys.path.insert(0, str(ROOT / "docs"))
 import reproduce  # noqa: E402
+
+TRAIN = ["python", "train.py"]
 
 
 def test_the_page_is_up_to_date():
@@ -34,18 +39,26 @@ def test_every_published_figure_has_a_command():
     }
 
 
-def test_the_method_of_each_command_is_there():
-    """Of the folder that it names, not of another encoder's."""
+def test_each_command_is_taken_as_it_stands(monkeypatch, capsys):
+    """Of the method that is named, not of another encoder's; swept by folds."""
+    swept = {}
     for row in reproduce.published():
-        words = reproduce.command(row).split()
-        if words[0] == "sbpetl":
-            method = words[words.index("--methods") + 1]
-            file = ROOT / words[2] / "hparams" / f"{method}.yaml"
-        else:
-            file = (
-                ROOT / "recipes" / reproduce.DATA[row["dataset"]][0] / words[2]
-            )
-        assert file.is_file(), words
+        recipe, _, folds = reproduce.DATA[row["dataset"]]
+        words = shlex.split(reproduce.command(row))
+        assert words[:2] == (["sbpetl", "sweep"] if folds else TRAIN)
+        arguments = words[2:]
+        if folds:
+            swept[recipe, "original" in words[4]] = arguments
+            arguments = [f"hparams/{words[4]}.yaml", words[-1]]
+        monkeypatch.chdir(ROOT / "recipes" / recipe)
+        settings = check_recipe(arguments)[-1]
+        assert settings["method"] == row["method"].rpartition("/")[2]
+    monkeypatch.chdir(ROOT)
+    assert len(swept) == 4  # the original ESC-50's, too
+    for arguments in swept.values():
+        sweep([*arguments, "--dry_run"])
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) in (5, 10) and lines[0].split()[:2] == TRAIN
 
 
 def test_means_are_rounded_as_papers_do():

@@ -61,8 +61,9 @@ def read_classes(folder):
                 f"display_name of class {len(classes)}. Download the file "
                 "again."
             )
-        if row[1] in classes:
-            raise InputError(f"{path}, line {line}: {row[1]} is there twice")
+        for name in row[1:]:
+            if name in classes or name in classes.values():
+                raise InputError(f"{path}, line {line}: {name} is there twice")
         classes[row[1]] = row[2]
     if len(classes) != CLASSES:
         logger.warning(f"{path} has {len(classes)} classes, AudioSet {CLASSES}")
@@ -105,6 +106,8 @@ def read_segments(folder, name, classes):
                 )
         counts.append(len(names))
         flat.extend(index_of[label] for label in names)
+    if not counts:
+        raise InputError(f"{path} lists no clips. Download the file again.")
     if len(counts) != official:
         logger.warning(
             f"{path} lists {len(counts)} clips, the official one {official}: "
@@ -113,7 +116,7 @@ def read_segments(folder, name, classes):
     ids = np.frombuffer(bytes(ids), dtype=f"S{ID_LENGTH}")
     _check_unique(ids, path)
     counts = np.frombuffer(counts, dtype=np.uint16)
-    labels = np.full((len(ids), max(counts, default=1)), NO_LABEL, np.uint16)
+    labels = np.full((len(ids), max(counts)), NO_LABEL, np.uint16)
     labels[np.arange(labels.shape[1]) < counts[:, None]] = flat
     return ids, labels
 
@@ -171,10 +174,12 @@ def _path(folder, file):
 def _rows(path, skip=None):
     """(line number, fields) of the lines that are neither blank nor skipped."""
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
             for row in reader:
-                if row and not (skip and row[0].startswith(skip)):
+                if any(map(str.strip, row)) and not (
+                    skip and row[0].startswith(skip)
+                ):
                     yield reader.line_num, row
     except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path} is no csv file: {error}")

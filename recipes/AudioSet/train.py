@@ -32,6 +32,7 @@ from speechbrain_petl import (
 from speechbrain_petl.data.clips import ClipDataset, refuse_other_clips
 from speechbrain_petl.data.manifests import write_labels
 from speechbrain_petl.data.stream import ShardPass, TrainStream
+from speechbrain_petl.errors import check_choice
 from speechbrain_petl.training.metrics.tagging import (
     DPrime,
     MeanAUC,
@@ -46,6 +47,7 @@ from speechbrain.utils.logger import get_logger
 
 logger = get_logger(__name__)
 
+METRICS = {"mAP": MeanAveragePrecision, "AUC": MeanAUC, "d_prime": DPrime}
 NEAR = 0.005  # clips that are gone from YouTube move the third digit
 
 
@@ -89,6 +91,10 @@ def dataio_prep(hparams):
         value = 1 if hparams[key] is None else hparams[key]
         if not isinstance(value, int) or value < 1:
             raise InputError(f"{key}={value}: give a whole number, 1 or more")
+    for name, value in hparams["expected"].items():
+        check_choice("expected", name, METRICS)
+        if not isinstance(value, (int, float)):
+            raise InputError(f"expected: {name}={value}: give a number")
     classes = read_classes(hparams["data_folder"])
     if is_packed(hparams["data_folder"]):
         datasets, counts = shard_datasets(hparams, classes)
@@ -160,14 +166,11 @@ def main(argv):
     dim = embedding_dim(hparams["encoder"], hparams["pooling"])
     classifier = hparams["classifier"](dim, len(labels))
     if hparams["pretrained_head"] and hparams["source"]:
-        load_pretrained_head(classifier, hparams["source"])
+        names = [labels.ind2lab[i] for i in range(len(labels))]
+        load_pretrained_head(classifier, hparams["source"], labels=names)
     brain = AudioSetBrain(
         {**hparams["modules"], "encoder": encoder, "classifier": classifier},
-        metrics={
-            "mAP": MeanAveragePrecision(len(labels)),
-            "AUC": MeanAUC(len(labels)),
-            "d_prime": DPrime(len(labels)),
-        },
+        metrics={name: new(len(labels)) for name, new in METRICS.items()},
         select="mAP",
         labels=labels,
         average=hparams["average"],

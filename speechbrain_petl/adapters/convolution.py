@@ -56,6 +56,11 @@ class Convpass(nn.Module):
         dropout=0.0,
     ):
         super().__init__()
+        if not kernel % 2:
+            raise InputError(
+                f"Convpass: kernel={kernel}: give an odd number, whose centre "
+                "is on a token"
+            )
         self.rows = rows
         self.class_tokens = class_tokens
         self.down = nn.Linear(dim, width)

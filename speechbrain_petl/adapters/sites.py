@@ -8,7 +8,7 @@ from ..errors import InputError, check_arguments, check_count
 
 PACKAGE = __package__.partition(".")[0]
 # arguments of wrappers and blocks that say how many
-SIZES = ("rank", "width", "tokens", "experts", "slots")
+SIZES = ("rank", "width", "tokens", "experts", "slots", "kernel")
 
 
 def wrapped(wrapper, module, name):

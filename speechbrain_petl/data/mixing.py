@@ -11,7 +11,7 @@ from speechbrain.dataio.sampler import (
     ReproducibleWeightedRandomSampler,
 )
 
-from ..errors import InputError
+from ..errors import InputError, check_arguments
 
 
 def balancing_weights(entries):
@@ -93,6 +93,7 @@ def mixed_clips(dataset, seed, mixup):
     """
     if not mixup or not mixup["prob"]:
         return dataset, {}
+    check_arguments(MixedClips, dataset, seed, **mixup, key="mixup")
     return MixedClips(dataset, seed, **mixup), {"collate_fn": PaddedBatch}
 
 

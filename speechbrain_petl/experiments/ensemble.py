@@ -50,13 +50,10 @@ def ensemble(tables, vote=False):
 
     first = tables[0]
     for table in tables[1:]:
-        same = sorted(table.columns) == sorted(first.columns)
-        if not same or not table[["id", "label"]].equals(
-            first[["id", "label"]]
-        ):
+        if _tested(table) != _tested(first):
             raise InputError(
-                "ensemble: these runs have other test clips, or other classes: "
-                "give runs of one data set, fold and protocol"
+                "ensemble: these runs have other test clips, or other classes, "
+                "or tags and classes: give runs of one data set, fold and protocol"
             )
     columns = scores_of(first)
     joined = first[["id", "label", "predicted"]].copy()
@@ -90,6 +87,14 @@ def has_tags(table):
     """
     total = table[scores_of(table)].astype(float).sum(axis=1)
     return bool(len(scores_of(table)) and ((total - 1).abs() > ROUNDED).any())
+
+
+def _tested(table):
+    """What runs must have in common; several labels are in any order."""
+    from ..training.predictions import SEPARATOR
+
+    labels = [sorted(x.split(SEPARATOR)) for x in table["label"].astype(str)]
+    return (sorted(table.columns), list(table["id"]), labels, has_tags(table))
 
 
 def _tags(said, names, tags):
@@ -174,6 +179,8 @@ def main(argv):
 
 def _read(run):
     """The predictions of a run."""
+    from pandas import to_numeric
+
     from ..training.predictions import PREDICTIONS, read_predictions
     from ..training.results import RESULT, read_result
 
@@ -193,4 +200,12 @@ def _read(run):
         )
     if not {"id", "label", "predicted"} <= set(table.columns) or table.empty:
         raise InputError(f"{path} holds no predictions of a test")
+    for column in scores_of(table):
+        numbers = to_numeric(table[column], errors="coerce")
+        wrong = table["id"][~numbers.between(0, 1)]
+        if len(wrong):
+            raise InputError(
+                f"{path}: {column} of {wrong.iloc[0]} is no probability: was "
+                "the loss of the run's test finite?"
+            )
     return table.sort_values("id", ignore_index=True)

@@ -8,11 +8,13 @@ import csv
 import hashlib
 from pathlib import Path
 
+from ..data.audio import SAMPLE_RATE
 from ..errors import InputError
 from ..lobes.fbank import AUDIOSET_MEAN, AUDIOSET_STD
 from ..weights.adapter_files import ACTIVATION, HASH, SIZE
 from ..weights.ast_files import read_ast
 from ..weights.checking import depth_of
+from ..weights.convert import check_stated
 from ..weights.sources import CKPT, FRONT_END, SUFFIXES, read_config
 from .description import NAME, NEW
 from .saved import Saved
@@ -72,9 +74,8 @@ def read_tagger(source):
             f"{read.file} has no head that names classes: it is for training, "
             "as the --source of a recipe"
         )
-    config = read_config(read.file)
-    labels = _labels(config, len(read.head["1.bias"]), read.file)
-    multi = config.get("problem_type") == "multi_label_classification"
+    labels = _labels(read)
+    multi = read.stated.get("problem_type") == "multi_label_classification"
     tags = multi or labels == audioset_classes()
     metadata = {
         ACTIVATION: "sigmoid" if tags else "softmax",
@@ -91,19 +92,15 @@ def _described(read):
     """As ``description.describe`` has it of a run."""
     (mels, fstride), (frames, tstride) = read.axes
     dim = read.state["pos_embed"].shape[2]
-    front = read_config(read.file, FRONT_END)
+    front = _front_end(read, mels, frames)
     shape = {"mels": mels, "frames": frames}
     size = [dim, depth_of(read.state), read.heads]
     encoder = {"size": size, **shape, "fstride": fstride, "tstride": tstride}
     stated = read.stated.get("layer_norm_eps")
     epsilon = {} if stated is None else {"epsilon": float(stated)}
-    statistics = {
-        "mean": front.get("mean", AUDIOSET_MEAN),
-        "std": front.get("std", AUDIOSET_STD),
-    }
     return {
         "encoder": {f"{NEW}speechbrain_petl.AST": {**encoder, **epsilon}},
-        "fbank": {f"{NEW}speechbrain_petl.Fbank": {**shape, **statistics}},
+        "fbank": {f"{NEW}speechbrain_petl.Fbank": {**shape, **front}},
         "pooling": {f"{NEW}speechbrain_petl.Pooling": {"mode": "cls"}},
         "classifier": {f"{NAME}speechbrain_petl.NormLinear": epsilon},
         "petl": {"train": ["*"]},
@@ -111,15 +108,32 @@ def _described(read):
     }
 
 
-def _labels(config, count, file):
+def _front_end(read, mels, frames):
+    """The statistics of what it heard, if our front end is its own."""
+    stated = read_config(read.file, FRONT_END)
+    own = {
+        "feature_extractor_type": "ASTFeatureExtractor",
+        "sampling_rate": SAMPLE_RATE,
+        "num_mel_bins": mels,
+        "max_length": frames,
+    }
+    file = read.file.with_name(FRONT_END)
+    check_stated(stated, own, "take another checkpoint", file)
+    if not stated.get("do_normalize", True):
+        return {"mean": 0.0, "std": 0.5}  # which change nothing
+    return {
+        "mean": stated.get("mean", AUDIOSET_MEAN),
+        "std": stated.get("std", AUDIOSET_STD),
+    }
+
+
+def _labels(read):
     """The names of the outputs, in their order."""
-    names = config.get("id2label") or {}
-    labels = [str(names[key]) for key in sorted(names, key=int)]
-    if len(labels) == count:
-        return labels
-    if count == len(audioset_classes()):
-        return audioset_classes()
-    raise InputError(
-        f"{file} has {count} outputs and no names for them: put a config.json "
-        'beside it, {"id2label": {"0": "cat", "1": "dog"}} for example'
-    )
+    count = len(read.head["1.bias"])
+    if not read.labels and count != len(audioset_classes()):
+        raise InputError(
+            f"{read.file} has {count} outputs and no names for them: put a "
+            'config.json beside it, {"id2label": {"0": "cat", "1": "dog"}} for '
+            "example"
+        )
+    return read.labels or audioset_classes()

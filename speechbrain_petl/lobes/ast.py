@@ -195,7 +195,9 @@ class AST(PlainAST):
 
     def _check(self, fewer):
         given = self.source_input
-        if given is not None and len(given) != 3:
+        numbers = list(given) if isinstance(given, (list, tuple)) else []
+        whole = [*map(type, numbers)] == [int] * 3 and min(numbers) > 0
+        if given is not None and not whole:
             raise InputError(
                 f"source_input={given}: give [frames, fstride, tstride]"
             )

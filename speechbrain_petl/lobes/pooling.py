@@ -7,7 +7,7 @@ import warnings
 
 from torch import nn
 
-from ..errors import InputError, check_choice
+from ..errors import InputError, check_choice, check_count
 
 OLD_MODES = {"speech": "patches", "prompts+speech": "prompts+patches"}
 MODES = ("cls", "all", "prompts", "patches", "prompts+patches")
@@ -56,6 +56,11 @@ class Pooling(nn.Module):
                 "encoder leaves at the end: set prompts to the tokens of "
                 "Prompt(tokens=..., keep=True)."
             )
+        check_count(
+            "Pooling: class_tokens",
+            # where none comes first, the others are there all the same
+            class_tokens if mode == "cls" else class_tokens or 1,
+        )
         end = -prompts or None
         self.tokens = {
             "cls": slice(class_tokens),

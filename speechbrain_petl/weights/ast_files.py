@@ -14,12 +14,14 @@ from .checking import check_fit, few
 from .convert import check_stated
 from .convert_ast import CONVERTERS, head_of, known_by, own_names
 from .files import ACCEPTED
-from .fitting import AUDIOSET_AXES, axes_stated, fit_positions, pick
+from .fitting import AUDIOSET_AXES, STATED, axes_stated, fit_positions, pick
 from .positions import Axis, axes_of, resize_positions
 from .sources import read_config, read_state
 
 # what config.json states -> the only value that is computed here
 EPS = "layer_norm_eps"
+HEADS = "num_attention_heads", "heads"
+NUMBERS = *STATED["huggingface"], *STATED["ours"], *HEADS, EPS
 COMPUTED = {"hidden_act": "gelu", "qkv_bias": True, "patch_size": 16}
 
 
@@ -57,10 +59,17 @@ class ASTFile:
         """Of the attention: as stated, or as DeiT has it, one in 64."""
         dim = self.state["pos_embed"].shape[2]
         usual = {d: heads for d, _, heads in SIZES.values()}
-        stated = self.stated.get(
-            "num_attention_heads", self.stated.get("heads")
-        )
+        stated = next((self.stated[k] for k in HEADS if k in self.stated), None)
         return int(stated or usual.get(dim) or max(dim // 64, 1))
+
+    @property
+    def labels(self):
+        """What is stated to be the names of the head's outputs; or []."""
+        names = self.stated.get("id2label")
+        keys = [str(i) for i in range(len(self.head.get("1.bias", ())))]
+        if not isinstance(names, dict) or set(names) != set(keys):
+            return []
+        return [str(names[key]) for key in keys]
 
     @property
     def axes(self):
@@ -71,10 +80,7 @@ class ASTFile:
     def for_encoder(self, encoder):
         """The state for an AST, of any input length and strides."""
         check_fit(self.state, encoder, self.file)
-        try:
-            self._check_function(encoder)
-        except InputError as error:
-            raise InputError(f"{self.file}: {error}") from error
+        self._check_function(encoder)
         if encoder.source_input:
             return self._from(encoder.source_input, encoder)
         read = self.kind, self.stated, self.file
@@ -91,17 +97,17 @@ class ASTFile:
 
     def _check_function(self, encoder):
         """Refuse what computes something else with the same shapes."""
-        check_stated(self.stated, COMPUTED, "take another checkpoint")
         heads = encoder.blocks[0].attn.num_heads
         remedy = "set `ast_size` to [dim, depth, heads] of the checkpoint"
-        wanted = {"num_attention_heads": heads, "heads": str(heads)}
-        check_stated(self.stated, wanted, remedy)
+        wanted = dict(zip(HEADS, (heads, str(heads))))
+        check_stated(self.stated, wanted, remedy, self.file)
         if EPS in self.stated:
             # a smaller one changes nothing in a trained model
             own, stated = encoder.norm.eps, float(self.stated[EPS])
             same = max(own, EPSILON) == max(stated, EPSILON)
             remedy = f"set the encoder's `epsilon: {stated}`"
-            check_stated({EPS: stated}, {EPS: stated if same else own}, remedy)
+            wanted = {EPS: stated if same else own}
+            check_stated({EPS: stated}, wanted, remedy, self.file)
 
 
 def read_ast(source, revision=None):
@@ -141,10 +147,27 @@ def read_ast(source, revision=None):
             + (f"it is {what}" if what else f"it has {few(state)}. {ACCEPTED}")
         )
     stated = metadata if kind == "ours" else read_config(file)
-    if "---" in "".join(map(str, stated.get("id2label", {}).values())):
+    _check_numbers(stated, file)
+    check_stated(stated, COMPUTED, "take another checkpoint", file)
+    if "---" in str(stated.get("id2label")):
         raise InputError(
             f"{file} is MAEST, whose classes are Discogs' genres: an AST with "
             "a front end of its own (Essentia's 96 bands every 16 ms, of the "
             "logarithm of 1 + 10,000 x), which is not here"
         )
     return ASTFile(file, kind, CONVERTERS[kind](state), head_of(state), stated)
+
+
+def _check_numbers(stated, file):
+    """Refuse what is stated as a number and is none above 0."""
+    for key in NUMBERS:
+        number = float if key == EPS else int
+        try:
+            good = key not in stated or number(stated[key]) > 0
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            raise InputError(
+                f"{file}: {key}={stated[key]!r}, as is stated beside it, is no "
+                "number above 0: fetch its config.json again"
+            )

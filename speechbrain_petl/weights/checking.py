@@ -36,6 +36,12 @@ def check_fit(state, encoder, file):
             for k in own
             if k in read and read[k] != own[k]
         ],
+        "of whole numbers": [
+            k
+            for k, v in encoder.state_dict().items()
+            if k in state and v.dtype.is_floating_point > _is_float(state[k])
+        ],
+        "not finite": [k for k, v in state.items() if not _is_finite(v)],
     }
     if any(problems.values()):
         found = "; ".join(f"{k}: {few(v)}" for k, v in problems.items() if v)
@@ -73,6 +79,14 @@ def few(names):
     more = len(names) - SHOWN
     shown = ", ".join(names[:SHOWN])
     return f"{shown} and {more} more" if more > 0 else shown
+
+
+def _is_float(tensor):
+    return tensor.dtype.is_floating_point
+
+
+def _is_finite(tensor):
+    return bool(tensor.float().isfinite().all())
 
 
 def _depth(names):

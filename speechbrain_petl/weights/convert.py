@@ -72,7 +72,7 @@ def fuse_qkv(state):
     return state
 
 
-def check_stated(metadata, own, remedy):
+def check_stated(metadata, own, remedy, file=None):
     """Refuse a file that states another model than the encoder is.
 
     Arguments
@@ -83,6 +83,8 @@ def check_stated(metadata, own, remedy):
         Name of a statement -> its value here.
     remedy : str
         What to do about it, for the error message.
+    file : str or os.PathLike, optional
+        That states it, if who calls does not name it.
 
     Example
     -------
@@ -91,7 +93,8 @@ def check_stated(metadata, own, remedy):
     for key, value in own.items():
         if metadata.get(key, value) != value:
             raise InputError(
-                f"these weights are of a model with {key}={metadata[key]!r}, "
+                (f"{file}: " if file else "")
+                + f"these weights are of a model with {key}={metadata[key]!r}, "
                 f"as is stated beside them, and this one has {value!r}: "
                 f"{remedy}"
             )

@@ -62,7 +62,7 @@ STRANGERS = {
         "an SSAST of frames, whose patches span all mels: take one of patches, "
         "SSAST-Base-Patch for example"
     ),
-    "adapter_config": "an adapter of PEFT",
+    "lora_A.weight": "an adapter of PEFT: merge it into its model",
 }
 
 

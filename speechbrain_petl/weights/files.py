@@ -154,14 +154,17 @@ def _unwrap(saved, file):
 
 
 def _states(saved, name=""):
-    """Every dictionary of tensors, and the keys that lead to it."""
+    """Every dictionary with tensors, these alone, and the keys that lead to it.
+
+    What else a state dict holds is a module's `get_extra_state`, for example.
+    """
     if not isinstance(saved, dict) or not saved:
         return
     if not all(isinstance(key, str) for key in saved):
         return
     saved = {key: value for key, value in saved.items() if key != TEACHER}
-    if all(isinstance(value, torch.Tensor) for value in saved.values()):
-        yield name, saved
-        return
+    tensors = {k: v for k, v in saved.items() if isinstance(v, torch.Tensor)}
+    if tensors:
+        yield name, tensors
     for key, inner in saved.items():
         yield from _states(inner, f"{name}.{key}" if name else key)

@@ -102,7 +102,7 @@ def load_pretrained(encoder, source, revision=None):
     return encoder
 
 
-def load_pretrained_head(classifier, source, revision=None):
+def load_pretrained_head(classifier, source, revision=None, labels=()):
     """Load the head that a published AST was trained with.
 
     Arguments
@@ -111,6 +111,8 @@ def load_pretrained_head(classifier, source, revision=None):
         Changed in place; on the mean of the two class tokens.
     source, revision
         As for ``load_pretrained``.
+    labels : sequence of str
+        Of the classifier's outputs, which may not be in another order there.
 
     Returns
     -------
@@ -130,14 +132,42 @@ def load_pretrained_head(classifier, source, revision=None):
     torch.Size([5])
     """
     read = read_ast(source, revision)
+    return put_head(classifier, read.head, read.labels, labels, read.file)
+
+
+def put_head(classifier, head, names, labels, file):
+    """Load a head that is there, if it is for these classes.
+
+    Arguments
+    ---------
+    classifier : torch.nn.Module
+        Changed in place.
+    head : dict
+        Its state.
+    names, labels : sequence of str
+        Of the outputs of the head, and of those of the classifier.
+    file : str or os.PathLike
+        Where the head comes from, for the error message.
+
+    Returns
+    -------
+    torch.nn.Module
+        The classifier.
+    """
     own = {k: tuple(v.shape) for k, v in classifier.state_dict().items()}
-    found = {k: tuple(v.shape) for k, v in read.head.items()}
+    found = {k: tuple(v.shape) for k, v in head.items()}
     if own != found:
         raise InputError(
-            f"{read.file} has the head {found or None}, and the classifier is "
+            f"{file} has the head {found or None}, and the classifier is "
             f"{own}: take NormLinear, pooling: mode: cls, and its data set"
         )
-    classifier.load_state_dict(read.head)
+    moved = [a for a, b in zip(names, labels) if a != b]
+    if moved and sorted(names) == sorted(labels):
+        raise InputError(
+            f"{file} has the classes of the data in another order, such as "
+            f"{moved[0]!r}: bring its head and its id2label into theirs"
+        )
+    classifier.load_state_dict(head)
     return classifier
 
 

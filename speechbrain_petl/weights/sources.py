@@ -60,6 +60,8 @@ def read_state(source, revision=None):
 def read_config(file, name=CONFIG):
     """What a json file beside a file of weights holds; {} if there is none.
 
+    What is null there is not stated.
+
     Example
     -------
     >>> folder = getfixture("tmp_path")
@@ -71,12 +73,13 @@ def read_config(file, name=CONFIG):
     if not path.is_file():
         return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        held = dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise InputError(
             f"{path} is not a JSON object ({first_sentence(error)}): fetch it "
             "again from where the weights come from"
         ) from error
+    return {key: value for key, value in held.items() if value is not None}
 
 
 def _find(source, revision):

@@ -1,8 +1,12 @@
 """ConformerConvolution, Convpass and TokenMixer, whose convolutions are used."""
 
+from functools import partial
+
 import pytest
 import torch
 from adapter_numbers import DIM, scrambled, tokens
+from speechbrain_petl.adapters.adapted import AdaptedEncoder
+from speechbrain_petl.adapters.adapter import Adapter
 from speechbrain_petl.adapters.convolution import ConformerConvolution, Convpass
 from speechbrain_petl.adapters.mixer import TokenMixer
 from speechbrain_petl.errors import InputError
@@ -62,3 +66,19 @@ def test_convpass_uses_its_convolution_on_the_grid():
     torch.testing.assert_close(start._on_grid(h), h)  # starts as identity
     with pytest.raises(InputError, match="21 patches.*rows=4"):
         block(torch.randn(1, 23, DIM))
+
+
+@pytest.mark.parametrize("block", [ConformerConvolution, Convpass])
+@pytest.mark.parametrize("kernel", [0, -3, 2.5])
+def test_a_kernel_is_a_number_of_tokens(kernel, block):
+    wrap = {"*": partial(Adapter, block=partial(block, width=4, kernel=kernel))}
+    message = f"block: kernel={kernel}: give a whole number, 1 or more"
+    with pytest.raises(InputError, match=message):
+        AdaptedEncoder(nn.Sequential(nn.Linear(DIM, DIM)), wrap=wrap)
+
+
+@pytest.mark.parametrize("rows", [None, 4])
+def test_convpass_has_a_centre(rows):
+    """An even kernel made other tokens, which nothing can be added to."""
+    with pytest.raises(InputError, match="kernel=4: give an odd number"):
+        Convpass(DIM, width=4, kernel=4, rows=rows)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
+from checkpoints import hf_config
 from layouts import truncated_wav
 from layouts_audioset import CLIPS, FILES, LABELS, NAMES, make_audioset, ytid
 from method_files import ROOT
@@ -22,6 +23,7 @@ from speechbrain_petl import (
 )
 from speechbrain_petl.data.clips import NO_LABEL, ClipDataset, write_clips
 from tiny_runs import TINY, load_prepare, methods_of, train
+from transformers import ASTForAudioClassification
 
 NAME = "AudioSet"
 MISSING = {ytid("balanced", 2), ytid("eval", 1)}
@@ -182,6 +184,16 @@ def test_pretrained(data, shards, tmp_path, packed):
     np.testing.assert_allclose(probabilities, row.astype(float), atol=1e-4)
 
 
+def test_a_head_of_another_order(data, tmp_path):
+    """Its mAP was that of other classes."""
+    names = dict(enumerate(NAMES[::-1]))
+    config = hf_config(id2label=names, num_labels=len(names))
+    ASTForAudioClassification(config).save_pretrained(tmp_path / "hf")
+    argv = [f"--source={tmp_path / 'hf'}", "--ast_size=[48,2,3]"]
+    with pytest.raises(InputError, match="in another order, such as 'Siren'"):
+        train(NAME, data, tmp_path / "run", *argv, method="pretrained")
+
+
 def test_missing_and_broken_clips_are_reported(prepare, tmp_path, caplog):
     """And left out, not fatal."""
     data = make_audioset(tmp_path, missing={ytid("balanced", 0)})
@@ -229,6 +241,10 @@ def remove(file):
     return lambda data: (data / file).unlink()
 
 
+def empty(file):
+    return lambda data: (data / file).write_text("# YTID, start_seconds\n")
+
+
 BALANCED, CLASSES_CSV = FILES["balanced"], "class_labels_indices.csv"
 ROW = '-bal0000000, 30.000, 40.000, "/m/09x0r"'
 ERRORS = {
@@ -243,6 +259,8 @@ ERRORS = {
     "class": (spoil(CLASSES_CSV, "1,/m/", "7,/m/"), "line 3", "of class 1"),
     "header": (spoil(CLASSES_CSV, "mid", "id"), "line 1", "index,mid"),
     "class twice": (spoil(CLASSES_CSV, LABELS[1], LABELS[0]), "line 3"),
+    "name twice": (spoil(CLASSES_CSV, NAMES[1], NAMES[0]), "line 3", "Speech"),
+    "no clips": (empty(BALANCED), BALANCED, "lists no clips"),
     "two lists": (spoil(FILES["eval"], "-eva0000000", "-bal0000000"), "is in"),
 }
 
@@ -257,6 +275,21 @@ def test_errors(prepare, tmp_path, error):
         prepare(str(data), str(tmp_path / "save"))
     for word in words:
         assert word in str(caught.value), str(caught.value)
+
+
+def test_what_a_spreadsheet_has_written(prepare, tmp_path):
+    """A mark before the first letter, and lines of blanks."""
+    data, other = (make_audioset(tmp_path / name) for name in "ab")
+    for name in (*FILES.values(), CLASSES_CSV):
+        text = (other / name).read_text().replace("\n", "\r\n")
+        (other / name).write_text(f"\ufeff{text}   \r\n", encoding="utf-8")
+    tables = prepare(str(other), str(tmp_path / "save"), valid_clips=5)
+    plain = prepare(str(data), str(tmp_path / "plain"), valid_clips=5)
+    for split, path in tables.items():
+        labels = [
+            np.load(file)["labels"].tolist() for file in (path, plain[split])
+        ]
+        assert labels[0] == labels[1]
 
 
 def test_wrong_options(data, prepare, tmp_path):
@@ -361,6 +394,19 @@ def test_wrong_numbers(data, tmp_path, option):
     """Alike for files and for shards."""
     with pytest.raises(InputError, match=f"{option}: give a whole number, 1"):
         train(NAME, data, tmp_path, f"--{option}")
+
+
+@pytest.mark.parametrize(
+    "expected, message",
+    [
+        ("{map: 0.4}", "expected='map' is not one of mAP, AUC, d_prime"),
+        ("{mAP: high}", "expected: mAP=high: give a number"),
+    ],
+)
+def test_what_cannot_be_expected(expected, message, data, tmp_path):
+    """Said before the test, not after it."""
+    with pytest.raises(InputError, match=message):
+        train(NAME, data, tmp_path, f"--expected={expected}")
 
 
 def test_every_clip_is_scored_once(data, shards, tmp_path):

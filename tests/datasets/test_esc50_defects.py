@@ -10,7 +10,7 @@ from method_files import ROOT
 from result_trees import make_folds
 from running import TINY, load_train
 from scipy.stats import t as t_distribution
-from speechbrain_petl import AdaptedEncoder, InputError
+from speechbrain_petl import AdaptedEncoder, AudioClassifier, InputError
 from speechbrain_petl.recipe.method_files import BASE, export
 from speechbrain_petl.recipe.yaml_files import plain_tree, read_yaml
 
@@ -88,6 +88,21 @@ def test_a_method_without_the_defect_is_refused(esc50, tmp_path):
         load_train(RECIPE).main([*argv, *TINY])
     with pytest.raises(InputError, match="defect='other' is not one of"):
         load_train(RECIPE).main([*argv[:1], "--defect=other", *argv[2:], *TINY])
+
+
+@pytest.mark.parametrize(
+    "name", ["conformer_block", "soft_moa_twice", "bottleneck_positions"]
+)
+def test_a_run_with_a_defect_is_of_no_use_elsewhere(name, esc50, tmp_path):
+    """It was taken for one without, whose answers are others."""
+    argv = [str(HPARAMS / f"{name}.yaml"), f"--data_folder={esc50}"]
+    load_train(RECIPE).main([*argv, f"--output_folder={tmp_path}", *TINY])
+    again = load_train(RECIPE).main(
+        [*argv, f"--output_folder={tmp_path}", *TINY, "--test_only"]
+    )
+    assert again["tested_epoch"]  # goes on as itself
+    with pytest.raises(InputError, match=f"defect_{name.rpartition('_')[2]}"):
+        AudioClassifier.from_run(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["bottleneck_last", "bottleneck_test_fold"])

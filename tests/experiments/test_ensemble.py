@@ -136,6 +136,38 @@ def test_texts_are_voted_on():
     assert ensemble(tables)["predicted"].tolist() == ["on light", "b"]
 
 
+def test_tags_and_classes_have_no_mean():
+    classes = table_of(np.zeros((30, 3)), ["cat"] * 30)
+    tags = table_of(np.ones((30, 3)), ["cat"] * 30, tags=True)
+    with pytest.raises(InputError, match="or tags and classes"):
+        ensemble([classes, tags])
+
+
+def test_labels_of_a_clip_in_another_order():
+    """As where the classes are: what each run counts from 0 is its own."""
+    logits = np.tile([2.0, 1.0, -3.0], (30, 1))
+    first = table_of(logits, ["cat|dog"] * 30, tags=True)
+    other = table_of(
+        logits[:, [1, 0, 2]], ["dog|cat"] * 30, ["dog", "cat", "owl"], tags=True
+    )
+    assert set(ensemble([first, other])["predicted"]) == {"cat|dog"}
+
+
+@pytest.mark.parametrize("cell", [np.nan, np.inf, -0.1, 1.1, "x"])
+@pytest.mark.parametrize("tags", [False, True])
+def test_what_is_no_probability_is_named(tags, cell, tmp_path):
+    """As a run writes it whose test has diverged."""
+    table = table_of(np.zeros((30, 3)), ["cat"] * 30, tags=tags)
+    table.to_csv(tmp_path / "a.csv", index=False)
+    table = table.astype({"p(dog)": object})
+    table.loc[7, "p(dog)"] = cell
+    table.to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(
+        InputError, match=r"b\.csv: p\(dog\) of clip7 is no prob"
+    ):
+        main([str(tmp_path / "a.csv"), str(tmp_path / "b.csv")])
+
+
 def test_other_clips_are_refused(tmp_path):
     tables = [table_of(np.zeros((30, 3)), [n] * 30) for n in ("cat", "dog")]
     with pytest.raises(InputError, match="other test clips"):

@@ -3,7 +3,13 @@
 import pytest
 import torch
 from running import run
-from speechbrain_petl import AST, AudioClassifier, InputError, load_pretrained
+from speechbrain_petl import (
+    AST,
+    AudioClassifier,
+    InputError,
+    load_pretrained,
+    load_pretrained_head,
+)
 from speechbrain_petl.inference.share import save_adapter
 
 
@@ -37,6 +43,20 @@ def test_an_adapter_folder_too(finished, tmp_path):
     torch.testing.assert_close(
         encoder.eval()(x), whole(x), atol=1e-5, rtol=1e-4
     )
+
+
+def test_its_classifier_too(finished):
+    """The file of what it has learned was taken for a checkpoint of an AST."""
+    folder = finished("AudioSet")
+    names = AudioClassifier.from_run(folder).hparams.labels
+    head = torch.nn.Linear(32, len(names))
+    load_pretrained_head(head, folder, labels=names)
+    learned = AudioClassifier.from_run(folder).mods["classifier"]
+    assert torch.equal(head.weight, learned.weight)
+    with pytest.raises(InputError, match="in another order, such as"):
+        load_pretrained_head(head, folder, labels=names[::-1])
+    with pytest.raises(InputError, match="has the head"):
+        load_pretrained_head(torch.nn.Linear(32, 3), folder)
 
 
 def test_what_cannot_be_folded_is_named(esc50, tmp_path):

@@ -1,5 +1,8 @@
 """A published AST with its head: the tags of transformers, waveform to logits."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -126,6 +129,65 @@ def test_other_classes_have_their_names_and_statistics(tmp_path):
         -6.8,
         128,
     )
+
+
+def alter(folder, copy, name, **stated):
+    shutil.copytree(folder, copy)
+    file = copy / name
+    file.write_text(json.dumps({**json.loads(file.read_text()), **stated}))
+    return copy
+
+
+def test_what_is_not_normalised(theirs, folder, tmp_path):
+    """do_normalize was not looked at."""
+    name = "preprocessor_config.json"
+    copy = alter(folder, tmp_path / "raw", name, do_normalize=False)
+    tagger = AudioClassifier.from_hparams(str(copy))
+    wav = np.random.default_rng(0).normal(size=16000).astype(np.float32) / 9
+    front = ASTFeatureExtractor.from_pretrained(copy)
+    expected = front(wav, 16000, return_tensors="pt")["input_values"]
+    found = tagger.mods["fbank"](torch.from_numpy(wav)[None])
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("sampling_rate", 32000),
+        ("num_mel_bins", 64),
+        ("max_length", 512),
+        ("feature_extractor_type", "Wav2Vec2FeatureExtractor"),
+    ],
+)
+def test_what_it_heard_otherwise_is_refused(key, value, folder, tmp_path):
+    name = "preprocessor_config.json"
+    copy = alter(folder, tmp_path / "other", name, **{key: value})
+    words = [name, f"{key}={value!r}"]
+    refusal_of(AudioClassifier.from_hparams, str(copy), words=words)
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [("hidden_act", "gelu_new"), ("qkv_bias", False), ("patch_size", 8)],
+)
+def test_another_function_is_refused(key, value, folder, tmp_path):
+    """As it is where an encoder is loaded."""
+    copy = alter(folder, tmp_path / "other", "config.json", **{key: value})
+    words = ["model.safetensors", f"{key}={value!r}"]
+    refusal_of(AudioClassifier.from_hparams, str(copy), words=words)
+
+
+@pytest.mark.parametrize(
+    "names", [["a", "b"], {"cat": 0, "dog": 1}, {"0": "cat", "2": "dog"}, None]
+)
+def test_names_that_are_not_one_an_output(names, tmp_path):
+    model = ASTForAudioClassification(hf_config(num_labels=2))
+    model.save_pretrained(tmp_path / "two")
+    copy = alter(
+        tmp_path / "two", tmp_path / "odd", "config.json", id2label=names
+    )
+    words = ["2 outputs and no names", '"id2label"']
+    refusal_of(AudioClassifier.from_hparams, str(copy), words=words)
 
 
 def test_what_names_no_classes_is_refused(theirs, tmp_path):

@@ -125,6 +125,10 @@ def test_patch_dropout_in_training_only():
         ({"size": TINY, "frames": 15}, "at least 16"),
         ({"size": TINY, "mels": 8}, "at least 16"),
         ({"gradient_checkpointing": "all"}, "'all' is neither"),
+        *(
+            ({"source_input": given}, "source_input=.*: give .frames, fst")
+            for given in (312, "312", [312, 10], [0, 10, 10], [312, "a", 10])
+        ),
     ],
 )
 def test_wrong_sizes(arguments, message):

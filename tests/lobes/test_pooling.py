@@ -68,3 +68,19 @@ def test_old_names_of_modes(old, new):
     ):
         pooling = Pooling(old, prompts=3)
     assert pooling.tokens == Pooling(new, prompts=3).tokens
+
+
+@pytest.mark.parametrize(
+    "mode, count", [("cls", 0), ("cls", -1), ("patches", 1.5), ("cls", "one")]
+)
+def test_class_tokens_are_counted(mode, count):
+    """None at all had the mean of nothing, which is no number."""
+    message = f"Pooling: class_tokens={count}: give a whole number"
+    with pytest.raises(InputError, match=message):
+        Pooling(mode, class_tokens=count)
+
+
+def test_an_encoder_without_class_tokens_has_patches():
+    tokens = torch.randn(2, PATCHES, 6)
+    pooled = Pooling("patches", class_tokens=0)(tokens)
+    torch.testing.assert_close(pooled, tokens.mean(1))

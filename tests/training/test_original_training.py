@@ -10,7 +10,7 @@ from layouts_google_speech_commands import make_speech_commands
 from method_files import ROOT
 from running import load_train
 from speechbrain_petl import InputError
-from speechbrain_petl.data.mixing import MixedClips
+from speechbrain_petl.data.mixing import MixedClips, mixed_clips
 from speechbrain_petl.training.averaging import keep_average
 from speechbrain_petl.training.losses import binary_cross_entropy
 from speechbrain_petl.training.parameter_groups import parameter_groups
@@ -132,6 +132,11 @@ def test_mixup_draws_from_the_whole_set():
     mixed.start(epoch=2, step=0)
     second = torch.stack([mixed[i]["soft_targets"] for i in range(20)])
     assert not torch.equal(first, second)
+
+
+def test_what_mixup_does_not_know():
+    with pytest.raises(InputError, match="mixup: MixedClips .* 'beta'"):
+        mixed_clips(Clips(), 1, {"prob": 0.5, "beta": 3.0})
 
 
 def test_all_of_it_in_a_run(esc50, tmp_path):

@@ -157,6 +157,10 @@ LOOPS = {  # what they save around a state dict
         "best": np.float64(0.5),
         "history": np.arange(3, dtype="float32"),
     },
+    "with a state of a module's own": lambda state: {
+        "state_dict": {**before("model.", state), "map._extra_state": None},
+    },
+    "flat, with its epoch": lambda state: {**state, "epoch": 3},
     "AveragedModel": lambda state: {
         "n_averaged": torch.tensor(3),
         **before("module.", state),
@@ -212,6 +216,51 @@ def test_all_of_config_that_changes_the_function(key, tmp_path):
     config = {**json.loads(file.read_text()), key: STATED[key]}
     file.write_text(json.dumps(config))
     refusal(tmp_path, "model.safetensors", f"{key}={STATED[key]!r}")
+
+
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("max_length", "long"),
+        ("time_stride", 0),
+        ("num_attention_heads", [3]),
+        ("layer_norm_eps", "small"),
+    ],
+)
+def test_what_is_stated_is_a_number(key, value, hf, tmp_path):
+    hf.save_pretrained(tmp_path)
+    file = tmp_path / "config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps({**config, key: value}))
+    refusal(tmp_path, f"{key}={value!r}", "no number above 0", "config.json")
+
+
+def test_null_states_nothing(hf, encoder, tmp_path):
+    hf.save_pretrained(tmp_path)
+    keys = "id2label", "layer_norm_eps", "num_attention_heads", "time_stride"
+    file = tmp_path / "config.json"
+    config = json.loads(file.read_text())
+    file.write_text(json.dumps({**config, **dict.fromkeys(keys)}))
+    assert same(load_pretrained(AST(SIZE), tmp_path), encoder)
+
+
+def test_what_no_weight_can_be(hf, tmp_path):
+    """Whole numbers have a scale elsewhere; what diverged is no start."""
+    state = hf.state_dict()
+    name = "audio_spectrogram_transformer.layernorm.bias"
+    whole = {k: (10 * v).to(torch.int8) for k, v in state.items()}
+    torch.save(whole, tmp_path / "a.pth")
+    refusal(tmp_path, "of whole numbers: ", "and", encoder=AST(SIZE))
+    torch.save(
+        {**state, name: torch.full((48,), torch.nan)}, tmp_path / "a.pth"
+    )
+    refusal(tmp_path, "not finite: norm.bias.", encoder=AST(SIZE))
+
+
+def test_an_adapter_of_peft_is_named(tmp_path):
+    name = "base_model.model.layers.0.attention.q_proj.lora_A.weight"
+    torch.save({name: torch.ones(2, 48)}, tmp_path / "adapter_model.bin")
+    refusal(tmp_path, "an adapter of PEFT: merge it")
 
 
 def test_an_epsilon_of_its_own(tmp_path):

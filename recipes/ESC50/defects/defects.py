@@ -19,6 +19,7 @@ DEFECTS = {  # name -> what the released code does
     "last": "the best epoch is the last one",
     "test_fold": "the test fold selects the epoch",
 }
+LEARNED = ("initialisation",)  # is in what a run has learned
 
 
 def refuse_unknown(defect):
@@ -44,6 +45,9 @@ def spoil(defect, encoder):
     }
     if defect in changes and not changes[defect](encoder):
         raise InputError(f"defect={defect}: this method or encoder has none")
+    if defect in changes and defect not in LEARNED:
+        # no one else builds it: what was learned with it fits nothing else
+        encoder.register_buffer(f"defect_{defect}", torch.ones(1))
 
 
 def choose(defect, datasets):
