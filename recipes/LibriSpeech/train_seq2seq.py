@@ -80,7 +80,9 @@ class WhisperBrain(PETLBrain):
         if self.hparams.silence:  # which was heard in the pretraining
             counts = torch.full_like(counts, states.shape[1])
         counts = counts.clamp(max=states.shape[1])
-        scores = self.modules.decoder(batch.tokens_bos.data, states, counts)
+        tokens, lens = batch.tokens_bos
+        lengths = (lens * tokens.shape[1]).round()
+        scores = self.modules.decoder(tokens, states, counts, lengths)
         log_probs = scores.log_softmax(dim=-1)
         if stage == sb.Stage.TRAIN:
             return log_probs, None

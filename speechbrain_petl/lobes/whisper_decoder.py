@@ -69,14 +69,15 @@ class WhisperDecoder(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.norm = nn.LayerNorm(self.dim)
 
-    def forward(self, symbols, states, counts=None):
+    def forward(self, symbols, states, counts=None, lengths=None):
         """Scores (batch, symbol, vocabulary) of the symbol after each.
 
         The symbols begin with the prompt's last one. ``states`` are the
-        encoder's tokens (batch, token, dim), ``counts`` how many of them are
-        a clip's own (batch,).
+        encoder's tokens (batch, token, dim); ``counts`` (batch,) says how many
+        of them are a clip's own, ``lengths`` (batch,) how many symbols a
+        text's: what follows is padding.
         """
-        return self.scores(self._hidden(symbols, states, counts))
+        return self.scores(self._hidden(symbols, states, counts, lengths))
 
     def scores(self, hidden):
         """What the symbols' embeddings say of it (batch, symbol, dim)."""
@@ -120,7 +121,7 @@ class WhisperDecoder(nn.Module):
         ratios = {"min_decode_ratio": 0.0, "max_decode_ratio": 1.0}
         return make(modules=[self, scores], **ends, **ratios)
 
-    def _hidden(self, symbols, states, counts):
+    def _hidden(self, symbols, states, counts, lengths=None):
         before = self.first.expand(len(symbols), -1)
         symbols = torch.cat([before, symbols], dim=1)
         if symbols.shape[1] > POSITIONS:
@@ -130,6 +131,8 @@ class WhisperDecoder(nn.Module):
             )
         x = self.embedding(symbols) + self.positions[: symbols.shape[1]]
         own = torch.ones_like(symbols, dtype=torch.bool)
+        if lengths is not None:
+            own = token_mask(lengths + before.shape[1], symbols.shape[1])
         kept = _HEARD.states, _HEARD.mask
         _HEARD.states, _HEARD.mask = states, None
         if counts is not None:

@@ -21,6 +21,7 @@ from speechbrain_petl import (
     load_pretrained,
     save_pretrained,
 )
+from speechbrain_petl.adapters.masks import mask_of
 from speechbrain_petl.lobes.causal import check_causal
 from whisper_models import openais, theirs
 
@@ -81,6 +82,18 @@ def test_equals_transformers(form, tmp_path):
     ).logits[:, 1:]
     scores = decoder(SYMBOLS, states)
     torch.testing.assert_close(scores, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_padding_is_what_follows_a_text():
+    """Its own layers know it, and a look at their inputs leaves it out."""
+    decoder, seen = ours(prompt=(1, 3)), []
+    lengths, padded = torch.tensor([2, 5]), SYMBOLS[:2, :5]
+    decoder.blocks[0].attn.qkv.register_forward_pre_hook(
+        lambda module, args: seen.append(mask_of(args[0]))
+    )
+    scores = decoder(padded, noise(2, 40, 32), None, lengths)
+    assert seen[0].sum(dim=1).tolist() == (lengths + 1).tolist()  # the prompt
+    torch.testing.assert_close(scores, decoder(padded, noise(2, 40, 32)))
 
 
 METHODS = {
