@@ -115,10 +115,12 @@ def p_text(p):
 
     Example
     -------
-    >>> p_text(0.0371), p_text(None)
-    ('0.037', '-')
+    >>> p_text(0.0371), p_text(0.0001), p_text(None)
+    ('0.037', '< 0.001', '-')
     """
-    return "-" if p is None else f"{p:.3f}"
+    if p is None:
+        return "-"
+    return f"{p:.3f}" if p >= 0.0005 else "< 0.001"
 
 
 def _tested(result):
