@@ -132,3 +132,25 @@ def check_file(path, option=""):
     if not folder.is_dir():
         raise InputError(f"{option}{path}: there is no such folder")
     make_folder(folder, option)
+
+
+def refuse_twice(paths):
+    """Refuse a folder or file that is given twice, which counts double.
+
+    Arguments
+    ---------
+    paths : list of str or os.PathLike
+        Written in any way.
+
+    Example
+    -------
+    >>> refuse_twice(["results/a", "./results/a"])
+    Traceback (most recent call last):
+    speechbrain_petl.errors.InputError: ./results/a is given twice
+    """
+    found = set()
+    for path in paths:
+        place = os.path.realpath(os.path.expanduser(path))
+        if place in found:
+            raise InputError(f"{path} is given twice")
+        found.add(place)

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from ..data.checksums import check_sum
-from ..data.writing import check_file
+from ..data.writing import check_file, refuse_twice
 from ..errors import ArgumentParser, InputError
 
 ROUNDED = 1e-3  # of a sum of 7 digits each
@@ -163,6 +163,7 @@ def main(argv):
     options = parser.parse_args(argv)
     if len(options.runs) < 2:
         parser.error("RUN RUN ...: give two or more")
+    refuse_twice(options.runs)
     if options.csv:
         check_file(options.csv, "--csv=")
     tables = [_read(run) for run in options.runs]

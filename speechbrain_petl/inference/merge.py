@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ..data.writing import refuse_twice
 from ..errors import InputError
 from ..weights.adapter_files import (
     ACTIVATION,
@@ -68,6 +69,7 @@ def merge(sources, folder, weights=None, base=None, trust=False):
     pathlib.Path
         The folder.
     """
+    refuse_twice(sources)
     shares = _shares(sources, weights)
     saved = [read_saved(source, trust) for source in sources]
     for other in saved[1:]:

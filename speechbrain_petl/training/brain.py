@@ -118,6 +118,11 @@ class PETLBrain(ResumableBrain):
         dict
             What was written.
         """
+        if self.test_on == "valid" and "valid" not in datasets:
+            raise InputError(
+                "brain: test_on=valid: this run has no clips to validate on, "
+                "set another protocol or split"
+            )
         check_choice("brain: test_on", self.test_on, datasets)
         check_identity(result)
         self.has_valid = "valid" in datasets

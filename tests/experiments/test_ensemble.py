@@ -173,11 +173,13 @@ def test_other_clips_are_refused(tmp_path):
     with pytest.raises(InputError, match="other test clips"):
         ensemble(tables)
     with pytest.raises(InputError, match="holds no result.json"):
-        main([str(tmp_path), str(tmp_path)])
+        main([str(tmp_path), str(tmp_path / "b")])
     run = make_run(tmp_path)
+    with pytest.raises(InputError, match=f"{run}/../{run.name} is given twi"):
+        main([str(run), str(tmp_path), f"{run}/../{run.name}"])
     (run / "predictions.csv").unlink()
     with pytest.raises(InputError, match="cannot be read.*--test_only"):
-        main([str(run), str(run)])
+        main([str(run), str(tmp_path)])
 
 
 def test_where_a_csv_cannot_be(tmp_path):

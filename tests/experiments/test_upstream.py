@@ -119,6 +119,9 @@ def test_what_keeps_a_pull_request_back(failed, fork, capsys, monkeypatch):
 def test_what_a_branch_needs_is_made_and_no_more(tmp_path):
     """And its files name those who send it."""
     fork = make_speechbrain(tmp_path)
+    with pytest.raises(InputError, match="is not among what SpeechBrain get"):
+        upstream(fork, "--methods=lora,dora")
+    assert not heads(fork)
     git(fork, "tag", "-a", "v1", "-m", "theirs")
     upstream(fork, "--only=dora,ESC50", "--authors=Jane Doe", "--base=v1")
     needed = ("fix", "adapters", "ast", "ESC50", "dora")

@@ -87,6 +87,8 @@ def test_what_cannot_be_averaged(runs, tmp_path):
     """Another method; and weights that are none."""
     with pytest.raises(InputError, match="another method: .*LoRA"):
         merge([runs / "a", runs / "lora"], tmp_path / "x")
+    with pytest.raises(InputError, match="a is given twice"):
+        merge([runs / "a", runs / "lora", runs / "a"], tmp_path / "x")
     with pytest.raises(InputError, match="2 numbers for 1 runs"):
         merge([runs / "a"], tmp_path / "x", [1, 2])
     with pytest.raises(InputError, match="0.0 is no number above 0"):

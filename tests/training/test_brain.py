@@ -84,6 +84,13 @@ def test_the_record_is_the_whole_run_s(tmp_path):
         assert again == {**result, **measured}
 
 
+def test_no_clips_to_test_on(tmp_path):
+    brain = toy_brain(tmp_path)
+    brain.test_on = "valid"
+    with pytest.raises(InputError, match="no clips to validate on, set ano"):
+        train(brain, valid=0)
+
+
 def test_losses_are_means_over_clips(tmp_path):
     """Not over batches, of which the last is smaller."""
     brain = toy_brain(tmp_path, epochs=1)

@@ -32,6 +32,9 @@ def main(argv):
     only = args.only.split(",") if args.only else names
     for name in only:
         check_choice("--only", name, names)
+    for branch in _needed(made, only):
+        if branch.recipe:  # before any of them is made
+            branch.recipe.files()
     checkout = Checkout(args.speechbrain, args.base)
     texts = Path(args.texts)
     failed, commits = [], {"": checkout.base}
