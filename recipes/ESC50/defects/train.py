@@ -9,11 +9,9 @@ Authors
  * the speechbrain_petl developers, 2026
 """
 
-import sys
-from pathlib import Path
-
 from defects import choose, refuse_unknown, spoil
 from hyperpyyaml import load_hyperpyyaml
+from prepare import prepare_esc50
 from speechbrain_petl import (
     AdaptedEncoder,
     PETLBrain,
@@ -27,9 +25,6 @@ from speechbrain_petl import (
 )
 
 from speechbrain.utils.distributed import run_on_main
-
-sys.path.append(str(Path(__file__).resolve().parents[1]))
-from prepare import prepare_esc50  # noqa: E402
 
 ACCURACY = "torchmetrics.classification.MulticlassAccuracy"
 
