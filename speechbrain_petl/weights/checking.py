@@ -26,7 +26,8 @@ def check_fit(state, encoder, file):
     >>> encoder = AST((32, 2, 2), frames=64)
     >>> check_fit(encoder.state_dict(), encoder, "ast.pt")
     """
-    own = {k: _shape(k, v) for k, v in encoder.state_dict().items()}
+    built = encoder.state_dict()
+    own = {k: _shape(k, v) for k, v in built.items()}
     read = {k: _shape(k, v) for k, v in state.items()}
     problems = {
         "missing": [k for k in own if k not in read],
@@ -38,10 +39,15 @@ def check_fit(state, encoder, file):
         ],
         "of whole numbers": [
             k
-            for k, v in encoder.state_dict().items()
-            if k in state and v.dtype.is_floating_point > _is_float(state[k])
+            for k, v in built.items()
+            if k in state and _is_float(v) > _is_float(state[k])
         ],
-        "not finite": [k for k, v in state.items() if not _is_finite(v)],
+        "not finite": [
+            k
+            for k, v in built.items()
+            # a mask is not where it is built, either
+            if k in state and not _is_finite(state[k]) and _is_finite(v)
+        ],
     }
     if any(problems.values()):
         found = "; ".join(f"{k}: {few(v)}" for k, v in problems.items() if v)

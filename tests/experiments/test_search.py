@@ -214,6 +214,7 @@ def test_an_option_in_two_words_is_the_same_option(recipe):
         search.main(other)
 
 
+@pytest.mark.slow
 def test_processes_share_a_study(recipe):
     argv = command(recipe, "--trials=6", LR, "--pause=0.1")
     context = multiprocessing.get_context("fork")
