@@ -37,17 +37,6 @@ def check_fit(state, encoder, file):
             for k in own
             if k in read and read[k] != own[k]
         ],
-        "of whole numbers": [
-            k
-            for k, v in built.items()
-            if k in state and _is_float(v) > _is_float(state[k])
-        ],
-        "not finite": [
-            k
-            for k, v in built.items()
-            # a mask is not where it is built, either
-            if k in state and not _is_finite(state[k]) and _is_finite(v)
-        ],
     }
     if any(problems.values()):
         found = "; ".join(f"{k}: {few(v)}" for k, v in problems.items() if v)
@@ -56,6 +45,42 @@ def check_fit(state, encoder, file):
             f"{encoder.dim}{_depth(own)}: {found}. Set `ast_size` or "
             "`encoder_size` to the size of the checkpoint, or name another. "
             f"{ACCEPTED}"
+        )
+    check_values(state, file, built)
+
+
+def check_values(state, file, built=None):
+    """Refuse whole numbers, whose scale is elsewhere, and what has diverged.
+
+    Arguments
+    ---------
+    state : dict
+        Name -> tensor.
+    file : str or os.PathLike
+        Where it comes from.
+    built : dict, optional
+        Of the module that would take it, as built: a counter or a mask may
+        be such there, too.
+
+    Example
+    -------
+    >>> import torch
+    >>> check_values({"bias": torch.ones(2)}, "ast.pt")
+    """
+    tests = {"of whole numbers": _is_whole, "not finite": _is_infinite}
+    problems = {
+        what: [
+            k
+            for k, v in state.items()
+            if test(v) and not (built and test(built[k]))
+        ]
+        for what, test in tests.items()
+    }
+    found = "; ".join(f"{k}: {few(v)}" for k, v in problems.items() if v)
+    if found:
+        raise InputError(
+            f"{file} holds what no weights can be, {found}. Take another, of "
+            "floating point numbers"
         )
 
 
@@ -87,12 +112,12 @@ def few(names):
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _is_float(tensor):
-    return tensor.dtype.is_floating_point
+def _is_whole(tensor):
+    return not tensor.is_floating_point()
 
 
-def _is_finite(tensor):
-    return bool(tensor.float().isfinite().all())
+def _is_infinite(tensor):
+    return not tensor.float().isfinite().all()
 
 
 def _depth(names):
