@@ -57,7 +57,9 @@ def project(tmp_path_factory):
     source = str(root / "source.safetensors")
     save_pretrained(AST((32, 2, 2), frames=64), source)
     options = "--esc10=True", "--epochs=1", f"--source={source}"
-    train("ESC50", clips, root / "results/lora/fold1_seed1", *options)
+    run = root / "results/lora/fold1_seed1"
+    train("ESC50", clips, run, *options)
+    shutil.copytree(run, run.with_name("fold1_seed2"))
     (root / "bin").mkdir()
     for name in ("python", "sbpetl", "mkdocs"):
         module = {"sbpetl": "-m speechbrain_petl", "mkdocs": "-m mkdocs"}

@@ -85,7 +85,7 @@ def _check_sizes(wrapper, key):
     for name, value in getattr(wrapper, "keywords", {}).items():
         if isinstance(value, partial):
             _check_sizes(value, f"{key}: {name}")
-        elif name in SIZES:
+        elif name in SIZES and _is_ours(wrapper):
             check_count(f"{key}: {name}", value)
 
 

@@ -63,7 +63,7 @@ def ensemble(tables, vote=False):
         return joined
     mean = sum(table[columns].astype(float) for table in tables) / len(tables)
     names = [column[2:-1] for column in columns]
-    tags = any(has_tags(table) for table in tables)
+    tags = has_tags(first)
     for row, said in enumerate(votes) if vote else ():
         counts = Counter(tag for x in said for tag in _tags(x, names, tags))
         # probabilities below 1 decide among as many votes

@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..lobes.fbank import AUDIOSET_MEAN, AUDIOSET_STD
 from ..weights.adapter_files import ACTIVATION, HASH, SIZE
 from ..weights.ast_files import read_ast
-from ..weights.checking import depth_of
+from ..weights.checking import check_values, depth_of
 from ..weights.convert import check_stated
 from ..weights.sources import CKPT, FRONT_END, SUFFIXES, read_config
 from .description import NAME, NEW
@@ -74,6 +74,7 @@ def read_tagger(source):
             f"{read.file} has no head that names classes: it is for training, "
             "as the --source of a recipe"
         )
+    check_values({**read.state, **read.head}, read.file)
     labels = _labels(read)
     multi = read.stated.get("problem_type") == "multi_label_classification"
     tags = multi or labels == audioset_classes()

@@ -162,7 +162,7 @@ def _in_yaml(value):
     tag = "!ref " if value.startswith("!ref ") else ""
     value = value.removeprefix(tag)
     path = value.startswith(("/", "./", "../", "~/"))
-    if path or (" #" in value and value[0] not in "\"'{[!"):
+    if path or (" #" in f" {value}" and value[0] not in "\"'{[!"):
         value = "'" + value.replace("'", "''") + "'"
     return tag + value
 

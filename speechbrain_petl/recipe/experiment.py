@@ -31,7 +31,7 @@ from speechbrain.utils.superpowers import run_shell
 from ..data.writing import make_folder, refuse_no_file
 from ..errors import printable
 from .locks import lock
-from .settings import HYPERPARAMS, settings_of
+from .settings import GENERATED, HYPERPARAMS, settings_of
 
 # files whose folder is there before any work, wherever it is
 WRITTEN = ("result_file", "labels_file", "confusion_file", "classes_file")
@@ -90,7 +90,7 @@ def create_experiment_directory(folder, hparams_file, overrides, run_opts):
 def _create(folder, hparams_file, overrides, run_opts, script):
     folder.mkdir(parents=True, exist_ok=True)
     text = (
-        f"# Generated {date.today()} from:\n# {os.path.abspath(hparams_file)}\n"
+        f"{GENERATED}{date.today()} from:\n# {os.path.abspath(hparams_file)}\n"
         "# yamllint disable\n" + settings_of(hparams_file, overrides, run_opts)
     )
     part = folder / f"{HYPERPARAMS}.part"

@@ -6,7 +6,6 @@ What one level does not know, the next may not set.
 import math
 import re
 import shlex
-from pathlib import Path
 
 import torch
 from ruamel.yaml.comments import TaggedScalar
@@ -18,7 +17,7 @@ from .command_line import parse_arguments
 from .experiment import WRITTEN, make_folders
 from .method_files import base_of, override
 from .replacing import with_replaced
-from .settings import refuse_other_settings, settings_of
+from .settings import GENERATED, refuse_other_settings, settings_of
 from .yaml_files import dump_yaml, load_yaml, read_yaml, tag_of
 
 KINDS = {  # of a value in base.yaml -> what may replace it
@@ -94,8 +93,8 @@ def check_recipe(argv):
     """
     method_file, run_opts, command_line = parse_arguments(argv)
     base_file = base_of(method_file)
-    given = load_yaml(command_line, "the command line") or {}
-    _refuse_halves(method_file, given)
+    given = load_yaml(command_line, "the command line")
+    _check_given(given, method_file)
     overrides = override(method_file, given)
     known = read_yaml(base_file)
     for key, value in overrides.items():
@@ -113,12 +112,12 @@ def check_recipe(argv):
     return str(base_file), run_opts, text, settings
 
 
-def _refuse_halves(method_file, given):
-    """Refuse a value that would reach one of the places where it is wanted."""
-    text = Path(method_file).read_text(encoding="utf-8")
-    whole = base_of(method_file) == Path(method_file)
+def _check_given(given, method_file):
+    """Refuse a value that would reach some of its places, or be a path as it is."""
+    with open(method_file, "rb") as file:
+        of_a_run = file.read(len(GENERATED)) == GENERATED.encode()
     for key, value in given.items():
-        if whole and "!ref" not in text:
+        if of_a_run:
             raise InputError(
                 f"--{key}: {method_file} is of a run, with the value of each "
                 "place filled in, and runs as it is; give the method file "

@@ -15,11 +15,12 @@ from ..data.checksums import sha256_of
 from ..errors import InputError
 from .command_line import OPTIONS
 from .moved import ADDED, renew
-from .yaml_files import dump_yaml, plain_tree, read_yaml
+from .yaml_files import dump_yaml, load_yaml, plain_tree, read_yaml
 
 logger = get_logger(__name__)
 
 HYPERPARAMS = "hyperparams.yaml"  # as SpeechBrain names it
+GENERATED = "# Generated "  # how it begins, as SpeechBrain has it
 LABELS = "labels_file"  # the key of a yaml that says where they are
 RUN_OPTIONS = "run_options"  # of hyperparams.yaml; no base.yaml has it
 CHANGE_THE_RESULT = (
@@ -70,9 +71,17 @@ def settings_of(hparams_file, overrides, run_opts):
     with open(hparams_file, encoding="utf-8") as file:
         text = resolve_references(file, overrides).getvalue()
     given = run_opts.as_dict()
-    changed = [k for k in CHANGE_THE_RESULT if given[k] != OPTIONS[k]]
-    if changed:
-        text += dump_yaml({RUN_OPTIONS: {k: given[k] for k in changed}})
+    given = {k: given[k] for k in CHANGE_THE_RESULT if given[k] != OPTIONS[k]}
+    stored = load_yaml(text, hparams_file) if RUN_OPTIONS in text else {}
+    had = stored.get(RUN_OPTIONS)
+    if had is None:
+        return text + (dump_yaml({RUN_OPTIONS: given}) if given else "")
+    if had != given:
+        words = (f"--{k}" + f"={v}" * (v is not True) for k, v in had.items())
+        raise InputError(
+            f"{hparams_file} is of a run with {' '.join(words)}: give the same, "
+            "and no other run option that changes the result"
+        )
     return text
 
 

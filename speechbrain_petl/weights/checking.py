@@ -26,7 +26,8 @@ def check_fit(state, encoder, file):
     >>> encoder = AST((32, 2, 2), frames=64)
     >>> check_fit(encoder.state_dict(), encoder, "ast.pt")
     """
-    own = {k: _shape(k, v) for k, v in encoder.state_dict().items()}
+    built = encoder.state_dict()
+    own = {k: _shape(k, v) for k, v in built.items()}
     read = {k: _shape(k, v) for k, v in state.items()}
     problems = {
         "missing": [k for k in own if k not in read],
@@ -36,12 +37,6 @@ def check_fit(state, encoder, file):
             for k in own
             if k in read and read[k] != own[k]
         ],
-        "of whole numbers": [
-            k
-            for k, v in encoder.state_dict().items()
-            if k in state and v.dtype.is_floating_point > _is_float(state[k])
-        ],
-        "not finite": [k for k, v in state.items() if not _is_finite(v)],
     }
     if any(problems.values()):
         found = "; ".join(f"{k}: {few(v)}" for k, v in problems.items() if v)
@@ -50,6 +45,42 @@ def check_fit(state, encoder, file):
             f"{encoder.dim}{_depth(own)}: {found}. Set `ast_size` or "
             "`encoder_size` to the size of the checkpoint, or name another. "
             f"{ACCEPTED}"
+        )
+    check_values(state, file, built)
+
+
+def check_values(state, file, built=None):
+    """Refuse whole numbers, whose scale is elsewhere, and what has diverged.
+
+    Arguments
+    ---------
+    state : dict
+        Name -> tensor.
+    file : str or os.PathLike
+        Where it comes from.
+    built : dict, optional
+        Of the module that would take it, as built: a counter or a mask may
+        be such there, too.
+
+    Example
+    -------
+    >>> import torch
+    >>> check_values({"bias": torch.ones(2)}, "ast.pt")
+    """
+    tests = {"of whole numbers": _is_whole, "not finite": _is_infinite}
+    problems = {
+        what: [
+            k
+            for k, v in state.items()
+            if test(v) and not (built and test(built[k]))
+        ]
+        for what, test in tests.items()
+    }
+    found = "; ".join(f"{k}: {few(v)}" for k, v in problems.items() if v)
+    if found:
+        raise InputError(
+            f"{file} holds what no weights can be, {found}. Take another, of "
+            "floating point numbers"
         )
 
 
@@ -81,12 +112,12 @@ def few(names):
     return f"{shown} and {more} more" if more > 0 else shown
 
 
-def _is_float(tensor):
-    return tensor.dtype.is_floating_point
+def _is_whole(tensor):
+    return not tensor.is_floating_point()
 
 
-def _is_finite(tensor):
-    return bool(tensor.float().isfinite().all())
+def _is_infinite(tensor):
+    return not tensor.float().isfinite().all()
 
 
 def _depth(names):

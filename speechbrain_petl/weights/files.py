@@ -154,9 +154,10 @@ def _unwrap(saved, file):
 
 
 def _states(saved, name=""):
-    """Every dictionary with tensors, these alone, and the keys that lead to it.
+    """Every dictionary of tensors, these alone, and the keys that lead to it.
 
-    What else a state dict holds is a module's `get_extra_state`, for example.
+    A state dict may hold a module's `get_extra_state`, or the epoch; what has
+    more of such than of tensors is an optimizer's, or a loop's.
     """
     if not isinstance(saved, dict) or not saved:
         return
@@ -164,7 +165,7 @@ def _states(saved, name=""):
         return
     saved = {key: value for key, value in saved.items() if key != TEACHER}
     tensors = {k: v for k, v in saved.items() if isinstance(v, torch.Tensor)}
-    if tensors:
+    if 2 * len(tensors) > len(saved):
         yield name, tensors
     for key, inner in saved.items():
         yield from _states(inner, f"{name}.{key}" if name else key)

@@ -35,9 +35,9 @@ def load_fused(adapted, called="encoder", begun=False):
     runs = list(dict.fromkeys(r for m in sites.values() for r in m.runs))
     for run in runs:
         path = Path(run).expanduser() / WEIGHTS
-        if begun and not path.is_file():
-            continue
         if not path.is_file():
+            if begun:
+                continue
             raise InputError(
                 f"petl: runs: {run} holds no {WEIGHTS}: give the folder of a "
                 "finished run, or of an adapter"

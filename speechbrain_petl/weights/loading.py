@@ -17,7 +17,7 @@ from ..lobes.whisper import Whisper
 from ..lobes.whisper_decoder import WhisperDecoder
 from .ast_files import EPS, read_ast
 from .bundles import is_bundle
-from .checking import check_fit
+from .checking import check_fit, check_values
 from .convert import check_stated
 from .convert_speech import from_beats, from_wav2vec2
 from .convert_vit import from_vit
@@ -167,6 +167,7 @@ def put_head(classifier, head, names, labels, file):
             f"{file} has the classes of the data in another order, such as "
             f"{moved[0]!r}: bring its head and its id2label into theirs"
         )
+    check_values(head, file, classifier.state_dict())
     classifier.load_state_dict(head)
     return classifier
 

@@ -96,6 +96,20 @@ def test_what_is_shared_is_an_encoders_own():
     assert len(ups) == 1
 
 
+class TwoSided(nn.Identity):
+    """A block of someone else, whose words have other meanings."""
+
+    def __init__(self, dim, kernel):
+        super().__init__()
+
+
+def test_a_strangers_sizes_are_the_strangers():
+    wrap = {
+        "blocks.*.mlp": partial(Adapter, block=partial(TwoSided, kernel=(3, 5)))
+    }
+    assert AdaptedEncoder(tiny_ast(), wrap)
+
+
 def test_weighted_layers_is_a_softmax_weighted_sum():
     """Of every block's output."""
     blocks = nn.Sequential(*[nn.Linear(DIM, DIM) for _ in range(3)])

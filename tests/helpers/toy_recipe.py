@@ -26,13 +26,11 @@ result:
 TRAIN = """\
 import json, os, sys, time
 from pathlib import Path
-from speechbrain_petl.recipe.command_line import parse_arguments
 
 if os.environ.get("RANK", "0") != "0":
     sys.exit()
 STEPS = 3
-_, _, overrides = parse_arguments(sys.argv[1:])
-options = dict(line.split(": ", 1) for line in overrides.splitlines())
+options = dict(a[2:].partition("=")[::2] for a in sys.argv[2:])
 method = Path(sys.argv[1]).stem
 name = f"fold{options.get('fold', 1)}_seed{options.get('seed', 1)}"
 folder = options.get("output_folder", f"results/{method}/{name}")

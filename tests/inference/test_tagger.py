@@ -8,7 +8,7 @@ import pytest
 import soundfile
 import torch
 from checkpoints import hf_config, randomise, refusal_of
-from speechbrain_petl import AudioClassifier
+from speechbrain_petl import AudioClassifier, NormLinear, load_pretrained_head
 from speechbrain_petl.inference.commands.classify import main
 from speechbrain_petl.inference.tagger import audioset_classes
 from transformers import ASTFeatureExtractor, ASTForAudioClassification
@@ -175,6 +175,25 @@ def test_another_function_is_refused(key, value, folder, tmp_path):
     copy = alter(folder, tmp_path / "other", "config.json", **{key: value})
     words = ["model.safetensors", f"{key}={value!r}"]
     refusal_of(AudioClassifier.from_hparams, str(copy), words=words)
+
+
+@pytest.mark.parametrize(
+    "values, words", [([torch.nan], "not finite"), ([7], "of whole numbers")]
+)
+@pytest.mark.parametrize(
+    "name", ["classifier.dense.bias", "mer.layernorm.bias"]
+)
+def test_what_no_weight_can_be(name, values, words, theirs, tmp_path):
+    """Tags were made of it, and a run was begun with its head."""
+    state = theirs.state_dict()
+    (key,) = (k for k in state if k.endswith(name))
+    state[key] = torch.tensor(values * len(state[key]))
+    file = tmp_path / "odd.pth"
+    torch.save(state, file)
+    refusal_of(AudioClassifier.from_hparams, str(file), words=[words, "odd"])
+    if name.startswith("classifier"):
+        head = NormLinear(48, 527)
+        refusal_of(load_pretrained_head, head, file, words=[words, "odd"])
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,15 @@ def test_ways_to_write_an_option(folder):
 @pytest.mark.parametrize("split", [False, True])
 @pytest.mark.parametrize(
     "value",
-    ["/day=2026/x", "a=b=c", "../a: b", "~/it's #1 {x}", "sounds #2", "--ab"],
+    [
+        "/day=2026/x",
+        "a=b=c",
+        "../a: b",
+        "~/it's #1 {x}",
+        "sounds #2",
+        "#3",
+        "--ab",
+    ],
 )
 def test_a_value_is_not_cut(folder, value, split):
     options = ["--size", value] if split else [f"--size={value}"]
@@ -75,6 +83,20 @@ def test_a_value_is_not_cut(folder, value, split):
 def test_a_reference_is_not_cut(folder, value, meant):
     _, tree = parse(folder, f"--output_folder=!ref {value}")
     assert tree["output_folder"] == meant
+
+
+def test_a_file_without_references_is_no_run(folder):
+    """It was taken for one, whose settings are not to be changed."""
+    (folder / "base.yaml").unlink()
+    (folder / "lora.yaml").write_text(
+        "lr: 0.1\ndata_folder: a\noutput_folder: b"
+    )
+    assert parse(folder, "--lr=0.2")[1]["lr"] == 0.2
+
+
+def test_a_letter_of_another_code_is_in_a_comment(folder):
+    (folder / "lora.yaml").write_bytes("# café\nlr: 0.1".encode("latin-1"))
+    assert parse(folder, "--method=a")[1]["lr"] == 0.1
 
 
 def test_a_method_file_below_the_base(folder):

@@ -8,8 +8,12 @@ from method_files import ROOT
 from small_recipe import parse
 from speechbrain_petl import InputError
 from speechbrain_petl.data.checksums import KEY
-from speechbrain_petl.recipe.parsing import parse_recipe
-from speechbrain_petl.recipe.settings import HYPERPARAMS, sums_of_settings
+from speechbrain_petl.recipe.parsing import check_recipe, parse_recipe
+from speechbrain_petl.recipe.settings import (
+    GENERATED,
+    HYPERPARAMS,
+    sums_of_settings,
+)
 
 
 def other_settings(folder, *options):
@@ -49,6 +53,18 @@ def test_other_settings_in_the_same_folder(folder, option, words):
         other_settings(folder, option)
     assert "another --output_folder" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_run_is_run_again_with_its_run_options(tmp_path):
+    """They were left out without a word, and refused as a key that is twice."""
+    stored = tmp_path / HYPERPARAMS
+    text = "output_folder: a\nrun_options: {precision: bf16, debug: true}\n"
+    stored.write_text(f"{GENERATED}today\n{text}")
+    same = [str(stored), "--precision=bf16", "--debug"]
+    assert check_recipe(same)[-1]["run_options"]["precision"] == "bf16"
+    for others in (same[:1], same[:2], [*same, "--max_grad_norm=1"]):
+        with pytest.raises(InputError, match="--precision=bf16 --debug: give"):
+            check_recipe(others)
 
 
 def test_the_option_is_named_not_what_refers_to_it(tmp_path):

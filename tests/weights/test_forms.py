@@ -24,6 +24,7 @@ from speechbrain_petl.lobes.vit import ViT
 from speechbrain_petl.lobes.wav2vec2 import Wav2Vec2
 from speechbrain_petl.lobes.whisper import Whisper
 from speechbrain_petl.lobes.whisper_decoder import WhisperDecoder
+from speechbrain_petl.weights.checking import check_fit
 from speechbrain_petl.weights.loading import load_pretrained, save_pretrained
 from speechbrain_petl.weights.positions import axes_of, resize_positions
 from transformers import ASTForAudioClassification
@@ -160,6 +161,17 @@ LOOPS = {  # what they save around a state dict
     "with a state of a module's own": lambda state: {
         "state_dict": {**before("model.", state), "map._extra_state": None},
     },
+    "with an optimizer's by names": lambda state: {
+        "model": state,
+        "optimizer": {
+            f"{group}.{k}.{name}": value
+            for k in state
+            for group, name, value in [
+                *(("state", name, torch.ones(1)) for name in ("avg", "sq")),
+                *(("groups", name, 0.1) for name in ("lr", "eps", "decay")),
+            ]
+        },
+    },
     "flat, with its epoch": lambda state: {**state, "epoch": 3},
     "AveragedModel": lambda state: {
         "n_averaged": torch.tensor(3),
@@ -255,6 +267,17 @@ def test_what_no_weight_can_be(hf, tmp_path):
         {**state, name: torch.full((48,), torch.nan)}, tmp_path / "a.pth"
     )
     refusal(tmp_path, "not finite: norm.bias.", encoder=AST(SIZE))
+
+
+def test_a_mask_need_not_be_finite():
+    """Nor need what a stranger's encoder is built with."""
+    encoder = AST(SIZE)
+    encoder.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    check_fit(encoder.state_dict(), encoder, "own.pt")
+    encoder.mask.zero_()
+    state = {**encoder.state_dict(), "mask": torch.tensor([0.0, -torch.inf])}
+    with pytest.raises(InputError, match="not finite: mask"):
+        check_fit(state, encoder, "own.pt")
 
 
 def test_an_adapter_of_peft_is_named(tmp_path):
