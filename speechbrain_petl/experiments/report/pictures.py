@@ -116,21 +116,37 @@ def _comparable(table):
     return full or [row for row in rows if row.shots == rows[0].shots]
 
 
+def _short(names):
+    """Without the folder that all of them are in: the title has the encoder.
+
+    >>> (
+    ...     _short(["whisper/lora", "whisper/full"]),
+    ...     _short(["whisper/lora", "ia3"]),
+    ... )
+    (['lora', 'full'], ['whisper/lora', 'ia3'])
+    """
+    folders = {name.rpartition("/")[0] for name in names}
+    folder = f"{folders.pop()}/" if len(folders) == 1 else ""
+    return [name.removeprefix(folder) for name in names]
+
+
 def _tradeoff(table, rows, path):
     scale = table.scale(table.select)
-    points = []
-    for row in rows:
+    points, names = [], _short([row.name for row in rows])
+    for name, row in zip(names, rows):
         mean, deviation = row.statistics(table.select)
         scaled = None if deviation is None else scale * deviation
         size = max(run.result["trainable_parameters"] for run in row.runs)
-        points.append((row.name, size, scale * mean, scaled))
+        points.append((name, size, scale * mean, scaled))
     heading = f"test {table.heading(table.select)}"
     draw_tradeoff(points, path, _title(table, rows), heading)
 
 
 def _learning(table, rows, path):
+    names = _short([row.name for row in rows])
     histories = {
-        row.name: [run.result["history"] for run in row.runs] for row in rows
+        name: [run.result["history"] for run in row.runs]
+        for name, row in zip(names, rows)
     }
     title, scale = _title(table, rows), table.scale(table.select)
     draw_curves(histories, table.select, path, title, scale)
@@ -153,9 +169,10 @@ def _shots(table):
         return None
     order = list(dict.fromkeys(row.method for row in table.rows))
     order = [name for name in order if name in curves][: len(COLOURS)]
+    short = dict(zip(order, _short(order)))
     return (
-        {name: curves[name] for name in order},
-        {name: levels[name] for name in order if name in levels},
+        {short[name]: curves[name] for name in order},
+        {short[name]: levels[name] for name in order if name in levels},
     )
 
 
