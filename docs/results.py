@@ -16,6 +16,7 @@ from speechbrain_petl.experiments.report.paired import (
     differences_from,
     p_text,
     rank_correlation,
+    signed,
 )
 from speechbrain_petl.experiments.report.runs import find_runs
 from speechbrain_petl.experiments.report.settings import defaults
@@ -198,7 +199,7 @@ def against_linear(table):
         found = differences_from(row, table).get("linear")
         if not found:
             return ""
-        return f"{100 * found[0]:+.1f} ({p_text(found[1])})"
+        return f"{signed(100 * found[0], 1)} ({p_text(found[1])})"
 
     return over_clips(table, _cell)
 

@@ -2,7 +2,7 @@
 
 from ...inference.escaping import escape_markdown
 from .caption import caption
-from .paired import REFERENCES, differences_from, p_text
+from .paired import REFERENCES, differences_from, p_text, signed
 from .published import figure_of, sources_of
 
 
@@ -154,7 +154,7 @@ def _difference(found, table):
         return ""
     scale = table.scale(table.select)
     digits = 2 if scale == 100 else 3
-    return f"{scale * found[0]:+.{digits}f} ({p_text(found[1])})"
+    return f"{signed(scale * found[0], digits)} ({p_text(found[1])})"
 
 
 def _mean_of(row, key, unit=1):

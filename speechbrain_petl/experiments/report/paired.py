@@ -110,6 +110,17 @@ def p_value(values, result):
     return float(2 * t.sf(abs(mean(values)) / scale, len(values) - 1))
 
 
+def signed(difference, digits):
+    """A mean difference, for the cell of a table; none has no minus.
+
+    Example
+    -------
+    >>> signed(2.25, 1), signed(-1e-9, 1)
+    ('+2.2', '+0.0')
+    """
+    return f"{round(difference, digits) + 0.0:+.{digits}f}"
+
+
 def p_text(p):
     """What ``p_value`` returned, for the cell of a table.
 
