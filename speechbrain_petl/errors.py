@@ -93,7 +93,8 @@ class ArgumentParser(argparse.ArgumentParser):
         """As argparse's, but nothing may be empty: a path would be here."""
         for word in args or ():
             name, sign, value = word.partition("=")
-            if not (word and (value or not name.startswith("--") or not sign)):
+            valueless = name.startswith("--") and sign and not value
+            if not word or valueless:
                 self.error(f"an argument is empty: {word or repr(word)}")
         return super().parse_known_args(args, namespace)
 

@@ -3,7 +3,7 @@
 ``argparse`` takes ``--optimizer=adamw`` for ``--optimizer_step_limit`` and
 drops it, answers a wrong value with its usage, and lets some pass that end in
 a traceback, in no training at all, or in one that goes uphill. SpeechBrain
-glues what it does not know to the option before it.
+glues what it does not know to the option before it, and cuts values at a `=`.
 """
 
 import dataclasses
@@ -70,7 +70,7 @@ def parse_arguments(argv):
         for name, arguments in options.items():
             if name in OPTIONS:
                 argv += arguments
-            else:  # SpeechBrain would cut a value at its `=`
+            else:
                 overrides.append(f"{name}: {_in_yaml(_value(arguments))}")
     method_file, run_opts, _ = sb.parse_arguments(argv)
     return method_file, _mend(run_opts), "\n".join(overrides)
@@ -141,7 +141,7 @@ def _last_ones(arguments):
 
 
 def _refuse_lost_argument(name, value):
-    """Name an argument that argparse would swallow."""
+    """Name an argument that argparse would swallow; the value has its `=`."""
     longer = [o for o in OPTIONS if o.startswith(name)]
     if longer and name not in OPTIONS:
         raise InputError(

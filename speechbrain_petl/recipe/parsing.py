@@ -116,13 +116,13 @@ def _check_given(given, method_file):
     """Refuse a value that would reach some of its places, or be a path as it is."""
     with open(method_file, "rb") as file:
         of_a_run = file.read(len(GENERATED)) == GENERATED.encode()
+    if of_a_run and given:
+        raise InputError(
+            f"--{next(iter(given))}: {method_file} is of a run, with the value "
+            "of each place filled in, and runs as it is; give the method file "
+            "that the run was of"
+        )
     for key, value in given.items():
-        if of_a_run:
-            raise InputError(
-                f"--{key}: {method_file} is of a run, with the value of each "
-                "place filled in, and runs as it is; give the method file "
-                "that the run was of"
-            )
         path = key.endswith(PATHS) and isinstance(value, str)
         if path and re.search(r"<\w+>", value):
             raise InputError(
