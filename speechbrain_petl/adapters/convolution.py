@@ -4,12 +4,12 @@ Convpass is https://arxiv.org/abs/2207.07039, the conformer adapter
 https://arxiv.org/abs/2312.03694.
 """
 
-import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ..errors import InputError
 from .blocks import activation_of, zero_linear
+from .grid import Grid
 from .masked_norm import masked_batch_norm
 from .masks import apart, mask_of
 
@@ -38,6 +38,9 @@ class Convpass(nn.Module):
     dropout : float
         Before the up-projection; 0.1, with the activation "quick_gelu", is
         what both papers have.
+    by_time : bool
+        Whether patches are listed by time, as in ``ViT`` and ``BEATs``, which
+        take clips of any length; by rows in the AST.
 
     Example
     -------
@@ -54,6 +57,7 @@ class Convpass(nn.Module):
         class_tokens=2,
         activation="gelu",
         dropout=0.0,
+        by_time=False,
     ):
         super().__init__()
         if not kernel % 2:
@@ -62,7 +66,7 @@ class Convpass(nn.Module):
                 "is on a token"
             )
         self.rows = rows
-        self.class_tokens = class_tokens
+        self.grid = Grid(rows, class_tokens, by_time)
         self.down = nn.Linear(dim, width)
         self.activation = activation_of(activation)
         conv = nn.Conv2d if rows else nn.Conv1d
@@ -87,54 +91,12 @@ class Convpass(nn.Module):
 
     def _on_grid(self, x):
         """Convolve patches as an image, each class token as a single pixel."""
-        first, patches = on_grid(x, self.rows, self.class_tokens, "Convpass")
-        image = patches.permute(0, 3, 1, 2)
-        patches = self.conv(image).flatten(2).transpose(1, 2)
+        first, patches = self.grid.split(x, "Convpass")
+        patches = self.conv(patches.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
         centre = self.conv.kernel_size[0] // 2
         pixel = self.conv.weight[:, :, centre, centre]
         first = F.linear(first, pixel, self.conv.bias)
-        return torch.cat([first, patches], dim=1)
-
-
-def on_grid(x, rows, class_tokens, owner):
-    """The class tokens, and the patches where they are in the spectrogram.
-
-    Arguments
-    ---------
-    x : torch.Tensor
-        Tokens (batch, token, dim), the lowest row of patches first.
-    rows : int
-        Patches along the mel axis.
-    class_tokens : int
-        Tokens before the patches.
-    owner : str
-        Who asks, for the error message.
-
-    Returns
-    -------
-    tuple
-        (batch, class token, dim) and (batch, row, column, dim)
-
-    Example
-    -------
-    >>> on_grid(torch.randn(3, 110, 32), 12, 2, "Convpass")[1].shape
-    torch.Size([3, 12, 9, 32])
-    """
-    if mask_of(x) is not None:
-        raise InputError(
-            f"{owner}: rows={rows} is a grid for clips of one length, "
-            "and this encoder takes clips of any. Leave rows out to "
-            "convolve along the sequence."
-        )
-    first, patches = x.tensor_split([class_tokens], dim=1)
-    if patches.shape[1] % rows:
-        raise InputError(
-            f"{owner}: {patches.shape[1]} patches after "
-            f"{class_tokens} class tokens make no grid of "
-            f"rows={rows}: correct rows or class_tokens, or leave "
-            "rows out to convolve along the sequence."
-        )
-    return first, patches.unflatten(1, (rows, -1))
+        return self.grid.join(first, patches)
 
 
 class ConformerConvolution(nn.Module):

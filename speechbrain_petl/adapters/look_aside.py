@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ..errors import InputError, check_choice
 from .blocks import activation_of
-from .convolution import on_grid
+from .grid import Grid
 from .masks import apart
 
 AXES = {"frequency": 1, "time": 2}  # of (batch, row, column, dim)
@@ -33,7 +33,7 @@ class LookAside(nn.Module):
         "time" or "frequency".
     kernel : int
         Patches that each convolution spans; odd.
-    rows, class_tokens : int
+    rows, class_tokens, by_time
         As for ``Convpass``; frequency needs rows.
 
     Example
@@ -52,6 +52,7 @@ class LookAside(nn.Module):
         rows=None,
         class_tokens=2,
         activation="gelu",
+        by_time=False,
     ):
         super().__init__()
         check_choice("LookAside: axis", axis, AXES)
@@ -62,7 +63,8 @@ class LookAside(nn.Module):
             )
         if kernel % 2 == 0:
             raise InputError(f"LookAside: kernel={kernel} is even: make it odd")
-        self.axis, self.rows, self.class_tokens = axis, rows, class_tokens
+        self.axis, self.rows = axis, rows
+        self.grid = Grid(rows, class_tokens, by_time)
         self.down = nn.Conv1d(dim, width, kernel)
         self.activation = activation_of(activation)
         self.up = nn.Conv1d(width, dim, kernel)
@@ -71,17 +73,20 @@ class LookAside(nn.Module):
 
     def forward(self, x):
         """Tokens (batch, token, dim) to the same shape."""
-        down, up = partial(_narrow, self.down), partial(_widen, self.up)
+        h = self.activation(self._convolve(partial(_narrow, self.down), x))
+        return self._convolve(partial(_widen, self.up), h)
+
+    def _convolve(self, convolution, x):
+        """Along the axis of the grid, or along the sequence."""
         if self.rows is None:
-            h = self.activation(apart(partial(_along, down), x))
-            return apart(partial(_along, up), h)
-        first, patches = on_grid(x, self.rows, self.class_tokens, "LookAside")
-        axis = AXES[self.axis]
-        patches = up(self.activation(down(patches, axis)), axis)
+            return apart(partial(_along, convolution), x)
+        first, patches = self.grid.split(x, "LookAside")
+        patches = convolution(patches, AXES[self.axis])
         # a grid of one patch each: neighbours are zero
-        alone = first.unsqueeze(2).unsqueeze(2).flatten(0, 1).unsqueeze(1)
-        alone = up(self.activation(down(alone, 1)), 1).view_as(first)
-        return torch.cat([alone, patches.flatten(1, 2)], dim=1)
+        alone = convolution(first.flatten(0, 1)[:, None, None], 1)
+        return self.grid.join(
+            alone.view(first.shape[:2] + alone.shape[-1:]), patches
+        )
 
 
 def _along(convolve, x):

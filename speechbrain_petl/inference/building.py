@@ -15,6 +15,7 @@ from ..recipe.yaml_files import REF
 from .description import NAME, NEW
 
 MODULES = (nn.Module, Shared)
+PLAIN = (bool, int, float, str)
 PACKAGE = __package__.partition(".")[0]  # whose classes are trusted
 
 
@@ -89,6 +90,13 @@ def _is_module(found):
 
 
 def _referred(name, known):
-    if name not in known:
+    """What a name stands for, or a number or a word that it has, as rows."""
+    owner, dot, attribute = name.partition(".")
+    found = known.get(owner)
+    if dot:
+        public = not attribute.startswith("_")
+        found = getattr(found, attribute, None) if public else None
+        found = found if isinstance(found, PLAIN) else None
+    if found is None:
         raise InputError(f"the description refers to {name}: no such value")
-    return known[name]
+    return found

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..adapters.adapted import AdaptedEncoder
 from ..data.audio import SAMPLE_RATE
 from ..data.writing import check_file
 from ..errors import InputError
@@ -22,11 +23,11 @@ class _ClassifierGraph(nn.Module):
     """Clips, or what the front end makes of them, to probabilities.
 
     >>> from types import SimpleNamespace
-    >>> from speechbrain_petl import ClipMean, Wav2Vec2
-    >>> pooling = ClipMean(Wav2Vec2((32, 2, 2)))
+    >>> from speechbrain_petl import Wav2Vec2
+    >>> mods = {"encoder": AdaptedEncoder(Wav2Vec2((32, 2, 2)), {}, [])}
     >>> hparams = SimpleNamespace(activation="softmax")
     >>> classifier = SimpleNamespace(
-    ...     mods={"pooling": pooling}, hparams=hparams, temperature=1.0
+    ...     mods=mods, hparams=hparams, temperature=1.0
     ... )
     >>> _ClassifierGraph(classifier).inputs
     ('wavs', 'wav_lens')
@@ -45,7 +46,7 @@ class _ClassifierGraph(nn.Module):
         # each clip (batch,)
         self.inputs = ("wavs", "wav_lens")
         if features:
-            padded = getattr(self.mods["pooling"], "tokens_of", None)
+            padded = hasattr(_plain(self.mods["encoder"]), "tokens_of")
             self.inputs = ("features", "samples") if padded else ("features",)
 
     def forward(self, *inputs):
@@ -69,6 +70,11 @@ class _ClassifierGraph(nn.Module):
             return wavs, wav_lens
         inputs = fbank(wavs, wav_lens), wav_lens * fbank.samples
         return inputs[: len(self.inputs)]
+
+
+def _plain(encoder):
+    """The encoder itself, which tells how many tokens are a clip's own."""
+    return encoder.encoder if isinstance(encoder, AdaptedEncoder) else encoder
 
 
 def deploy(classifier, path, features=False):

@@ -73,6 +73,8 @@ class ViT(nn.Module):
         (self.dim, depth, heads), family = _shape_of(size, family)
         self.family, self.kind = family, FAMILIES[family]
         kind = self.kind
+        # what a block that asks for the grid of patches is given
+        self.rows, self.class_tokens = kind.rows, kind.class_tokens
         self.gradient_checkpointing = check_level(gradient_checkpointing)
         # if set, forward takes what is before the last LayerNorm: see
         # training/cache/cached.py
@@ -104,7 +106,7 @@ class ViT(nn.Module):
 
     def _make_positions(self, columns):
         """Positions (1, time, mel, dim), and the class token."""
-        rows, dim = self.kind.rows, self.dim
+        rows, dim = self.rows, self.dim
         if self.kind.learned:
             for name, shape in (("time", (columns, 1)), ("freq", (1, rows))):
                 table = nn.Parameter(0.02 * torch.randn(1, *shape, dim))
@@ -148,7 +150,7 @@ class ViT(nn.Module):
         x = F.pad(x, (0, 0, 0, max(self.kind.patch[0] - x.shape[1], 0)))
         x = self.patch_embed["proj"](x.unsqueeze(1)).permute(0, 2, 3, 1)
         x = self._with_positions(x).flatten(1, 2)
-        if self.kind.class_tokens:
+        if self.class_tokens:
             x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
         return self.pos_drop(self.norm_pre(x))
 
@@ -170,7 +172,7 @@ class ViT(nn.Module):
         """Tokens of each clip (batch,), of one patch of frames at least."""
         frames = (samples.round().long() - self.kind.window) // HOP + 1
         columns = (frames // self.kind.patch[0]).clamp(min=1)
-        return columns * self.kind.rows + self.kind.class_tokens
+        return columns * self.rows + self.class_tokens
 
 
 def _columns(family, frames=None):

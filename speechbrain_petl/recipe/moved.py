@@ -8,7 +8,7 @@ import pydoc
 import warnings
 from types import SimpleNamespace
 
-from .yaml_files import REF
+from .yaml_files import ATTRIBUTE, REF
 
 OWN = "speechbrain_petl"
 CLASSES = {  # in yaml files and descriptions
@@ -29,8 +29,6 @@ ADDED = {  # keys of base.yaml since then, whose defaults change nothing
     *("balance", "average", "wandb", "training", "expected"),
     *("pretrained_head", "classes_file", "draw_balanced"),
 }
-# what HyperPyYAML 1.2 makes of <encoder.tokens_of>: [encoder, tokens_of]
-ATTRIBUTE = "!apply:getattr"
 
 
 def renew(tree):

@@ -10,6 +10,8 @@ from ruamel.yaml.scalarbool import ScalarBoolean
 from ..errors import InputError
 
 REF = "!ref"
+# what HyperPyYAML 1.2 makes of <encoder.rows>: [encoder, rows]
+ATTRIBUTE = "!apply:getattr"
 
 
 def _yaml():
@@ -144,7 +146,8 @@ def plain_tree(node, names=None):
         As ``load_yaml`` returns it, or a part of it.
     names : dict, optional
         id of a node -> name, for nodes that are to be named, not repeated:
-        ``{"!ref": name}``.
+        ``{"!ref": name}``, and ``{"!ref": "name.attribute"}`` for what is
+        read from one.
 
     Returns
     -------
@@ -161,6 +164,8 @@ def plain_tree(node, names=None):
         return {REF: names[id(node)]}
     tag = tag_of(node)
     tag = tag if tag and tag.startswith("!") else None
+    if tag == ATTRIBUTE and id(node[0]) in names:
+        return {REF: f"{names[id(node[0])]}.{node[1]}"}
     if isinstance(node, dict):
         plain = {str(k): plain_tree(v, names) for k, v in node.items()}
     elif isinstance(node, list):

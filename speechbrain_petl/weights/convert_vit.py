@@ -129,7 +129,7 @@ def _from_xiaomi(state):
 def _with_class_position(state, encoder):
     """A list of positions as a grid; that of the class token is added to it."""
     table, first = state.get("pos_embed"), state.get("cls_token")
-    rows = encoder.kind.rows
+    rows = encoder.rows
     if table is None or first is None or table.dim() != 3:
         return state
     if table.shape[1] % rows == 1:

@@ -8,6 +8,8 @@ from adapter_numbers import DIM, scrambled, tokens
 from speechbrain_petl.adapters.adapted import AdaptedEncoder
 from speechbrain_petl.adapters.adapter import Adapter
 from speechbrain_petl.adapters.convolution import ConformerConvolution, Convpass
+from speechbrain_petl.adapters.look_aside import LookAside
+from speechbrain_petl.adapters.masks import padding_mask, token_mask
 from speechbrain_petl.adapters.mixer import TokenMixer
 from speechbrain_petl.errors import InputError
 from torch import nn
@@ -66,6 +68,42 @@ def test_convpass_uses_its_convolution_on_the_grid():
     torch.testing.assert_close(start._on_grid(h), h)  # starts as identity
     with pytest.raises(InputError, match="21 patches.*rows=4"):
         block(torch.randn(1, 23, DIM))
+
+
+ON_GRID = pytest.mark.parametrize(
+    "block",
+    [
+        partial(Convpass, width=6),
+        partial(LookAside, width=6, axis="frequency"),
+        partial(LookAside, width=6, axis="time"),
+    ],
+)
+
+
+@ON_GRID
+@pytest.mark.parametrize("class_tokens", [0, 1, 2])
+def test_a_grid_that_is_listed_by_time(block, class_tokens):
+    """The same patches in another order are convolved as they were."""
+    rows, columns = 4, 5
+    block = partial(block, DIM, rows=rows, class_tokens=class_tokens)
+    by_rows, by_time = scrambled(block()), block(by_time=True).eval()
+    by_time.load_state_dict(by_rows.state_dict())
+    x = torch.randn(2, class_tokens + rows * columns, DIM)
+    places = torch.arange(rows * columns).view(rows, columns).T.flatten()
+    order = torch.cat([torch.arange(class_tokens), class_tokens + places])
+    expected = by_rows(x)[:, order]
+    torch.testing.assert_close(by_time(x[:, order]), expected)
+
+
+@ON_GRID
+def test_the_padding_of_a_grid_is_not_seen(block):
+    """Columns behind the end of a clip are as good as absent."""
+    block = scrambled(block(DIM, rows=4, class_tokens=1, by_time=True))
+    x, count = torch.randn(2, 1 + 4 * 5, DIM), 1 + 4 * 3
+    with padding_mask(token_mask(torch.tensor([21, count]), 21)):
+        padded = block(x)
+    torch.testing.assert_close(padded[0], block(x[:1])[0])
+    torch.testing.assert_close(padded[1, :count], block(x[1:, :count])[0])
 
 
 @pytest.mark.parametrize("block", [ConformerConvolution, Convpass])

@@ -14,7 +14,8 @@ from layouts_fluent_speech_commands import make_fluent_speech_commands
 from layouts_google_speech_commands import make_speech_commands
 from layouts_iemocap import make_iemocap
 from layouts_librispeech import make_librispeech
-from method_files import ROOT, encoder_of, method_files, petl_of
+from method_files import ROOT, encoder_of, method_files, petl_of, pooling_of
+from method_sizes import EXPECTED, FINAL
 from running import load_train, result_of, torchrun, weights_of
 from speech_models import noise
 from speechbrain_petl import (
@@ -48,20 +49,32 @@ DATA = {
     "LibriSpeech": make_librispeech,
 }
 SAME = {"linear": 1536, "lora": 222720, "prefix": 222720}
+MAMBA = {"mambadapter": 65976, "mambadapter_houlsby": 109668}
 SPEECH = {
     **SAME,
+    **MAMBA,
     **{"bottleneck": 250512, "conformer": 272256, "full": 21263616},
 }
 SOUND = {
     **SAME,
     **{"bottleneck": 250512, "conformer": 270048, "full": 90311792},
 }
+BEFORE_MHSA = {
+    "soft_moa": EXPECTED["soft_moa"] - FINAL
+}  # norms of layers end them
+OTHERS = [
+    *("weighted_layers", "attentive", "protobin", "gated_probe", "loaa"),
+    *("pissa", "olora", "eva", "lora_fa", "vera", "prompt_deep"),
+]
 SIZES = {  # as the READMEs state them; without the classifier
     "GoogleSpeechCommands": SPEECH,
     "FluentSpeechCommands": SPEECH,
     "LibriSpeech": SPEECH,
     "IEMOCAP": {**SPEECH, "bottleneck": 894528, "conformer": 926208},
-    "ESC50": SOUND,
+    "ESC50": {
+        **{**SOUND, **MAMBA, **BEFORE_MHSA},
+        **{method: EXPECTED[method] for method in OTHERS},
+    },
     "AudioSet": SOUND,
 }
 PUBLISHED = {  # thousands, as the papers state them
@@ -74,7 +87,7 @@ PUBLISHED = {  # thousands, as the papers state them
 }
 UNUSED = {"IEMOCAP": 768}  # masked_spec_embed, which the papers' code counts
 FILES = [path for path in method_files() if encoder_of(path) == "speech"]
-METHODS = ("bottleneck", "conformer", "full", "linear", "lora", "prefix")
+METHODS = tuple(SPEECH)
 ONE_OF_EACH = ("FluentSpeechCommands", "bottleneck"), ("ESC50", "conformer")
 
 
@@ -129,7 +142,9 @@ def test_trained_parameters_are_as_stated(recipe):
             beats = path.parent.name == "beats"
             encoder = BEATs() if beats else Wav2Vec2()
             adapted = AdaptedEncoder(encoder, **petl_of(path))
-        assert count_parameters(adapted)[0] == exact
+            pooling = pooling_of(path, encoder) or torch.nn.Identity()
+        both = torch.nn.ModuleList([adapted, pooling])
+        assert count_parameters(both)[0] == exact
         assert f"{exact:,}" in readme
         published = PUBLISHED.get((recipe, method))
         counted = (exact + UNUSED.get(recipe, 0)) / 1000

@@ -1,9 +1,12 @@
 """The method files for CED and EAT: sizes, runs, the cache of a linear probe."""
 
+import re
+
 import pytest
 import torch
 from layouts import make_esc50
-from method_files import ROOT, encoder_of, method_files, petl_of
+from method_files import ROOT, encoder_of, method_files, petl_of, pooling_of
+from method_sizes import EXPECTED, FINAL
 from running import load_train, result_of, weights_of
 from speechbrain_petl import (
     AdaptedEncoder,
@@ -18,20 +21,18 @@ FILES = {
     for path in method_files()
     if encoder_of(path) == "vit"
 }
-NORM, LORA, BOTTLENECK, CONFORMER = 1_536, 221_184, 230_544, 250_080
 BLOCKS, PATCHES = 85_054_464, 197_376
-# of base size, without the classifier; in EAT the norm of the last block is
-# the last of all
-SIZES = {
-    "linear": (NORM, NORM),
-    "lora": (LORA + NORM, LORA + NORM),
-    "bottleneck": (BOTTLENECK + 13 * NORM, BOTTLENECK + 12 * NORM),
-    "conformer": (CONFORMER + 13 * NORM, CONFORMER + 12 * NORM),
-    "full": (
-        BLOCKS + NORM + PATCHES + (63 + 4) * 768 + 2 * 64,
-        BLOCKS + NORM + PATCHES + 768,
-    ),
+FULL = {
+    "ced": BLOCKS + FINAL + PATCHES + (63 + 4) * 768 + 2 * 64,
+    "eat": BLOCKS + FINAL + PATCHES + 768,
 }
+# where a method trains the norm of the last block, EAT's is the last of all
+WITH_THE_LAST = (
+    "bottleneck",
+    "conformer",
+    "mambadapter",
+    "mambadapter_houlsby",
+)
 BAT = (
     *("--family=bat", "--mels=128", "--window=1024", "--loudness=80"),
     "--scaled=True",
@@ -41,7 +42,15 @@ OTHERS = {  # by options of the files
     "bat": ("ced/lora", BAT),
     "audiomae": ("eat/lora", ("--family=audiomae",)),
 }
-QUICK = ("ced/conformer", "eat/lora")
+QUICK = ("ced/conformer", "eat/loaa")
+
+
+def size_of(family, method):
+    """Of base size, without the classifier: the AST's, but for norms."""
+    if method == "full":
+        return FULL[family]
+    fewer = family == "eat" and method in WITH_THE_LAST
+    return EXPECTED[method] - (FINAL if fewer else 0)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -49,16 +58,25 @@ def test_trained_parameters(name):
     """As the README states them."""
     family, _, method = name.partition("/")
     with torch.device("meta"):
-        adapted = AdaptedEncoder(ViT(f"{family}_base"), **petl_of(FILES[name]))
-    expected = dict(zip(("ced", "eat"), SIZES[method]))[family]
-    assert count_parameters(adapted)[0] == expected
+        encoder = ViT(f"{family}_base")
+        adapted = AdaptedEncoder(encoder, **petl_of(FILES[name]))
+        pooling = pooling_of(FILES[name], encoder) or torch.nn.Identity()
+    expected = size_of(family, method)
+    trained = count_parameters(adapted)[0] + count_parameters(pooling)[0]
+    assert trained == expected
     readme = (ROOT / "recipes" / "ESC50" / "README.md").read_text("utf-8")
-    assert f"{expected:,}" in readme.partition("## CED")[2]
+    table = readme.partition("### Trained parameters")[2]
+    (row,) = re.findall(rf"\n\| [^|]*`{method}`.*", table)
+    column = {"ced": -3, "eat": -2}[family]
+    assert row.split("|")[column].strip() == f"{expected:,}"
 
 
-def test_the_same_methods_for_both():
-    assert {n.partition("/")[2] for n in FILES} == set(SIZES)
-    assert len(FILES) == 2 * len(SIZES)
+def test_the_same_methods_for_all():
+    """BEATs' too, and no method of an encoder is missing in the README."""
+    names = {n.partition("/")[2] for n in FILES}
+    beats = (ROOT / "recipes" / "ESC50" / "hparams" / "beats").glob("*.yaml")
+    assert {p.stem for p in beats} - {"base"} == names
+    assert len(FILES) == 2 * len(names)
 
 
 def train(name, data, output, *more):

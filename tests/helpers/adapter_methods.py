@@ -44,12 +44,12 @@ class Method:
         return self.wrap() if callable(self.wrap) else self.wrap
 
 
-def of_file(path):
+def of_file(path, encoder=None):
     """The method that a method file describes."""
     name = path.stem
     return Method(
-        lambda: petl_of(path)["wrap"],
-        petl_of(path)["train"],
+        lambda: petl_of(path, encoder)["wrap"],
+        petl_of(path, encoder)["train"],
         identity=name not in MOVED_AT_START,
     )
 

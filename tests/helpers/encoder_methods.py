@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 from adapter_methods import METHODS, Method, of_file
-from method_files import distinct_methods
+from method_files import GRIDS, distinct_methods, petl_text
 from speech_models import noise, ours, scrambled
 from speechbrain_petl import BEATs
 from speechbrain_petl.lobes.vit_families import FAMILIES
@@ -168,7 +168,7 @@ ENCODERS = {
 }
 # the method files of each kind of encoder that the AST's do not say
 OWN = {
-    f"{name} ({kind})": of_file(path)
+    f"{name} ({kind})": path
     for kind in ("speech", "whisper", "vit")
     for name, path in distinct_methods(kind, besides="ast").items()
 }
@@ -181,10 +181,17 @@ KINDS = {  # of others: "(speech)"
 def methods_of(encoder):
     """Names of the methods that an encoder is tried with."""
     kind = KINDS.get(encoder, "(speech)")
-    return [*METHODS, *(name for name in OWN if kind and name.endswith(kind))]
+    own = [name for name in OWN if kind and name.endswith(kind)]
+    return [*METHODS, *(name for name in own if _has_grid(encoder, OWN[name]))]
+
+
+def _has_grid(encoder, path):
+    """Whether it has the rows of patches that a method file may ask for."""
+    return encoder in GRIDS or "<encoder.rows>" not in petl_text(path)
 
 
 def method_of(encoder, name):
     """What a method is on an encoder."""
-    own = OWN.get(name)
-    return own or ENCODERS[encoder].carried_over(METHODS[name])
+    if name in OWN:
+        return of_file(OWN[name], encoder)
+    return ENCODERS[encoder].carried_over(METHODS[name])

@@ -71,6 +71,7 @@ SPEECH = {  # folder of the method files -> the same; encoders of any length
         ["--encoder_size=[32,2,2]", "--seconds=0.3", "--esc10=True"],
     ),
 }
+METHOD = {"eat": "loaa"}  # which asks the encoder for its grid; others: linear
 TAGS = "tags.json"  # what an AudioSet run said, which writes no predictions
 
 
@@ -103,7 +104,9 @@ def _finish_speech(kind, folder):
     recipe = ROOT / "recipes" / recipe
     load_train(recipe).main(
         [
-            str(recipe / "hparams" / kind / "linear.yaml"),
+            str(
+                recipe / "hparams" / kind / f"{METHOD.get(kind, 'linear')}.yaml"
+            ),
             f"--data_folder={layout(folder / 'data')}",
             f"--output_folder={folder / 'run'}",
             *("--source=null", "--batch_size=8", "--num_workers=0"),

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from hyperpyyaml import load_hyperpyyaml
+from speechbrain_petl.lobes.vit_families import FAMILIES
 from speechbrain_petl.recipe.method_files import BASE, base_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,10 @@ MOVED_AT_START = {
     "prompt_shallow",
     "weighted_layers",
     "gated_probe",
+}
+GRIDS = {  # rows of patches and class tokens, where patches are listed by time
+    **{n: (kind.rows, kind.class_tokens) for n, kind in FAMILIES.items()},
+    "beats": (8, 0),
 }
 OF_THE_POOLING = "\npetl:\n    train: []\n"  # of a method whose pooling learns
 # class of an encoder -> what its sites are called after
@@ -39,9 +44,15 @@ def method_files():
     return sorted(found)
 
 
-def petl_of(path):
-    """The arguments of AdaptedEncoder that a method file gives, made anew."""
-    return {"wrap": {}, **load_hyperpyyaml(petl_text(path))["petl"]}
+def petl_of(path, encoder=None):
+    """The arguments of AdaptedEncoder that a method file gives, made anew.
+
+    Where it asks its encoder for the grid, the name of another one may be given.
+    """
+    rows, class_tokens = GRIDS.get(encoder or path.parent.name, (None, None))
+    grid = f"{{rows: {rows}, class_tokens: {class_tokens}}}"
+    text = f"{petl_text(path)}\nencoder: !new:types.SimpleNamespace {grid}\n"
+    return {"wrap": {}, **load_hyperpyyaml(text)["petl"]}
 
 
 def pooling_of(path, encoder):
