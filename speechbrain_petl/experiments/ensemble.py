@@ -1,7 +1,8 @@
 """Several runs as one: sbpetl ensemble RUN RUN ...: the mean of what they say.
 
 RUN is the folder of a finished run, or its predictions.csv; all of the same test
-clips. --vote counts what each has predicted; texts of sequences are always voted on.
+clips. --vote counts what each has predicted; texts are always voted on, and of those
+that as many runs have written the one is taken that differs least from all.
 """
 
 import os
@@ -59,7 +60,7 @@ def ensemble(tables, vote=False):
     joined = first[["id", "label", "predicted"]].copy()
     votes = zip(*(table["predicted"].astype(str) for table in tables))
     if not columns:
-        joined["predicted"] = [Counter(v).most_common(1)[0][0] for v in votes]
+        joined["predicted"] = [_text_of_most(texts) for texts in votes]
         return joined
     mean = sum(table[columns].astype(float) for table in tables) / len(tables)
     names = [column[2:-1] for column in columns]
@@ -74,6 +75,26 @@ def ensemble(tables, vote=False):
     said = [predicted(row, names, how) for row in mean.to_numpy().tolist()]
     joined["predicted"] = said
     return joined.join(mean)
+
+
+def _text_of_most(texts):
+    """The commonest; of several, the one with the fewest edits to all."""
+    counts = Counter(texts)
+    most = [t for t in counts if counts[t] == max(counts.values())]
+    if len(most) == 1:
+        return most[0]
+    return min(most, key=lambda text: _edits([text] * len(texts), texts)[0])
+
+
+def _edits(said, right):
+    """Words inserted, deleted and replaced in texts, of how many right ones."""
+    from speechbrain.utils.metric_stats import ErrorRateStats
+
+    stats = ErrorRateStats()
+    pairs = ([text.split() for text in texts] for texts in (said, right))
+    stats.append(list(map(str, range(len(right)))), *pairs)
+    summary = stats.summarize()
+    return summary["num_edits"], summary["num_scored_tokens"]
 
 
 def has_tags(table):
@@ -117,7 +138,7 @@ def scores_of(table):
 
 
 def rated(table):
-    """Accuracy of a table; of tags, mAP.
+    """How right a table is.
 
     Arguments
     ---------
@@ -126,32 +147,35 @@ def rated(table):
 
     Returns
     -------
-    tuple
-        "accuracy" or "mAP"; a float.
+    dict
+        "accuracy", and of texts "WER", the word error rate; of tags, "mAP".
 
     Example
     -------
     >>> import pandas
-    >>> rated(pandas.DataFrame({"label": ["a", "b"], "predicted": ["a", "a"]}))
-    ('accuracy', 0.5)
+    >>> columns = ["label", "predicted", "p(a)"]
+    >>> rated(pandas.DataFrame([["a", "a", 1], ["b", "a", 1]], columns=columns))
+    {'accuracy': 0.5}
     """
     import torch
 
     from ..training.metrics.tagging import MeanAveragePrecision
 
     columns = scores_of(table)
-    labels = table["label"].astype(str)
+    labels, said = (table[x].astype(str) for x in ("label", "predicted"))
     if not has_tags(table):
-        return "accuracy", float(
-            (labels == table["predicted"].astype(str)).mean()
-        )
+        found = {"accuracy": float((labels == said).mean())}
+        if not columns:
+            edits, words = _edits(list(said), list(labels))
+            found["WER"] = edits / max(words, 1)
+        return found
     metric = MeanAveragePrecision(len(columns))
     names = [column[2:-1] for column in columns]
     true = [_tags(label, names, True) for label in labels]
     truth = [[name in tags for name in names] for tags in true]
     scores = torch.tensor(table[columns].to_numpy(dtype="float64"))
     metric.update(scores, torch.tensor(truth))
-    return "mAP", float(metric.compute())
+    return {"mAP": float(metric.compute())}
 
 
 def main(argv):
@@ -168,11 +192,12 @@ def main(argv):
         check_file(options.csv, "--csv=")
     tables = [_read(run) for run in options.runs]
     joined = ensemble(tables, options.vote)
-    name, value = rated(joined)
-    for run, table in zip(options.runs, tables):
-        print(f"{run}: {name} {rated(table)[1]:.4f}")
     how = "votes" if options.vote or not scores_of(joined) else "mean"
-    print(f"{how} of {len(tables)}: {name} {value:.4f}, {len(joined)} clips")
+    names = [*options.runs, f"{how} of {len(tables)}"]
+    clips = f", {len(joined)} clips"
+    for run, table in zip(names, [*tables, joined]):
+        rates = ", ".join(f"{n} {v:.4f}" for n, v in rated(table).items())
+        print(f"{run}: {rates}{clips if table is joined else ''}")
     if options.csv:
         joined.to_csv(f"{options.csv}.part", index=False, float_format="%.7g")
         os.replace(f"{options.csv}.part", options.csv)

@@ -243,8 +243,9 @@ def test_train_sequences(data, tmp_path, capsys):
     right = (table["label"] == table["predicted"]).mean()
     assert right == pytest.approx(result["metrics"]["accuracy"])
     ensemble([str(tmp_path), str(tmp_path / "predictions.csv")])
-    said = f"votes of 2: accuracy {right:.4f}, {len(table)} clips"
-    assert said in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith(f"votes of 2: accuracy {right:.4f}, WER ")
+    assert said.endswith(f", {len(table)} clips")
 
 
 def test_sequences_are_trained_as_classes_are(data, tmp_path):
