@@ -48,21 +48,19 @@ DATA = {
     "IEMOCAP": make_iemocap,
     "LibriSpeech": make_librispeech,
 }
-SAME = {"linear": 1536, "lora": 222720, "prefix": 222720}
-MAMBA = {"mambadapter": 65976, "mambadapter_houlsby": 109668}
+SAME = {
+    **{"linear": 1536, "lora": 222720, "prefix": 222720},
+    **{"mambadapter": 65976, "mambadapter_houlsby": 109668},
+}
 SPEECH = {
     **SAME,
-    **MAMBA,
     **{"bottleneck": 250512, "conformer": 272256, "full": 21263616},
 }
 SOUND = {
     **SAME,
     **{"bottleneck": 250512, "conformer": 270048, "full": 90311792},
 }
-BEFORE_MHSA = {
-    "soft_moa": EXPECTED["soft_moa"] - FINAL
-}  # norms of layers end them
-OTHERS = [
+OTHERS = [  # as on the AST
     *("weighted_layers", "attentive", "protobin", "gated_probe", "loaa"),
     *("pissa", "olora", "eva", "lora_fa", "vera", "prompt_deep"),
 ]
@@ -72,8 +70,10 @@ SIZES = {  # as the READMEs state them; without the classifier
     "LibriSpeech": SPEECH,
     "IEMOCAP": {**SPEECH, "bottleneck": 894528, "conformer": 926208},
     "ESC50": {
-        **{**SOUND, **MAMBA, **BEFORE_MHSA},
+        **SOUND,
         **{method: EXPECTED[method] for method in OTHERS},
+        # the last norm is one of those after the layers
+        "soft_moa": EXPECTED["soft_moa"] - FINAL,
     },
     "AudioSet": SOUND,
 }
