@@ -30,6 +30,10 @@ class Family:
     by_rows : bool
         Whether the sines were made for patches that are listed row by row,
         which they are not: no other length has the same.
+    like : str, optional
+        The family whose recipe it takes.
+    settings : tuple of str
+        What it sets in that recipe: its own front end.
 
     Example
     -------
@@ -45,6 +49,8 @@ class Family:
     post_norm: bool = False
     gated: bool = False
     by_rows: bool = False
+    like: str | None = None
+    settings: tuple = ()
 
     @property
     def rows(self):
@@ -60,10 +66,17 @@ class Family:
 SQUARE = (16, 16)
 FAMILIES = {
     "ced": Family(64, SQUARE, 1012, learned=True),
-    "dasheng": Family(64, (4, 64), 1008, learned=True),
+    "dasheng": Family(64, (4, 64), 1008, learned=True, like="ced"),
     "eat": Family(128, SQUARE, 1024, KALDI, post_norm=True),
-    "bat": Family(128, SQUARE, 1024, post_norm=True, gated=True, by_rows=True),
-    "audiomae": Family(128, SQUARE, 1024, KALDI, by_rows=True),
+    "bat": Family(
+        *(128, SQUARE, 1024),
+        post_norm=True,
+        gated=True,
+        by_rows=True,
+        like="ced",
+        settings=("mels=128", "window=1024", "loudness=80", "scaled=True"),
+    ),
+    "audiomae": Family(128, SQUARE, 1024, KALDI, by_rows=True, like="eat"),
 }
 BASE = (768, 12, 12)  # dim, depth, heads
 SIZES = {  # name -> dim, depth, heads, and the family

@@ -15,7 +15,11 @@ from speechbrain_petl.experiments.report.groups import make_tables
 from speechbrain_petl.experiments.report.runs import Run
 from speechbrain_petl.experiments.sweep import command as sweep
 from speechbrain_petl.experiments.sweep.axes import method_names
-from speechbrain_petl.experiments.sweep.encoders import choices, encoders_of
+from speechbrain_petl.experiments.sweep.encoders import (
+    Encoder,
+    choices,
+    encoders_of,
+)
 from speechbrain_petl.recipe.method_files import BASE
 
 HPARAMS = ROOT / "recipes" / "ESC50" / "hparams"
@@ -53,7 +57,15 @@ def test_sizes():
     assert found["whisper_small"].folder == "whisper" and "small" not in found
     assert found["ced_tiny"].folder == "ced"
     assert found["eat_large"].folder == found["sslam_base"].folder == "eat"
-    assert "dasheng_base" not in found  # of another front end than both
+    assert found["dasheng_base"] == Encoder(
+        "ced", ("--encoder_size=dasheng_base",)
+    )
+    assert found["audiomae_base"].folder == "eat"
+    bat = found["bat_base"]
+    assert bat.folder == "ced" and "--mels=128" in bat.options
+    # the front end that the README says
+    readme = (HPARAMS.parent / "README.md").read_text("utf-8")
+    assert all(option in readme for option in bat.options)
     speech = encoders_of(ROOT / "recipes/IEMOCAP/hparams")
     assert speech["hubert_large"].options == ("--encoder_size=hubert_large",)
     assert not [name for name in speech if name.startswith("wav2vec2_hub")]

@@ -93,18 +93,22 @@ def _short(made):
 
 
 def _sizes(made, node, family):
-    """Each size that an encoder's module lists, and the option that sets it.
+    """Each size that an encoder's module lists, and the options that set it.
 
-    Of a module of several families, those of one.
+    Of a module of several families, those of one, and of what takes its recipe.
     """
     size = str(getattr(node.get("size"), "value", "")) if node else ""
     key = re.fullmatch(r"<(\w+)>", size)
     found = pydoc.locate(made) if key else None
     module = sys.modules.get(getattr(found, "__module__", None))
     for name, size in getattr(module, "SIZES", {}).items():
+        settings = ()
         if family and size[-1] != family:
-            continue
-        yield name, (f"--{key[1]}={name}",)
+            kind = module.FAMILIES[size[-1]]
+            if kind.like != family:
+                continue
+            settings = (f"--{setting}" for setting in kind.settings)
+        yield name, (f"--{key[1]}={name}", *settings)
 
 
 def choices(hparams, wanted, methods, options):
