@@ -9,7 +9,9 @@ from speechbrain_petl.experiments.report.markdown import as_markdown
 from speechbrain_petl.experiments.report.paired import (
     differences_from,
     p_value,
+    pairs_of,
     rank_correlation,
+    steps_of,
 )
 from speechbrain_petl.experiments.report.runs import find_runs
 
@@ -48,6 +50,27 @@ def test_corrected_t_test(table, validating):
     statistic = values.mean() / (values.std(ddof=1) * (1 / 5 + ratio) ** 0.5)
     assert p == pytest.approx(2 * t.sf(statistic, 4))
     assert set(differences_from(row_of(table, "linear"), table)) == {"full"}
+
+
+def test_the_seeds_of_a_fold_are_one(table, tmp_path):
+    """They are tested on the same clips; of one fold alone, seeds are tested."""
+    again = {"linear": [0.71, 0.70, 0.70, 0.74, 0.72], "lora": [0.79] * 5}
+    for method, accuracies in again.items():
+        make_folds(tmp_path, method, accuracies, folds=5, seed=2)
+    (table,) = make_tables(*find_runs(tmp_path))
+    first, second = (
+        np.subtract(found["lora"], found["linear"]) for found in (FOUND, again)
+    )
+    expected = p_value(list((first + second) / 2), {"folds": 5})
+    lora, linear = (row_of(table, method) for method in ("lora", "linear"))
+    difference, p = differences_from(lora, table)["linear"]
+    assert difference == pytest.approx((first + second).mean() / 2)
+    assert p == pytest.approx(expected)
+    pairs = pairs_of(lora, linear, "accuracy")
+    alone = {cell: pair for cell, pair in pairs.items() if cell[0] == 2}
+    assert sorted(steps_of(alone)) == pytest.approx(
+        sorted([first[1], second[1]])
+    )
 
 
 def test_draws_of_clips_are_not_corrected(table):

@@ -17,7 +17,12 @@ from defects import DEFECTS
 from speechbrain_petl import InputError, run_main
 from speechbrain_petl.experiments.report.groups import make_tables
 from speechbrain_petl.experiments.report.markdown import grid_lines
-from speechbrain_petl.experiments.report.paired import p_text, p_value, pairs_of
+from speechbrain_petl.experiments.report.paired import (
+    p_text,
+    p_value,
+    pairs_of,
+    steps_of,
+)
 from speechbrain_petl.experiments.report.runs import find_runs
 
 HERE = Path(__file__).resolve().parent
@@ -81,10 +86,10 @@ def order(key):
 
 
 def cells(pairs, result):
-    """Both accuracies, their difference, p and the runs of a row."""
-    released, published = zip(*pairs)
-    steps = [one - other for one, other in pairs]
-    p = p_text(p_value(steps, result))
+    """Both accuracies, their difference, p over folds, the runs of a row."""
+    released, published = zip(*pairs.values())
+    steps = [one - other for one, other in pairs.values()]
+    p = p_text(p_value(steps_of(pairs), result))
     return [
         *(spread(released), spread(published), spread(steps, "+.1f")),
         *(p, len(pairs)),

@@ -93,8 +93,8 @@ def _agreement(table, against):
     if against:
         words += (
             " Differences: mean over the runs of the same fold and seed, with "
-            "p of a paired t test, corrected for what folds share where all "
-            "clips train."
+            "p of a paired t test over folds, or over the seeds of one, "
+            "corrected for what folds share where all clips train."
         )
     found = rank_correlation(table)
     if found is not None:

@@ -4,16 +4,17 @@ from itertools import combinations
 from statistics import mean, stdev
 
 REFERENCES = ("linear", "full")
-FEWEST = 3  # runs in common
+FEWEST = 3  # folds in common, or seeds of one
 
 
 def differences_from(row, table):
     """How much better a row is than the references of its table.
 
-    Runs of the same fold and seed are compared. The runs of folds share most
-    of their training clips, so the variance of the mean is corrected as by
-    Nadeau and Bengio (https://doi.org/10.1023/A:1024068626366); where clips
-    are drawn by shots it is not.
+    Runs of the same fold and seed are compared, see ``steps_of``. The runs of
+    folds share most of their training clips, so the variance of the mean is
+    corrected as by Nadeau and Bengio
+    (https://doi.org/10.1023/A:1024068626366); where clips are drawn by shots
+    it is not.
 
     Arguments
     ---------
@@ -27,16 +28,15 @@ def differences_from(row, table):
     dict
         Name of a reference -> mean difference and p of a two-sided paired
         t test, as ``p_value`` has it (tuple); without those that have too few
-        runs in common, and without the row itself.
+        folds, or seeds, in common, and without the row itself.
     """
     found = {}
     for name in REFERENCES:
         other = _reference(name, row, table)
         if other is None or other is row:
             continue
-        pairs = pairs_of(row, other, table.select)
-        if len(pairs) >= FEWEST:
-            values = [ours - theirs for ours, theirs in pairs]
+        values = steps_of(pairs_of(row, other, table.select))
+        if len(values) >= FEWEST:
             found[name] = mean(values), p_value(values, row.runs[0].result)
     return found
 
@@ -63,8 +63,9 @@ def pairs_of(row, other, metric):
 
     Returns
     -------
-    list of tuple of float
-        The row's and the other's, of the same fold and seed.
+    dict
+        Cell -> the row's and the other's (tuple of float), of the same fold
+        and seed.
     """
     ours, theirs = (
         {
@@ -74,7 +75,38 @@ def pairs_of(row, other, metric):
         }
         for one in (row, other)
     )
-    return [(ours[cell], theirs[cell]) for cell in ours if cell in theirs]
+    return {cell: (ours[cell], theirs[cell]) for cell in ours if cell in theirs}
+
+
+def steps_of(pairs):
+    """What a t test takes: a difference for each fold, the mean of its seeds.
+
+    The seeds of a fold are tested on the same clips, and are no runs of their
+    own to a test of folds. Of one fold, a difference for each seed.
+
+    Arguments
+    ---------
+    pairs : dict
+        As ``pairs_of`` returns them.
+
+    Returns
+    -------
+    list of float
+        Positive where the row is better.
+
+    Example
+    -------
+    >>> steps_of({(1, 0, 1): (5, 3), (1, 0, 2): (5, 5), (2, 0, 1): (4, 5)})
+    [1, -1]
+    >>> steps_of({(1, 0, 1): (5, 3), (1, 0, 2): (5, 5)})
+    [2, 0]
+    """
+    folds = {}
+    for (*fold, _), (ours, theirs) in pairs.items():
+        folds.setdefault(tuple(fold), []).append(ours - theirs)
+    if len(folds) > 1:
+        return [mean(steps) for steps in folds.values()]
+    return [step for steps in folds.values() for step in steps]
 
 
 def p_value(values, result):
