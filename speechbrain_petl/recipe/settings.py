@@ -116,6 +116,27 @@ def refuse_other_settings(settings):
         )
 
 
+def plain_settings(settings):
+    """What a run and its continuation must have in common, as plain data.
+
+    Arguments
+    ---------
+    settings : dict
+        As ``check_recipe`` returns them.
+
+    Returns
+    -------
+    dict
+        Of today's names.
+
+    Example
+    -------
+    >>> plain_settings({"lr": 0.1, "num_workers": 4})
+    {'lr': 0.1}
+    """
+    return _plain_settings(renew(plain_tree(settings)), MAY_CHANGE)
+
+
 def _holds_a_run(folder, settings):
     """Whether something is lost if another run takes the folder."""
     finished = Path(settings.get("result_file", "")).is_file()
@@ -128,10 +149,7 @@ def _differences(old, new):
     Top-level keys that hold a single value come first: mappings that refer to
     it differ then too.
     """
-    was, now = (
-        _plain_settings(renew(plain_tree(tree)), MAY_CHANGE)
-        for tree in (old, new)
-    )
+    was, now = (plain_settings(tree) for tree in (old, new))
     now = _without_added(now, was)
     keys = sorted(k for k in was.keys() | now.keys() if not k.startswith("__"))
     keys.sort(key=lambda key: isinstance(new.get(key, old.get(key)), dict))

@@ -96,6 +96,19 @@ def test_a_study_anew_has_its_own_results(recipe, tmp_path):
     assert len(list(recipe.glob("search/*/*"))) == 3  # 0.2 is not run again
 
 
+def test_an_edited_method_is_another(recipe, tmp_path):
+    """A study of before is refused; a new one takes none of its runs."""
+    argv = command(recipe, "--trials=1", "--range=lr=0.1,0.2")
+    search.main(argv)
+    base = recipe / "hparams" / "base.yaml"
+    base.write_text(base.read_text().replace("batch_size: 8", "batch_size: 4"))
+    with pytest.raises(InputError, match="changed .batch_size.: .* --name"):
+        search.main(argv)
+    (tmp_path / "a.db").unlink()
+    search.main(argv)
+    assert len(list(recipe.glob("search/*/*"))) == 2
+
+
 @pytest.mark.parametrize(
     "line, other, words",
     [

@@ -20,7 +20,7 @@ HEARTBEAT, DEAD_AFTER = 15, 45  # seconds: then another process takes over
 ATTEMPTS = 5  # to open the data base
 
 
-def open_study(url, name, settings, ranges):
+def open_study(url, name, settings, ranges, asked=None):
     """A study that other processes may share.
 
     Where every range is a list of values, no combination of them is tried
@@ -36,6 +36,8 @@ def open_study(url, name, settings, ranges):
         What its trials have in common.
     ranges : list of ranges.Range
         What they choose from.
+    asked : dict, optional
+        What the yaml files say, as ``plain_settings`` returns it.
 
     Returns
     -------
@@ -70,7 +72,16 @@ def open_study(url, name, settings, ranges):
             f"--study={url}: {name!r} was made with {shlex.join(had)}, not "
             f"with {shlex.join(settings)}: give another --name"
         )
+    was = study.user_attrs.get("asked") or asked
+    if was != asked:
+        keys = sorted(k for k in was | asked if was.get(k) != asked.get(k))
+        raise InputError(
+            f"--study={url}: {name!r} was made before {settings[0]} or its "
+            f"base.yaml changed ({', '.join(keys)}): give another --name, or "
+            "undo the change"
+        )
     study.set_user_attr("settings", settings)
+    study.set_user_attr("asked", asked)
     return study
 
 
@@ -116,10 +127,12 @@ class Objective:
         What a trial chooses from.
     study : optuna.Study
         The study.
+    asked : dict
+        As for ``open_study``.
     """
 
-    def __init__(self, recipe, command, ranges, study):
-        self.recipe, self.command = recipe, command
+    def __init__(self, recipe, command, ranges, study, asked):
+        self.recipe, self.command, self.asked = recipe, command, asked
         self.ranges, self.study = ranges, study
 
     def __call__(self, trial):
@@ -144,13 +157,14 @@ class Objective:
         return score
 
     def _job(self, values):
-        """The run of a trial, whose folder is named by its whole command.
+        """The run of a trial, named by its command and what the yaml files say.
 
         What stands there is of these values, whichever study has begun it.
         """
         chosen = [f"--{key}={value}" for key, value in values.items()]
         words = [*self.command, *chosen, ON_VALIDATION]
-        digest = hashlib.sha256(shlex.join(words).encode()).hexdigest()[:8]
+        said = json.dumps([words, self.asked], sort_keys=True)
+        digest = hashlib.sha256(said.encode()).hexdigest()[:8]
         shown = re.sub(r"[^\w.,=+-]", "-", "_".join(chosen).replace("--", ""))
         folder = Path(FOLDER, self.study.study_name, f"{shown[:80]}_{digest}")
         command = [sys.executable, *words]

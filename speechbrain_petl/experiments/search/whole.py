@@ -1,5 +1,6 @@
 """A whole search: checked, run until the study has enough, and reported."""
 
+import json
 import shlex
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from tqdm import tqdm
 from ...errors import InputError
 from ...recipe.command_line import OPTIONS, joined
 from ...recipe.parsing import NEEDED, check_recipe
-from ...recipe.settings import CHANGE_THE_RESULT, MAY_CHANGE
+from ...recipe.settings import CHANGE_THE_RESULT, MAY_CHANGE, plain_settings
 from ..sweep.cells import working_in
 from ..sweep.job import JobFailed
 from .ranges import parse_range
@@ -37,14 +38,15 @@ def search(options, others):
         raise InputError(f"{path}: there is no {options.script} above it")
     method = str(path.relative_to(recipe))
     ranges = [parse_range(text) for text in options.range]
-    _check(recipe, method, others, ranges)
+    asked = plain_settings(_check(recipe, method, others, ranges))
+    asked = json.loads(json.dumps(asked, default=str))  # as the study keeps it
     free = MAY_CHANGE | OPTIONS.keys() - set(CHANGE_THE_RESULT)
     common = [o for o in others if o[2:].partition("=")[0] not in free]
     settings = [method, *sorted(common), *sorted(options.range)]
     name = options.name or f"{recipe.name}-{path.stem}"
-    study = open_study(options.study, name, settings, ranges)
+    study = open_study(options.study, name, settings, ranges, asked)
     command = [options.script, method, *others]
-    objective = Objective(recipe, command, ranges, study)
+    objective = Objective(recipe, command, ranges, study, asked)
     try:
         _optimize(study, objective, options.trials)
     except KeyboardInterrupt:
@@ -54,10 +56,13 @@ def search(options, others):
 
 
 def _check(recipe, method, others, ranges):
-    """Ask train.py's parser about all that the search may ask of train.py."""
+    """Ask train.py's parser about all that the search may ask of train.py.
+
+    Returns the settings that its trials have, but for what they choose.
+    """
     given = {o.partition("=")[0] for o in others}
     with working_in(recipe):
-        check_recipe([method, *others])
+        settings = check_recipe([method, *others])[-1]
         for one in ranges:
             if f"--{one.key}" in given or one.key in NEEDED:
                 raise InputError(
@@ -67,6 +72,7 @@ def _check(recipe, method, others, ranges):
             given.add(f"--{one.key}")
             for value in one.ends:
                 check_recipe([method, *others, f"--{one.key}={value}"])
+    return settings
 
 
 def _optimize(study, objective, trials):
