@@ -44,6 +44,7 @@ class Convpass(nn.Module):
 
     Example
     -------
+    >>> import torch
     >>> Convpass(32, width=4, rows=12)(torch.randn(3, 110, 32)).shape
     torch.Size([3, 110, 32])
     """
@@ -119,6 +120,7 @@ class ConformerConvolution(nn.Module):
 
     Example
     -------
+    >>> import torch
     >>> ConformerConvolution(32, width=4, kernel=8)(
     ...     torch.randn(3, 10, 32)
     ... ).shape
@@ -158,6 +160,7 @@ class Depthwise(nn.Conv1d):
 
     Example
     -------
+    >>> import torch
     >>> Depthwise(4, 8)(torch.randn(3, 10, 4)).shape
     torch.Size([3, 10, 4])
     """

@@ -73,8 +73,6 @@ class ViT(nn.Module):
         (self.dim, depth, heads), family = _shape_of(size, family)
         self.family, self.kind = family, FAMILIES[family]
         kind = self.kind
-        # what a block that asks for the grid of patches is given
-        self.rows, self.class_tokens = kind.rows, kind.class_tokens
         self.gradient_checkpointing = check_level(gradient_checkpointing)
         # if set, forward takes what is before the last LayerNorm: see
         # training/cache/cached.py
@@ -103,6 +101,16 @@ class ViT(nn.Module):
         if kind.post_norm:
             self.blocks[-1].norm2 = None
         self.norm = norm(self.dim)
+
+    @property
+    def rows(self):
+        """How many patches are above each other, for blocks on their grid."""
+        return self.kind.rows
+
+    @property
+    def class_tokens(self):
+        """How many come before the patches."""
+        return self.kind.class_tokens
 
     def _make_positions(self, columns):
         """Positions (1, time, mel, dim), and the class token."""
