@@ -66,8 +66,7 @@ class Convpass(nn.Module):
                 f"Convpass: kernel={kernel}: give an odd number, whose centre "
                 "is on a token"
             )
-        self.rows = rows
-        self.grid = Grid(rows, class_tokens, by_time)
+        self.grid = Grid(rows, class_tokens, by_time) if rows else None
         self.down = nn.Linear(dim, width)
         self.activation = activation_of(activation)
         conv = nn.Conv2d if rows else nn.Conv1d
@@ -81,7 +80,7 @@ class Convpass(nn.Module):
     def forward(self, x):
         """Tokens (batch, token, dim) to the same shape."""
         x = self.activation(self.down(x))
-        if self.rows:
+        if self.grid:
             x = self._on_grid(x)
         else:
             x = apart(self._along_sequence, x)

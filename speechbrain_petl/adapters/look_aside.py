@@ -63,8 +63,8 @@ class LookAside(nn.Module):
             )
         if kernel % 2 == 0:
             raise InputError(f"LookAside: kernel={kernel} is even: make it odd")
-        self.axis, self.rows = axis, rows
-        self.grid = Grid(rows, class_tokens, by_time)
+        self.axis = axis
+        self.grid = Grid(rows, class_tokens, by_time) if rows else None
         self.down = nn.Conv1d(dim, width, kernel)
         self.activation = activation_of(activation)
         self.up = nn.Conv1d(width, dim, kernel)
@@ -78,7 +78,7 @@ class LookAside(nn.Module):
 
     def _convolve(self, convolution, x):
         """Along the axis of the grid, or along the sequence."""
-        if self.rows is None:
+        if self.grid is None:
             return apart(partial(_along, convolution), x)
         first, patches = self.grid.split(x, "LookAside")
         patches = convolution(patches, AXES[self.axis])

@@ -12,8 +12,7 @@ from pathlib import Path
 from ..data.checksums import check_sum
 from ..data.writing import check_file, refuse_twice
 from ..errors import ArgumentParser, InputError
-
-ROUNDED = 1e-3  # of a sum of 7 digits each
+from .rating import has_tags, rated, scores_of, tags_of, word_edits
 
 
 def ensemble(tables, vote=False):
@@ -66,7 +65,7 @@ def ensemble(tables, vote=False):
     names = [column[2:-1] for column in columns]
     tags = has_tags(first)
     for row, said in enumerate(votes) if vote else ():
-        counts = Counter(tag for x in said for tag in _tags(x, names, tags))
+        counts = Counter(tag for x in said for tag in tags_of(x, names, tags))
         # probabilities below 1 decide among as many votes
         mean.iloc[row] = (mean.iloc[row] + [counts[n] for n in names]) / (
             1 + len(tables)
@@ -83,31 +82,7 @@ def _text_of_most(texts):
     most = [t for t in counts if counts[t] == max(counts.values())]
     if len(most) == 1:
         return most[0]
-    return min(most, key=lambda text: _edits([text] * len(texts), texts)[0])
-
-
-def _edits(said, right):
-    """Words inserted, deleted and replaced in texts, of how many right ones."""
-    from speechbrain.utils.metric_stats import ErrorRateStats
-
-    stats = ErrorRateStats()
-    pairs = ([text.split() for text in texts] for texts in (said, right))
-    stats.append(list(map(str, range(len(right)))), *pairs)
-    summary = stats.summarize()
-    return summary["num_edits"], summary["num_scored_tokens"]
-
-
-def has_tags(table):
-    """Whether a clip may have several classes: probabilities are each their own.
-
-    Example
-    -------
-    >>> import pandas
-    >>> has_tags(pandas.DataFrame({"p(cat)": [0.9], "p(dog)": [0.8]}))
-    True
-    """
-    total = table[scores_of(table)].astype(float).sum(axis=1)
-    return bool(len(scores_of(table)) and ((total - 1).abs() > ROUNDED).any())
+    return min(most, key=lambda text: word_edits([text] * len(texts), texts)[0])
 
 
 def _tested(table):
@@ -116,66 +91,6 @@ def _tested(table):
 
     labels = [sorted(x.split(SEPARATOR)) for x in table["label"].astype(str)]
     return (sorted(table.columns), list(table["id"]), labels, has_tags(table))
-
-
-def _tags(said, names, tags):
-    """What a run has predicted for a clip."""
-    from ..training.predictions import SEPARATOR
-
-    return said.split(SEPARATOR) if tags and said not in names else [said]
-
-
-def scores_of(table):
-    """The columns that hold probabilities.
-
-    Example
-    -------
-    >>> import pandas
-    >>> scores_of(pandas.DataFrame(columns=["id", "label", "p(dog)"]))
-    ['p(dog)']
-    """
-    return [c for c in table.columns if c.startswith("p(") and c.endswith(")")]
-
-
-def rated(table):
-    """How right a table is.
-
-    Arguments
-    ---------
-    table : pandas.DataFrame
-        As for ``ensemble``.
-
-    Returns
-    -------
-    dict
-        "accuracy", and of texts "WER", the word error rate; of tags, "mAP".
-
-    Example
-    -------
-    >>> import pandas
-    >>> columns = ["label", "predicted", "p(a)"]
-    >>> rated(pandas.DataFrame([["a", "a", 1], ["b", "a", 1]], columns=columns))
-    {'accuracy': 0.5}
-    """
-    import torch
-
-    from ..training.metrics.tagging import MeanAveragePrecision
-
-    columns = scores_of(table)
-    labels, said = (table[x].astype(str) for x in ("label", "predicted"))
-    if not has_tags(table):
-        found = {"accuracy": float((labels == said).mean())}
-        if not columns:
-            edits, words = _edits(list(said), list(labels))
-            found["WER"] = edits / max(words, 1)
-        return found
-    metric = MeanAveragePrecision(len(columns))
-    names = [column[2:-1] for column in columns]
-    true = [_tags(label, names, True) for label in labels]
-    truth = [[name in tags for name in names] for tags in true]
-    scores = torch.tensor(table[columns].to_numpy(dtype="float64"))
-    metric.update(scores, torch.tensor(truth))
-    return {"mAP": float(metric.compute())}
 
 
 def main(argv):

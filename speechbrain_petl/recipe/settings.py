@@ -14,7 +14,7 @@ from speechbrain.utils.logger import get_logger
 from ..data.checksums import sha256_of
 from ..errors import InputError
 from .command_line import OPTIONS
-from .moved import ADDED, renew
+from .comparing import UNSUMMED, changed_keys, plain_settings, without
 from .yaml_files import dump_yaml, load_yaml, plain_tree, read_yaml
 
 logger = get_logger(__name__)
@@ -30,13 +30,6 @@ CHANGE_THE_RESULT = (
     *("remove_vector_weight_decay", "debug", "debug_persistently"),
     *("debug_batches", "debug_epochs"),
 )
-# no checksum covers these; with another key here no run of before is whole
-UNSUMMED = {
-    *("data_folder", "download", "num_workers"),
-    *("cache_folder", "ckpt_interval_minutes", "logger", "wandb"),
-}
-# keys that may change between a run and its continuation
-MAY_CHANGE = UNSUMMED | {"cache"}
 
 
 def settings_of(hparams_file, overrides, run_opts):
@@ -116,27 +109,6 @@ def refuse_other_settings(settings):
         )
 
 
-def plain_settings(settings):
-    """What a run and its continuation must have in common, as plain data.
-
-    Arguments
-    ---------
-    settings : dict
-        As ``check_recipe`` returns them.
-
-    Returns
-    -------
-    dict
-        Of today's names.
-
-    Example
-    -------
-    >>> plain_settings({"lr": 0.1, "num_workers": 4})
-    {'lr': 0.1}
-    """
-    return _plain_settings(renew(plain_tree(settings)), MAY_CHANGE)
-
-
 def _holds_a_run(folder, settings):
     """Whether something is lost if another run takes the folder."""
     finished = Path(settings.get("result_file", "")).is_file()
@@ -149,42 +121,11 @@ def _differences(old, new):
     Top-level keys that hold a single value come first: mappings that refer to
     it differ then too.
     """
-    was, now = (plain_settings(tree) for tree in (old, new))
-    now = _without_added(now, was)
-    keys = sorted(k for k in was.keys() | now.keys() if not k.startswith("__"))
+    keys = changed_keys(*(plain_settings(tree) for tree in (old, new)))
     keys.sort(key=lambda key: isinstance(new.get(key, old.get(key)), dict))
     for key in keys:
-        if was.get(key) != now.get(key):
-            lines = (dump_yaml({key: tree.get(key)}) for tree in (old, new))
-            yield tuple(" ".join(line.split()) for line in lines)
-
-
-def _without_added(now, was):
-    """Without the keys that a version of before did not know."""
-    if not isinstance(now, dict) or not isinstance(was, dict):
-        return now
-    return {
-        key: _without_added(value, was.get(key))
-        for key, value in now.items()
-        if key in was or key not in ADDED
-    }
-
-
-def _plain_settings(tree, free):
-    """Plain data without some keys, and without where the folder is."""
-    folder = str(tree.get("output_folder"))
-
-    def _visit(node):
-        if isinstance(node, dict):
-            kept = node.keys() - free
-            return {key: _visit(node[key]) for key in kept}
-        if isinstance(node, list):
-            return [_visit(item) for item in node]
-        if isinstance(node, str) and Path(node).is_relative_to(folder):
-            return str(Path(".", Path(node).relative_to(folder)))
-        return node
-
-    return _visit(tree)
+        lines = (dump_yaml({key: tree.get(key)}) for tree in (old, new))
+        yield tuple(" ".join(line.split()) for line in lines)
 
 
 def stored_labels(folder, settings):
@@ -230,7 +171,7 @@ def sums_of_settings(folder):
     if not stored.is_file():
         return {}
     settings = read_yaml(stored)
-    plain = _plain_settings(plain_tree(settings), UNSUMMED)
+    plain = without(plain_tree(settings), UNSUMMED)
     text = json.dumps(plain, sort_keys=True, default=str)
     sums = {HYPERPARAMS: hashlib.sha256(text.encode()).hexdigest()}
     if LABELS in settings:

@@ -7,7 +7,8 @@ import pandas
 import pytest
 from result_trees import make_run
 from speechbrain_petl import InputError
-from speechbrain_petl.experiments.ensemble import ensemble, main, rated
+from speechbrain_petl.experiments.ensemble import ensemble, main
+from speechbrain_petl.experiments.rating import rated
 from speechbrain_petl.training.predictions import predicted
 
 IDS = [f"clip{i}" for i in range(30)]

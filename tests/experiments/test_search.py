@@ -13,6 +13,7 @@ from running import run
 from speechbrain_petl import InputError, run_main
 from speechbrain_petl.experiments.search import (
     command as search,
+    study as studies,
     trials,
 )
 from speechbrain_petl.experiments.search.ranges import parse_range
@@ -172,7 +173,7 @@ def test_no_recipe(tmp_path):
 def test_a_study_is_of_one_question(recipe):
     settings = ["hparams/lora.yaml", LR.removeprefix("--range=")]
     ranges = [parse_range(settings[1])]
-    trials.open_study("sqlite:///a.db", "recipe-lora", settings, ranges)
+    studies.open_study("sqlite:///a.db", "recipe-lora", settings, ranges)
     with pytest.raises(InputError, match="was made with .*lr=0.01:1:log"):
         search.main(command(recipe, "--trials=2", "--range=lr=0.1:1"))
     with pytest.raises(InputError, match="was made with .* give another"):
@@ -191,8 +192,8 @@ def test_optuna_is_optional(recipe, monkeypatch):
 )
 def test_stopped(recipe, monkeypatch, number):
     """The trial that was stopped goes on, in a trial of the same values."""
-    monkeypatch.setattr(trials, "HEARTBEAT", 1)
-    monkeypatch.setattr(trials, "DEAD_AFTER", 2)
+    monkeypatch.setattr(studies, "HEARTBEAT", 1)
+    monkeypatch.setattr(studies, "DEAD_AFTER", 2)
     argv = command(recipe, "--trials=2", LR, "--pause=0.7")
 
     fork = multiprocessing.get_context("fork")

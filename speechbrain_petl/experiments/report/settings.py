@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from ...errors import InputError
+from ...recipe.comparing import MAY_CHANGE
 from ...recipe.method_files import BASE
-from ...recipe.settings import HYPERPARAMS, MAY_CHANGE
+from ...recipe.settings import HYPERPARAMS
 from ...recipe.yaml_files import load_yaml, read_yaml, tag_of
 
 # what may differ between the runs of a mean, or is in their identity

@@ -10,12 +10,14 @@ from tqdm import tqdm
 
 from ...errors import InputError
 from ...recipe.command_line import OPTIONS, joined
+from ...recipe.comparing import MAY_CHANGE, plain_settings
 from ...recipe.parsing import NEEDED, check_recipe
-from ...recipe.settings import CHANGE_THE_RESULT, MAY_CHANGE, plain_settings
+from ...recipe.settings import CHANGE_THE_RESULT
 from ..sweep.cells import working_in
 from ..sweep.job import JobFailed
 from .ranges import parse_range
-from .trials import Objective, finished, open_study, running
+from .study import finished, open_study, running
+from .trials import Objective
 
 POLL = 1.0  # seconds between looks at the trials of other processes
 

@@ -107,8 +107,9 @@ def _sizes(made, node, family):
             kind = module.FAMILIES[size[-1]]
             if kind.like != family:
                 continue
-            settings = (f"--{setting}" for setting in kind.settings)
-        yield name, (f"--{key[1]}={name}", *settings)
+            settings = kind.settings
+        options = f"{key[1]}={name}", *settings
+        yield name, tuple(f"--{option}" for option in options)
 
 
 def choices(hparams, wanted, methods, options):
