@@ -85,8 +85,8 @@ def without(tree, free):
 
     Example
     -------
-    >>> without({"output_folder": "a", "save": "a/b", "wandb": {}}, {"wandb"})
-    {'output_folder': '.', 'save': 'b'}
+    >>> without({"output_folder": "a", "wandb": {}}, {"wandb"})
+    {'output_folder': '.'}
     """
     folder = str(tree.get("output_folder"))
 
